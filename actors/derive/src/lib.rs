@@ -1,0 +1,1 @@
+//! The Endpoint derive of callboard.

@@ -1,0 +1,3 @@
+//! Calling.
+
+pub mod link;

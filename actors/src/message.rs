@@ -1,0 +1,229 @@
+//! What two nodes say to each other, apart from how it looks in bytes.
+//!
+//! [`Message`] is what arrives, owned; [`Outgoing`] is what leaves, borrowed, with a [`Body`] that
+//! is written straight into the transport's buffer.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::metadata::Metadata;
+use crate::status::Status;
+
+/// Numbers a request within its connection; chosen by the client, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A small number that stands for an endpoint and a content type within one connection.
+///
+/// The client chooses it and explains it once, with the first request that uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteSlot(pub u32);
+
+impl RouteSlot {
+    /// How many a client may use on one connection.
+    pub const MAX: u32 = 4096;
+}
+
+/// What a [`RouteSlot`] stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// E.g. `Greeter.Hello`.
+    pub endpoint: String,
+    /// E.g. `application/x-bincode`; of the request and of its reply.
+    pub content_type: String,
+}
+
+/// A message that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Asks an endpoint.
+    Request {
+        /// Repeated in the answer.
+        id: RequestId,
+        /// No answer is wanted.
+        one_way: bool,
+        /// Which endpoint, and how the body is encoded.
+        route: RouteSlot,
+        /// What the slot stands for, with its first use.
+        define: Option<Box<Route>>,
+        /// Time until the caller stops waiting.
+        time_left: Option<Duration>,
+        /// Pairs beside the body.
+        metadata: Metadata,
+        /// The encoded request.
+        body: Bytes,
+    },
+    /// The handler's value.
+    Reply {
+        /// The request's.
+        id: RequestId,
+        /// Pairs beside the body.
+        metadata: Metadata,
+        /// The encoded reply, in the request's content type.
+        body: Bytes,
+    },
+    /// An answer that is not a value.
+    Status {
+        /// The request's.
+        id: RequestId,
+        /// What to tell the caller.
+        status: Box<Status>,
+        /// Set when the request was not executed, and why.
+        refusal: Option<Refusal>,
+    },
+    /// The caller no longer waits.
+    Cancel {
+        /// The request's.
+        id: RequestId,
+    },
+    /// Asks for a [`Pong`](Self::Pong).
+    Ping {
+        /// Repeated in the pong.
+        nonce: u64,
+    },
+    /// Shows that the peer lives.
+    Pong {
+        /// The ping's.
+        nonce: u64,
+    },
+    /// The peer will take no new requests.
+    GoAway {
+        /// Why.
+        reason: GoAway,
+    },
+}
+
+/// Why a node announces that it takes no new requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoAway {
+    /// It is shutting down and finishes what it has accepted.
+    Draining,
+    /// It closes this connection because of what the peer did.
+    Error(String),
+}
+
+/// Why a node did not execute a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is shutting down; another node will take it.
+    Draining,
+    /// A queue is full; another node may take it, or this one later.
+    Overloaded {
+        /// When it is worth trying here again.
+        retry_after: Duration,
+    },
+    /// It has no such endpoint.
+    UnknownEndpoint,
+    /// It does not know the content type.
+    UnknownContentType,
+    /// The body is not what the endpoint takes.
+    Undecodable,
+    /// The body or the metadata exceed a limit.
+    TooLarge,
+    /// The deadline passed before it was started.
+    Expired,
+    /// The caller cancelled it before it was started.
+    Cancelled,
+    /// A peer newer than this one gave a reason that this one does not know.
+    Other,
+}
+
+impl Refusal {
+    /// Whether the same request may succeed on another node, or here later.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Draining | Self::Overloaded { .. })
+    }
+}
+
+/// Something that can write itself into a buffer.
+pub trait Body {
+    /// Appends the encoded body.
+    ///
+    /// # Errors
+    /// The text says what could not be encoded; what was appended is removed by the caller.
+    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String>;
+}
+
+impl Body for [u8] {
+    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        buffer.extend_from_slice(self);
+        Ok(())
+    }
+}
+
+/// A message about to leave; see [`Message`] for the meaning of its fields.
+#[derive(Clone, Copy)]
+pub enum Outgoing<'a> {
+    /// Asks an endpoint.
+    Request {
+        /// Repeated in the answer.
+        id: RequestId,
+        /// No answer is wanted.
+        one_way: bool,
+        /// Which endpoint, and how the body is encoded.
+        route: RouteSlot,
+        /// What the slot stands for, with its first use.
+        define: Option<&'a Route>,
+        /// Time until the caller stops waiting.
+        time_left: Option<Duration>,
+        /// Pairs beside the body.
+        metadata: &'a Metadata,
+        /// The request.
+        body: &'a dyn Body,
+    },
+    /// The handler's value.
+    Reply {
+        /// The request's.
+        id: RequestId,
+        /// Pairs beside the body.
+        metadata: &'a Metadata,
+        /// The reply.
+        body: &'a dyn Body,
+    },
+    /// An answer that is not a value.
+    Status {
+        /// The request's.
+        id: RequestId,
+        /// What to tell the caller.
+        status: &'a Status,
+        /// Set when the request was not executed, and why.
+        refusal: Option<Refusal>,
+    },
+    /// The caller no longer waits.
+    Cancel {
+        /// The request's.
+        id: RequestId,
+    },
+    /// Asks for a pong.
+    Ping {
+        /// Repeated in the pong.
+        nonce: u64,
+    },
+    /// Shows that this node lives.
+    Pong {
+        /// The ping's.
+        nonce: u64,
+    },
+    /// This node takes no new requests.
+    GoAway {
+        /// Why.
+        reason: &'a GoAway,
+    },
+}
+
+impl std::fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, id) = match self {
+            Self::Request { id, .. } => ("Request", id.0),
+            Self::Reply { id, .. } => ("Reply", id.0),
+            Self::Status { id, .. } => ("Status", id.0),
+            Self::Cancel { id } => ("Cancel", id.0),
+            Self::Ping { nonce } => ("Ping", *nonce),
+            Self::Pong { nonce } => ("Pong", *nonce),
+            Self::GoAway { .. } => ("GoAway", 0),
+        };
+        f.debug_tuple(name).field(&id).finish()
+    }
+}

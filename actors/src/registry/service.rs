@@ -1,0 +1,126 @@
+//! The record of a service: its versions, endpoints and nodes.
+//!
+//! Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One version of a service and the nodes that run it.
+///
+/// ```
+/// use callboard_actors::registry::{NodeInfo, Service};
+///
+/// let service = Service::new("greeter", "1.0.0").node(NodeInfo::new("greeter-1", "127.0.0.1:9000"));
+/// assert_eq!(service.nodes.len(), 1);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// What callers say, e.g. `greeter`.
+    pub name: String,
+    /// Free text; compared for equality only.
+    pub version: String,
+    /// Labels of the service as a whole.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// What it answers.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointInfo>,
+    /// Where it runs.
+    #[serde(default)]
+    pub nodes: Vec<NodeInfo>,
+}
+
+impl Service {
+    /// Creates a record without nodes.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self { name: name.into(), version: version.into(), ..Self::default() }
+    }
+
+    /// Adds a node and returns the whole.
+    #[must_use]
+    pub fn node(mut self, node: NodeInfo) -> Self {
+        self.nodes.push(node);
+        self
+    }
+
+    /// Whether name and version are those of `other`.
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        self.name == other.name && self.version == other.version
+    }
+}
+
+/// One running instance of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Unique among all nodes, e.g. `greeter-0192…`.
+    pub id: String,
+    /// Where it listens: `host:port`, or `unix:` and a path.
+    pub address: String,
+    /// Labels, e.g. its zone.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Differs between process starts, so that a restarted node is seen as new.
+    #[serde(default)]
+    pub incarnation: u64,
+}
+
+impl NodeInfo {
+    /// Creates a node without labels.
+    pub fn new(id: impl Into<String>, address: impl Into<String>) -> Self {
+        Self { id: id.into(), address: address.into(), ..Self::default() }
+    }
+
+    /// Adds a label and returns the whole.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// One thing a service answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointInfo {
+    /// E.g. `Greeter.Hello`.
+    pub name: String,
+    /// How it answers.
+    #[serde(default)]
+    pub kind: EndpointKind,
+    /// The request's type.
+    #[serde(default)]
+    pub request: String,
+    /// The reply's type.
+    #[serde(default)]
+    pub reply: String,
+    /// Labels.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// How an endpoint answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndpointKind {
+    /// One request, one reply.
+    #[default]
+    Unary,
+    /// A conversation.
+    Stream,
+}
+
+/// Adds `addition` to `services`: same name and version are merged, same node ids replaced.
+pub fn merge(services: &mut Vec<Service>, addition: Service) {
+    let Some(known) = services.iter_mut().find(|known| known.is_same_version(&addition)) else {
+        services.push(addition);
+        return;
+    };
+    known.metadata = addition.metadata;
+    known.endpoints = addition.endpoints;
+    for node in addition.nodes {
+        match known.nodes.iter_mut().find(|other| other.id == node.id) {
+            Some(other) => *other = node,
+            None => known.nodes.push(node),
+        }
+    }
+}

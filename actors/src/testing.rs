@@ -1,0 +1,1 @@
+//! What tests of back-ends and services need.

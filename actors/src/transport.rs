@@ -1,0 +1,239 @@
+//! The transport port: how messages get from one node to another.
+//!
+//! A transport moves *batches*: one poll reads all that has arrived, one write sends all that is
+//! queued. The conformance suite in [`testing::transport`](crate::testing::transport) is the
+//! contract in code.
+
+// mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::message::{Message, Outgoing};
+use crate::registry::BoxFuture;
+
+// pub use self::memory::{Faults, MemoryTransport};
+
+/// Opens and accepts connections.
+pub trait Transport: Send + Sync + 'static {
+    /// The name used in settings and messages, e.g. `tcp`.
+    fn name(&self) -> &'static str;
+
+    /// Connects to `address` and exchanges greetings.
+    ///
+    /// Must be awaited on the arbiter that will own the socket. The caller sets the time limit by
+    /// dropping the future, which closes whatever was opened.
+    fn connect(
+        &self,
+        address: &str,
+        hello: Arc<Hello>,
+    ) -> BoxFuture<'static, Result<Box<dyn Socket>, TransportError>>;
+
+    /// Listens on `address`; a port of 0 means any free one.
+    ///
+    /// Must be awaited on the arbiter that will own the listener.
+    fn listen(
+        &self,
+        address: &str,
+    ) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>>;
+}
+
+/// Accepts connections on one address.
+pub trait Listener: Send {
+    /// The address that a peer on this machine can connect to.
+    fn address(&self) -> String;
+
+    /// The next connection, before any greeting.
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Box<dyn Incoming>, TransportError>>;
+}
+
+/// A connection whose greeting has not been exchanged.
+///
+/// It may be moved to another arbiter before [`greet`](Self::greet) is called there.
+pub trait Incoming: Send {
+    /// Who connects, for messages.
+    fn peer(&self) -> String;
+
+    /// Exchanges greetings; the caller sets the time limit by dropping the future.
+    fn greet(
+        self: Box<Self>,
+        hello: Arc<Hello>,
+    ) -> BoxFuture<'static, Result<Box<dyn Socket>, TransportError>>;
+}
+
+/// An open connection; owned by one arbiter.
+pub trait Socket: Send {
+    /// What the peer said in its greeting.
+    fn peer(&self) -> &Arc<Hello>;
+
+    /// Makes the encoder that fills the batches of [`poll_write`](Self::poll_write).
+    ///
+    /// Called once. The encoder keeps to the limits that the peer announced.
+    fn encoder(&mut self) -> Box<dyn Encoder>;
+
+    /// Appends all messages that have arrived to `messages`, at least one when ready.
+    ///
+    /// `Ok(())` without any new message does not happen.
+    ///
+    /// # Errors
+    /// The connection is over. [`TransportError::Closed`] when the peer closed it in order.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        messages: &mut Vec<Message>,
+    ) -> Poll<Result<(), TransportError>>;
+
+    /// Sends `batch`; ready when all of it has been handed over.
+    ///
+    /// The batch shrinks as it goes. An empty one is ready at once.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+    ) -> Poll<Result<(), TransportError>>;
+
+    /// The position up to which messages have been handed over completely.
+    ///
+    /// Compared with the positions that [`Encoder::encode`] returned: a message whose position is
+    /// greater cannot have reached the peer whole, so it has not been executed.
+    fn written(&self) -> u64;
+
+    /// Says goodbye: what was written arrives, then the peer sees [`TransportError::Closed`].
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Turns messages into what a socket sends.
+pub trait Encoder: Send {
+    /// Appends a message and returns the position of its end, counted from the connection's start.
+    ///
+    /// # Errors
+    /// [`TransportError::TooLarge`] or [`TransportError::Encode`]; nothing was appended then and
+    /// the connection lives on.
+    fn encode(&mut self, message: Outgoing<'_>) -> Result<u64, TransportError>;
+
+    /// Bytes (in memory: an estimate) that wait to be taken.
+    fn queued(&self) -> usize;
+
+    /// Exchanges what has been encoded with `batch`, which must be empty.
+    fn take(&mut self, batch: &mut Batch);
+}
+
+/// Encoded messages on their way from an [`Encoder`] to its [`Socket`].
+///
+/// A transport of bytes uses one field, one that moves values in memory the other.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Frames, one after the other.
+    pub bytes: BytesMut,
+    /// Whole messages.
+    pub messages: Vec<Message>,
+}
+
+impl Batch {
+    /// Whether nothing is left to send.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.messages.is_empty()
+    }
+}
+
+/// What each side says first: who it is and what it accepts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The service's name; empty for a client that serves nothing.
+    pub service: String,
+    /// The node's id.
+    pub node: String,
+    /// The node's incarnation.
+    pub incarnation: u64,
+    /// Largest frame it accepts, in bytes.
+    pub max_frame: u32,
+    /// Most requests it accepts at once on this connection.
+    pub max_in_flight: u32,
+}
+
+impl Hello {
+    /// Largest frame accepted by default: 4 MiB.
+    pub const DEFAULT_MAX_FRAME: u32 = 4 * 1024 * 1024;
+
+    /// Requests in flight accepted by default.
+    pub const DEFAULT_MAX_IN_FLIGHT: u32 = 1024;
+
+    /// Creates a greeting with default limits.
+    pub fn new(service: impl Into<String>, node: impl Into<String>, incarnation: u64) -> Self {
+        Self {
+            service: service.into(),
+            node: node.into(),
+            incarnation,
+            max_frame: Self::DEFAULT_MAX_FRAME,
+            max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT,
+        }
+    }
+}
+
+/// Why a transport did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The address is not one this transport understands.
+    #[error("{address:?} is not an address for transport {transport}: {reason}")]
+    Address {
+        /// The transport's name.
+        transport: &'static str,
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody could be connected to.
+    #[error("cannot connect to {address}: {reason}")]
+    Connect {
+        /// Where.
+        address: String,
+        /// What failed.
+        reason: String,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What failed.
+        reason: String,
+    },
+    /// The peer closed the connection in order.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// Nothing was heard from the peer for too long.
+    #[error("nothing heard from the peer for {0:?}")]
+    Silent(Duration),
+    /// The peer sent something that is not the protocol.
+    #[error("the peer broke the protocol: {0}")]
+    Protocol(String),
+    /// The message exceeds what the peer accepts.
+    #[error("{size} bytes exceed the limit of {limit} bytes")]
+    TooLarge {
+        /// Bytes needed; at least this many.
+        size: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A body could not be encoded.
+    #[error("cannot encode the body: {0}")]
+    Encode(String),
+}
+
+impl fmt::Debug for dyn Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("peer", self.peer()).finish_non_exhaustive()
+    }
+}

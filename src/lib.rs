@@ -1,0 +1,2 @@
+//! callboard.
+pub use callboard_actors as actors;
