@@ -1,0 +1,252 @@
+//! One incarnation of an actor: the value, its context and its futures.
+
+use std::task::{Context as TaskContext, Poll};
+
+use actix::dev::EnvelopeProxy;
+use actix::dev::channel::AddressReceiver;
+use actix::fut::LocalBoxActorFuture;
+use actix::prelude::{Actor, ActorState, Running};
+use futures_core::Stream;
+
+use super::Context;
+use super::tasks::{Origin, TaskSet, Work as TaskWork};
+use crate::contain::contain_drop;
+use crate::inbox::{InboxReceiver, Job, Next, Progress};
+use crate::vitals::Work;
+
+/// One incarnation of an actor.
+///
+/// Its code runs only inside [`contain`](crate::contain::contain), put there by the runner.
+pub(super) struct Life<A: Actor<Context = Context<A>>> {
+    actor: A,
+    ctx: Context<A>,
+    waits: Vec<LocalBoxActorFuture<A, ()>>,
+}
+
+/// What a turn of work ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Everything that was ready is done.
+    Idle,
+    /// More is ready: the budget ran out.
+    More,
+}
+
+/// What an incarnation works on; it belongs to the runner and outlives the incarnation.
+pub(super) struct Desk<'a, A: Actor<Context = Context<A>>> {
+    pub(super) mailbox: &'a mut AddressReceiver<A>,
+    pub(super) inbox: Option<&'a mut InboxReceiver<A>>,
+    pub(super) tasks: &'a mut TaskSet<A>,
+    /// The request being handled; still there after a panic.
+    pub(super) current: &'a mut Option<Box<dyn Job<A>>>,
+    pub(super) work: &'a mut Work,
+    /// Whether to leave new messages and requests alone.
+    pub(super) is_halting: bool,
+}
+
+impl<A: Actor<Context = Context<A>>> Life<A> {
+    pub(super) fn new(actor: A, ctx: Context<A>) -> Self {
+        Self { actor, ctx, waits: Vec::new() }
+    }
+
+    pub(super) fn start(&mut self, tasks: &mut TaskSet<A>) {
+        self.actor.started(&mut self.ctx);
+        if self.ctx.state == ActorState::Started {
+            self.ctx.state = ActorState::Running;
+        }
+        self.merge_news(tasks);
+    }
+
+    pub(super) fn state(&self) -> ActorState {
+        self.ctx.state
+    }
+
+    pub(super) fn take_exit(&mut self) -> Option<crate::supervisor::Exit> {
+        self.ctx.exit.take()
+    }
+
+    /// Asks the actor whether it stops; when it does, its last code runs.
+    pub(super) fn try_stop(&mut self) -> bool {
+        if self.ctx.state != ActorState::Stopped {
+            self.ctx.state = ActorState::Stopping;
+            if self.actor.stopping(&mut self.ctx) == Running::Continue {
+                // `stopping` may have called `stop` again; continuing wins, as in actix.
+                self.ctx.state = ActorState::Running;
+                return false;
+            }
+            self.ctx.state = ActorState::Stopped;
+        }
+        self.actor.stopped(&mut self.ctx);
+        true
+    }
+
+    /// Does what is ready, within a budget.
+    pub(super) fn work(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Turn {
+        if self.is_blocked(desk, cx) {
+            return Turn::Idle;
+        }
+        let mut turn = Turn::Idle;
+        for step in [Self::read_mailbox, Self::serve_inbox, Self::poll_tasks] {
+            match step(self, desk, cx) {
+                Step::Blocked => return Turn::Idle,
+                Step::Budget => turn = Turn::More,
+                Step::Done => {}
+            }
+        }
+        turn
+    }
+
+    fn read_mailbox(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
+        if desk.is_halting {
+            return Step::Done;
+        }
+        for _ in 0..MESSAGES_PER_POLL {
+            let Poll::Ready(Some(mut envelope)) =
+                std::pin::Pin::new(&mut *desk.mailbox).poll_next(cx)
+            else {
+                return Step::Done;
+            };
+            desk.work.messages += 1;
+            envelope.handle(&mut self.actor, &mut self.ctx);
+            if self.is_blocked(desk, cx) {
+                return Step::Blocked;
+            }
+        }
+        Step::Budget
+    }
+
+    fn serve_inbox(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
+        if desk.is_halting || desk.inbox.is_none() {
+            return Step::Done;
+        }
+        for _ in 0..REQUESTS_PER_POLL {
+            let Some(inbox) = desk.inbox.as_deref_mut() else { return Step::Done };
+            match inbox.next() {
+                Next::Empty => return Step::Done,
+                Next::Expired => desk.work.expired += 1,
+                Next::Run(job) => {
+                    self.serve(job, desk);
+                    if self.is_blocked(desk, cx) {
+                        return Step::Blocked;
+                    }
+                }
+            }
+        }
+        match &desk.inbox {
+            Some(inbox) if inbox.has_more() => Step::Budget,
+            _ => Step::Done,
+        }
+    }
+
+    fn serve(&mut self, job: Box<dyn Job<A>>, desk: &mut Desk<'_, A>) {
+        desk.work.requests += 1;
+        // Kept outside this frame, so that a panic can be answered after the unwinding.
+        let job = desk.current.insert(job);
+        let (key, endpoint) = (job.key(), job.endpoint());
+        let progress = job.run(&mut self.actor, &mut self.ctx);
+        contain_drop("a request", desk.current.take());
+        match progress {
+            Progress::Done => {
+                if let Some(inbox) = desk.inbox.as_deref_mut() {
+                    inbox.answered(endpoint);
+                }
+            }
+            Progress::Free(future) => {
+                desk.tasks.insert(Origin::Request(key, endpoint), TaskWork::Free(future));
+            }
+            Progress::Actor(future) => {
+                desk.tasks.insert(Origin::Request(key, endpoint), TaskWork::Actor(future));
+            }
+        }
+    }
+
+    fn poll_tasks(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
+        let mut budget = TASKS_PER_POLL;
+        while desk.tasks.collect_ready() {
+            while let Some(ended) = desk.tasks.poll_next(&mut self.actor, &mut self.ctx) {
+                if let (Some(Origin::Request(_, endpoint)), Some(inbox)) =
+                    (ended, desk.inbox.as_deref_mut())
+                {
+                    inbox.answered(endpoint);
+                }
+                if self.is_blocked(desk, cx) {
+                    return Step::Blocked;
+                }
+                budget -= 1;
+                if budget == 0 {
+                    return Step::Budget;
+                }
+            }
+        }
+        // An answer may have freed the place that a queued request waits for.
+        match &desk.inbox {
+            Some(inbox) if !desk.is_halting && inbox.is_unblocked() => Step::Budget,
+            _ => Step::Done,
+        }
+    }
+
+    /// Takes in what the actor's code asked for; true while it must do nothing else.
+    fn is_blocked(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> bool {
+        if self.ctx.news.any {
+            self.merge_news(desk.tasks);
+        }
+        // The newest first: it is what the others wait for.
+        while let Some(wait) = self.waits.last_mut() {
+            if wait.as_mut().poll(&mut self.actor, &mut self.ctx, cx).is_pending() {
+                if self.ctx.news.any {
+                    self.merge_news(desk.tasks);
+                }
+                return true;
+            }
+            contain_drop("a finished future", self.waits.pop());
+            if self.ctx.news.any {
+                self.merge_news(desk.tasks);
+            }
+        }
+        self.ctx.is_waiting = false;
+        self.ctx.state.stopping()
+    }
+
+    fn merge_news(&mut self, tasks: &mut TaskSet<A>) {
+        let news = &mut self.ctx.news;
+        news.any = false;
+        for (handle, future) in news.spawned.drain(..) {
+            tasks.insert(Origin::Spawned(handle), TaskWork::Actor(future));
+        }
+        for handle in news.cancelled.drain(..) {
+            tasks.cancel(handle);
+        }
+        self.waits.append(&mut news.waits);
+        self.ctx.is_waiting = !self.waits.is_empty();
+    }
+
+    /// Drops the incarnation piece by piece: a panic in one drop must not meet another.
+    pub(super) fn bury(self) {
+        for wait in self.waits {
+            contain_drop("a future of an actor", wait);
+        }
+        let mut news = self.ctx.news;
+        for (_, future) in news.spawned.drain(..) {
+            contain_drop("a future of an actor", future);
+        }
+        for wait in news.waits.drain(..) {
+            contain_drop("a future of an actor", wait);
+        }
+        contain_drop("an actor", self.actor);
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waits.is_empty()
+    }
+}
+
+enum Step {
+    Done,
+    Budget,
+    Blocked,
+}
+
+/// Messages, requests and futures one poll may take; then others on the arbiter get their turn.
+const MESSAGES_PER_POLL: usize = 128;
+const REQUESTS_PER_POLL: usize = 256;
+const TASKS_PER_POLL: usize = 256;

@@ -1,0 +1,95 @@
+//! The second inbox of an actor: requests that connections and local callers bring.
+//!
+//! An actix mailbox carries messages of any type, one allocation, one wake-up and one reply
+//! channel each. Requests come in batches, have deadlines, and their answers go straight into a
+//! connection's send queue. So they have an inbox of their own: bounded, one wake-up per batch, it
+//! knows how long its head has waited, and drops what has expired or was cancelled.
+
+mod queue;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::fut::LocalBoxActorFuture;
+use actix::prelude::Actor;
+use tokio::time::Instant;
+
+use crate::contain::Panic;
+use crate::deadline::Deadline;
+use crate::message::Refusal;
+
+pub use self::queue::{Inbox, InboxOptions};
+pub(crate) use self::queue::{InboxReceiver, Next, names};
+
+/// Identifies a request among all those of a process: its origin and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    /// The connection, or the local caller, it came from.
+    pub origin: u64,
+    /// Its number there.
+    pub id: u64,
+}
+
+/// A request on its way to an actor; it holds the decoded body and the way back.
+///
+/// Exactly one of [`run`](Self::run), [`refuse`](Self::refuse) is called, once;
+/// [`panicked`](Self::panicked) follows a `run` that panicked.
+pub trait Job<A: Actor>: Send {
+    /// Who asked.
+    fn key(&self) -> JobKey;
+
+    /// When it stops being worth running.
+    fn deadline(&self) -> Option<Deadline>;
+
+    /// Which endpoint's limits apply: an index into [`InboxOptions::concurrency`].
+    fn endpoint(&self) -> usize;
+
+    /// Lets the actor handle the request; answers it unless the answer takes time.
+    fn run(&mut self, actor: &mut A, ctx: &mut A::Context) -> Progress<A>;
+
+    /// Answers that handling it panicked.
+    fn panicked(&mut self, panic: &Panic);
+
+    /// Answers that it was not run.
+    fn refuse(&mut self, refusal: Refusal);
+}
+
+/// How far running a request got.
+pub enum Progress<A: Actor> {
+    /// It has been answered.
+    Done,
+    /// This answers it, and does not need the actor.
+    Free(Pin<Box<dyn Future<Output = ()>>>),
+    /// This answers it, and needs the actor.
+    Actor(LocalBoxActorFuture<A, ()>),
+}
+
+impl<A: Actor> std::fmt::Debug for Progress<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Done => "Done",
+            Self::Free(_) => "Free",
+            Self::Actor(_) => "Actor",
+        })
+    }
+}
+
+/// What an inbox needs of the outside to be watched and drained.
+pub trait InboxStatus: Send + Sync {
+    /// Requests queued and not started.
+    fn queued(&self) -> usize;
+
+    /// Requests queued or being handled.
+    fn pending(&self) -> usize;
+
+    /// How long the oldest queued request has waited.
+    fn head_age(&self, now: Instant) -> Option<Duration>;
+
+    /// Drops what came from `origin` and, when `id` is given, is that request.
+    fn cancel(&self, origin: u64, id: Option<u64>);
+
+    /// A future that resolves once nothing is pending.
+    fn idle(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}

@@ -1,0 +1,94 @@
+//! Counters of one actor, cheap enough to be always on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counters of one supervised actor, over all its incarnations.
+///
+/// The actor adds to them once per poll, not once per message; anybody may read.
+///
+/// ```
+/// let vitals = callboard_actors::Vitals::default();
+/// assert_eq!(vitals.snapshot().restarts, 0);
+/// ```
+#[derive(Debug, Default)]
+pub struct Vitals {
+    messages: AtomicU64,
+    requests: AtomicU64,
+    expired: AtomicU64,
+    cancelled: AtomicU64,
+    busy_nanos: AtomicU64,
+    polls: AtomicU64,
+    panics: AtomicU64,
+    restarts: AtomicU64,
+}
+
+/// What [`Vitals`] said at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VitalSigns {
+    /// Messages taken from the mailbox.
+    pub messages: u64,
+    /// Requests started.
+    pub requests: u64,
+    /// Requests dropped because their deadline had passed.
+    pub expired: u64,
+    /// Requests dropped because their caller went away.
+    pub cancelled: u64,
+    /// Time spent inside the actor's code.
+    pub busy: Duration,
+    /// Times the actor was polled.
+    pub polls: u64,
+    /// Panics contained.
+    pub panics: u64,
+    /// Incarnations after the first.
+    pub restarts: u64,
+}
+
+impl Vitals {
+    /// Reads all counters.
+    pub fn snapshot(&self) -> VitalSigns {
+        VitalSigns {
+            messages: self.messages.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            expired: self.expired.load(Ordering::Relaxed),
+            cancelled: self.cancelled.load(Ordering::Relaxed),
+            busy: Duration::from_nanos(self.busy_nanos.load(Ordering::Relaxed)),
+            polls: self.polls.load(Ordering::Relaxed),
+            panics: self.panics.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn add(&self, work: &Work) {
+        let add = |counter: &AtomicU64, amount: u64| {
+            // Most polls touch one or two counters; an untouched one costs no atomic operation.
+            if amount > 0 {
+                counter.fetch_add(amount, Ordering::Relaxed);
+            }
+        };
+        add(&self.messages, work.messages);
+        add(&self.requests, work.requests);
+        add(&self.expired, work.expired);
+        add(&self.cancelled, work.cancelled);
+        add(&self.busy_nanos, u64::try_from(work.busy.as_nanos()).unwrap_or(u64::MAX));
+        add(&self.polls, 1);
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What one poll did.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    pub(crate) messages: u64,
+    pub(crate) requests: u64,
+    pub(crate) expired: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) busy: Duration,
+}
