@@ -1,3 +1,27 @@
-//! Calling.
+//! Calling: from a service's name to a node's answer.
+//!
+//! ```text
+//! Caller ─▶ snapshot (pick) ─▶ Link ─▶ Outbox ═▶ node ═▶ Outbox ─▶ the caller's future
+//!    └─ first call only: Watcher ─▶ Selector
+//! ```
+//!
+//! A call whose service is known and whose connection is open is encoded on the caller's own
+//! thread, straight into the connection's send queue, and its future is woken straight from what
+//! the connection reads. Everything else (looking up, connecting, waiting) is the slow path.
 
-pub mod link;
+mod call;
+mod caller;
+mod connection;
+mod error;
+mod expiry;
+pub(crate) mod link;
+mod retry;
+mod shard;
+
+pub use self::call::{CallOptions, CallTarget, EncodedReply};
+pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
+pub use self::error::{CallError, Executed};
+pub use self::expiry::Expiry;
+pub use self::link::Links;
+pub use self::retry::RetryBudgetOptions;
+pub use self::shard::{ConnectionOptions, thread_hint, use_shard};

@@ -146,7 +146,8 @@ pub trait Body {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String>;
 }
 
-impl Body for [u8] {
+/// A body that has been encoded before.
+impl Body for Bytes {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
         buffer.extend_from_slice(self);
         Ok(())

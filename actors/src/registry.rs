@@ -4,20 +4,21 @@
 //! conformance suite in [`testing::registry`](crate::testing::registry) is the contract in code.
 
 mod change;
-// mod memory;
+mod memory;
 mod service;
-// mod watcher;
+mod watcher;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 pub use self::change::{Change, diff};
-// pub use self::memory::MemoryRegistry;
+pub use self::memory::MemoryRegistry;
 pub use self::service::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
-// pub use self::watcher::{
-//     Freshness, Lookup, LookupError, ServiceView, Subscribe, ViewChanged, Watcher, WatcherOptions,
-// };
+pub use self::watcher::{
+    Freshness, Lookup, LookupError, ServiceView, Subscribe, Unsubscribe, ViewChanged, Watcher,
+    WatcherOptions, WatcherState,
+};
 
 /// A future that a port returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

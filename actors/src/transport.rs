@@ -4,7 +4,11 @@
 //! queued. The conformance suite in [`testing::transport`](crate::testing::transport) is the
 //! contract in code.
 
-// mod memory;
+pub(crate) mod in_flight;
+mod keepalive;
+mod memory;
+pub(crate) mod outbox;
+pub(crate) mod pump;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +20,8 @@ use bytes::BytesMut;
 use crate::message::{Message, Outgoing};
 use crate::registry::BoxFuture;
 
-// pub use self::memory::{Faults, MemoryTransport};
+pub use self::keepalive::KeepaliveOptions;
+pub use self::memory::{Faults, MemoryTransport};
 
 /// Opens and accepts connections.
 pub trait Transport: Send + Sync + 'static {

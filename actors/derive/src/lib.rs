@@ -1,1 +1,38 @@
-//! The Endpoint derive of callboard.
+//! The `Endpoint` derive of callboard.
+//!
+//! Users reach it as `callboard::Endpoint`, which is both the trait and this derive.
+
+mod expand;
+mod name;
+mod options;
+mod spelling;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Makes a message something that a service answers.
+///
+/// ```ignore
+/// #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// #[endpoint(name = "Greeter.Hello", reply = HelloReply, idempotent)]
+/// struct Hello {
+///     name: String,
+/// }
+/// ```
+///
+/// | option | |
+/// |---|---|
+/// | `name = "Service.Method"` | required: two parts of ASCII letters, digits and `_`, one dot between them |
+/// | `reply = HelloReply` | required: what the handler returns on success; `()` for nothing; a string that holds a type works too |
+/// | `idempotent` | a call may be repeated although it may have been executed; `idempotent = false` is the default |
+/// | `crate = path` | where callboard is found; `::callboard` by default |
+///
+/// The message and its reply implement `Serialize` and `Deserialize`, are `Send` and own their
+/// data. A generic message is an endpoint wherever it and its reply satisfy that; all its
+/// instances share one name, so a service answers at most one of them.
+#[proc_macro_derive(Endpoint, attributes(endpoint))]
+pub fn endpoint(input: TokenStream) -> TokenStream {
+    expand::endpoint(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

@@ -114,6 +114,11 @@ impl<A: Actor> Inbox<A> {
         }
     }
 
+    /// Requests queued and not started.
+    pub fn queued(&self) -> usize {
+        self.shared.queued.load(Ordering::Relaxed)
+    }
+
     /// Queues one request.
     pub fn push_one(&self, job: Box<dyn Job<A>>, now: Instant) {
         let mut jobs = vec![job];

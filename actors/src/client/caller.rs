@@ -1,0 +1,304 @@
+//! The client of a node: services by name, shards, defaults.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix::prelude::{Addr, Recipient};
+use actix_rt::ArbiterHandle;
+use parking_lot::Mutex;
+
+use super::call::{Call, CallOptions, CallTarget, EncodedReply};
+use super::error::CallError;
+use super::expiry::Expiry;
+use super::link::Links;
+use super::retry::{RetryBudget, RetryBudgetOptions};
+use super::shard::{ConnectionOptions, Shard, next_turn, thread_hint};
+use crate::deadline::Deadline;
+use crate::message::Body;
+use crate::metadata::Metadata;
+use crate::registry::{Lookup, LookupError, Subscribe, ViewChanged, Watcher};
+use crate::selector::{NodesOf, Selector, ServiceNodes, Strategy};
+use crate::supervisor::SupervisorRef;
+use crate::transport::{Hello, Transport};
+
+/// Calls services by name; cheap to clone, usable from any thread and on any executor.
+#[derive(Clone)]
+pub struct Caller {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    shards: Vec<Arc<Shard>>,
+    watcher: Addr<Watcher>,
+    selector: Addr<Selector>,
+    services: Mutex<HashMap<String, Arc<RemoteService>>>,
+    /// Connections to addresses that callers named; bounded by [`DIRECT_MOST`].
+    direct: Mutex<HashMap<String, Arc<Links>>>,
+    options: CallerOptions,
+}
+
+/// Defaults of calls.
+#[derive(Debug, Clone)]
+pub struct CallerOptions {
+    /// Time for a call, retries included; default 5 s.
+    pub timeout: Duration,
+    /// Attempts after the first; default 1.
+    pub retries: u32,
+    /// How one of several nodes is chosen; default power of two choices on peak-EWMA latency.
+    pub strategy: Strategy,
+    /// Connections to each node from each client arbiter; default 1, as one carries many calls.
+    pub connections_per_arbiter: usize,
+    /// Limits of retries per service.
+    pub budget: RetryBudgetOptions,
+    /// Limits of connections.
+    pub connection: ConnectionOptions,
+}
+
+impl Default for CallerOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            retries: 1,
+            strategy: Strategy::default(),
+            connections_per_arbiter: 1,
+            budget: RetryBudgetOptions::default(),
+            connection: ConnectionOptions::default(),
+        }
+    }
+}
+
+/// What a caller needs of its node.
+pub struct CallerParts {
+    /// For each client arbiter: the supervisor of its connections, and itself.
+    pub pools: Vec<(SupervisorRef, ArbiterHandle)>,
+    /// How nodes are reached.
+    pub transport: Arc<dyn Transport>,
+    /// What is said to them first.
+    pub hello: Hello,
+    /// Follows the registry.
+    pub watcher: Addr<Watcher>,
+    /// Keeps the nodes.
+    pub selector: Addr<Selector>,
+}
+
+/// A service that is called.
+pub struct RemoteService {
+    pub(super) name: String,
+    nodes: OnceLock<Arc<ServiceNodes>>,
+    pub(super) calls: AtomicU64,
+    pub(super) budget: Mutex<RetryBudget>,
+}
+
+impl Caller {
+    /// Creates a caller; `parts.pools` must not be empty.
+    pub fn new(parts: CallerParts, options: CallerOptions) -> Self {
+        let hello = Arc::new(parts.hello);
+        let marks: Recipient<_> = parts.selector.clone().recipient();
+        let shards = parts.pools.into_iter().map(|(pool, arbiter)| {
+            Arc::new(Shard {
+                expiry: Expiry::start(&arbiter),
+                arbiter,
+                pool,
+                transport: Arc::clone(&parts.transport),
+                hello: Arc::clone(&hello),
+                marks: marks.clone(),
+                options: options.connection,
+            })
+        });
+        let shared = Shared {
+            shards: shards.collect(),
+            watcher: parts.watcher,
+            selector: parts.selector,
+            services: Mutex::default(),
+            direct: Mutex::default(),
+            options,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The service of a name; asking for it looks nothing up.
+    pub fn service(&self, name: &str) -> Arc<RemoteService> {
+        let mut services = self.shared.services.lock();
+        if let Some(service) = services.get(name) {
+            return Arc::clone(service);
+        }
+        if services.len() >= SERVICES_MOST {
+            services.retain(|_, service| Arc::strong_count(service) > 1);
+        }
+        let service = Arc::new(RemoteService {
+            name: name.to_owned(),
+            nodes: OnceLock::new(),
+            calls: AtomicU64::new(0),
+            budget: Mutex::new(RetryBudget::new(self.shared.options.budget)),
+        });
+        services.insert(name.to_owned(), Arc::clone(&service));
+        service
+    }
+
+    /// The defaults.
+    pub fn options(&self) -> &CallerOptions {
+        &self.shared.options
+    }
+
+    /// Options with the defaults, and a deadline that is `timeout` away.
+    pub fn call_options(&self, timeout: Duration) -> CallOptions {
+        CallOptions {
+            deadline: Deadline::within(timeout),
+            timeout,
+            retries: self.shared.options.retries,
+            metadata: Metadata::new(),
+            key: None,
+            filters: Vec::new(),
+            strategy: None,
+            node: None,
+        }
+    }
+
+    /// Calls an endpoint of a service and waits for the answer.
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the call at the node: it is not started if it has not been, and
+    /// an asynchronous handler is dropped.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call<B: Body>(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        body: B,
+        options: &CallOptions,
+    ) -> Result<EncodedReply, CallError> {
+        service.calls.fetch_add(1, Ordering::Relaxed);
+        Call::new(self, service, target, options).run(body).await
+    }
+
+    /// Sends a request that nobody waits for.
+    ///
+    /// # Errors
+    /// The request was not handed to any connection within the deadline.
+    pub async fn send_one_way<B: Body>(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        body: B,
+        options: &CallOptions,
+    ) -> Result<(), CallError> {
+        service.calls.fetch_add(1, Ordering::Relaxed);
+        Call::new(self, service, target, options).run_one_way(body).await
+    }
+
+    /// Wakes callers of the present thread at their deadlines.
+    pub fn expiry(&self) -> &Arc<Expiry> {
+        &self.shard().expiry
+    }
+
+    pub(super) fn shard_index(&self) -> usize {
+        thread_hint() % self.shared.shards.len()
+    }
+
+    pub(super) fn shard(&self) -> &Arc<Shard> {
+        &self.shared.shards[self.shard_index()]
+    }
+
+    /// Which of a node's links the next call on this thread uses, and how many there are.
+    pub(super) fn link_index(&self) -> (usize, usize) {
+        let per_arbiter = self.shared.options.connections_per_arbiter.max(1);
+        let turn = if per_arbiter > 1 { next_turn() % per_arbiter } else { 0 };
+        (self.shard_index() * per_arbiter + turn, self.shared.shards.len() * per_arbiter)
+    }
+
+    pub(super) fn strategy(&self) -> &Strategy {
+        &self.shared.options.strategy
+    }
+
+    pub(super) fn direct_links(&self, address: &str) -> Arc<Links> {
+        let mut direct = self.shared.direct.lock();
+        if direct.len() >= DIRECT_MOST && !direct.contains_key(address) {
+            // Whoever still uses one of them holds it, and its connection goes on.
+            direct.clear();
+        }
+        Arc::clone(direct.entry(address.to_owned()).or_default())
+    }
+
+    /// Finds out which nodes run a service, for the first call of it.
+    pub(super) async fn resolve(
+        &self,
+        service: &RemoteService,
+        deadline: Deadline,
+        timeout: CallError,
+    ) -> Result<(), CallError> {
+        let found = self.shard().within(deadline, self.look_up(service)).await;
+        found.unwrap_or(Err(timeout))
+    }
+
+    async fn look_up(&self, service: &RemoteService) -> Result<(), CallError> {
+        let name = service.name.clone();
+        let lookup = self.shared.watcher.send(Lookup { service: name.clone() }).await;
+        let view = lookup.map_err(|_| CallError::Stopped)?.map_err(|error| match error {
+            LookupError::Unavailable(source) => {
+                CallError::Registry { service: name.clone(), source }
+            }
+            _ => CallError::NotFound { service: name.clone() },
+        })?;
+        let recipient = self.shared.selector.clone().recipient();
+        let subscribe = Subscribe { service: name.clone(), recipient };
+        let subscribed = self.shared.watcher.send(subscribe).await;
+        subscribed.map_err(|_| CallError::Stopped)?.map_err(|error| CallError::NoneAvailable {
+            service: name.clone(),
+            reason: error.to_string(),
+        })?;
+        // Waits until the selector has taken the view in, so that the pick that follows sees it.
+        let changed = ViewChanged { service: name.clone(), view: Some(view) };
+        let taken = self.shared.selector.send(changed).await;
+        taken.map_err(|_| CallError::Stopped)?;
+        let nodes = self.shared.selector.send(NodesOf { service: name }).await;
+        // Another caller may have been faster, with the same answer.
+        let _ = service.nodes.set(nodes.map_err(|_| CallError::Stopped)?);
+        Ok(())
+    }
+}
+
+impl RemoteService {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its nodes, once they have been looked up.
+    pub fn nodes(&self) -> Option<&Arc<ServiceNodes>> {
+        self.nodes.get()
+    }
+
+    /// Calls made so far.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CallerParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallerParts").field("hello", &self.hello).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RemoteService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteService").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Services remembered at most; further ones displace those that nobody holds.
+const SERVICES_MOST: usize = 1024;
+
+/// Addresses called directly that are remembered at most.
+const DIRECT_MOST: usize = 1024;

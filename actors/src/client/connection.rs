@@ -1,0 +1,222 @@
+//! The client's end of a connection.
+//!
+//! Supervised by the pool of its arbiter, temporary: it ends when it has been idle, when its node
+//! drains, or when its node left the registry, and the next call starts another one. After a
+//! failure of the connection it connects again with backoff.
+//! What is lost with it: nothing but the calls in flight, and each of those is told whether it may
+//! have been executed.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use actix::prelude::{Actor, ActorFuture, ActorFutureExt, AsyncContext, WrapFuture};
+use tokio::time::{Instant, timeout};
+
+use super::link::Link;
+use super::shard::Shard;
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::message::{GoAway, Message, RequestId};
+use crate::selector::{Mark, Outcome};
+use crate::supervisor::Exit;
+use crate::transport::in_flight::Answer;
+use crate::transport::outbox::Outbox;
+use crate::transport::pump::{Pump, Role};
+use crate::transport::{Socket, TransportError};
+
+/// One connection to a node.
+pub(super) struct Connection {
+    link: Weak<Link>,
+    shard: Arc<Shard>,
+    backoff: Backoff,
+    open: Option<(Pump, ClientRole)>,
+}
+
+impl Connection {
+    pub(super) fn new(link: Weak<Link>, shard: Arc<Shard>) -> Self {
+        let backoff = Backoff::new(shard.options.backoff_first, shard.options.backoff_max);
+        Self { link, shard, backoff, open: None }
+    }
+
+    fn dial(&mut self, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        let limit = self.shard.options.dial_timeout;
+        let attempt = self.shard.transport.connect(link.address(), Arc::clone(&self.shard.hello));
+        let attempt = async move {
+            timeout(limit, attempt).await.unwrap_or_else(|_| {
+                let reason = format!("no greeting within {limit:?}");
+                Err(TransportError::Connect { address: link.address().to_owned(), reason })
+            })
+        };
+        ctx.spawn(attempt.into_actor(self).map(|result, this, ctx| match result {
+            Ok(socket) => this.open(socket, ctx),
+            Err(error) => this.failed(error, ctx),
+        }));
+    }
+
+    fn open(&mut self, mut socket: Box<dyn Socket>, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        let options = &self.shard.options;
+        let max_in_flight = options.max_in_flight.min(socket.peer().max_in_flight);
+        let outbox = Outbox::new(socket.encoder(), max_in_flight);
+        let role = ClientRole {
+            link: Arc::downgrade(&link),
+            shard: Arc::clone(&self.shard),
+            outbox: Arc::clone(&outbox),
+            answers: Vec::new(),
+            wakers: Vec::new(),
+            used: Instant::now(),
+            idle_time: options.idle_time,
+        };
+        self.backoff.reset();
+        self.open = Some((Pump::new(socket, Arc::clone(&outbox), options.keepalive), role));
+        link.opened(&outbox);
+        ctx.spawn(Run.map(|result, this: &mut Self, ctx| this.ended(result, ctx)));
+    }
+
+    fn ended(&mut self, result: Result<(), TransportError>, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        match result {
+            Err(error) if !link.is_draining() => {
+                if let Some((pump, _)) = self.open.take() {
+                    pump.fail(error.clone());
+                }
+                self.failed(error, ctx);
+            }
+            // Closed by this side, or by a node that had said it would go.
+            _ => {
+                link.closed();
+                self.open = None;
+                ctx.exit(Exit::Normal);
+            }
+        }
+    }
+
+    /// Tells everybody that the node cannot be reached, and tries again later.
+    fn failed(&mut self, error: TransportError, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        tracing::debug!(address = link.address(), %error, "connection failed");
+        link.failed(error);
+        self.shard.mark(&link, Outcome::Unreachable);
+        let delay = self.backoff.next_delay(&mut rand::rng()).max(DELAY_LEAST);
+        ctx.run_later(delay, |this, ctx| this.dial(ctx));
+    }
+}
+
+impl Shard {
+    /// Tells the selector what was learnt about a node.
+    fn mark(&self, link: &Link, outcome: Outcome) {
+        self.marks.do_send(Mark { node: link.node().to_owned(), outcome });
+    }
+}
+
+impl Actor for Connection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.dial(ctx);
+    }
+}
+
+impl Drop for Connection {
+    // Also reached by a panic: whoever waits for the link asks anew.
+    fn drop(&mut self) {
+        if let Some(link) = self.link.upgrade() {
+            link.closed();
+        }
+    }
+}
+
+/// Polls the pump of its actor.
+struct Run;
+
+impl ActorFuture<Connection> for Run {
+    type Output = Result<(), TransportError>;
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut Connection,
+        _: &mut Context<Connection>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Self::Output> {
+        match &mut actor.open {
+            Some((pump, role)) => pump.poll(role, task),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// What the client does with messages.
+struct ClientRole {
+    link: Weak<Link>,
+    shard: Arc<Shard>,
+    outbox: Arc<Outbox>,
+    answers: Vec<(RequestId, Answer)>,
+    wakers: Vec<Waker>,
+    /// When a call was last in flight.
+    used: Instant,
+    idle_time: Duration,
+}
+
+impl Role for ClientRole {
+    fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
+        self.used = now;
+        let mut result = Ok(());
+        for message in messages.drain(..) {
+            match message {
+                Message::Reply { id, metadata, body } => {
+                    self.answers.push((id, Answer::Reply { metadata, body }));
+                }
+                Message::Status { id, status, refusal: None } => {
+                    self.answers.push((id, Answer::Status(status)));
+                }
+                Message::Status { id, status, refusal: Some(refusal) } => {
+                    self.answers.push((id, Answer::Refused { refusal, status }));
+                }
+                Message::GoAway { reason: GoAway::Draining } => {
+                    if let Some(link) = self.link.upgrade() {
+                        link.drains();
+                        self.shard.mark(&link, Outcome::Draining);
+                    }
+                }
+                Message::GoAway { reason: GoAway::Error(reason) } => {
+                    result = Err(TransportError::Broken(format!("the node gave up: {reason}")));
+                }
+                // Nodes do not ask clients.
+                Message::Request { .. }
+                | Message::Cancel { .. }
+                | Message::Ping { .. }
+                | Message::Pong { .. } => {}
+            }
+        }
+        // All answers under one lock, and the callers are woken when it is free again.
+        self.outbox.answer(self.answers.drain(..), &mut self.wakers);
+        self.wakers.drain(..).for_each(Waker::wake);
+        result
+    }
+
+    fn is_expecting(&self) -> bool {
+        self.outbox.calls().0 > 0
+    }
+
+    fn is_idle(&mut self, now: Instant) -> bool {
+        if self.outbox.calls().0 > 0 {
+            self.used = now;
+            return false;
+        }
+        // A node that drains, or has left the registry, is left as soon as nothing is in flight.
+        match self.link.upgrade() {
+            Some(link) if !link.is_draining() => now >= self.used + self.idle_time,
+            _ => true,
+        }
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        Some(self.used + self.idle_time)
+    }
+}
+
+/// Two attempts to connect are at least this far apart.
+const DELAY_LEAST: Duration = Duration::from_millis(10);

@@ -1,0 +1,296 @@
+//! Starting a node.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix::prelude::{Actor, Addr};
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::{HandlerParts, Hook, NodeError, NodeOptions, NodeParts, NodeRef, Phase, Shared};
+use crate::backoff::Backoff;
+use crate::client::{Caller, CallerParts};
+use crate::context::Context;
+use crate::heartbeat::{Announce, Heartbeat};
+use crate::registry::{NodeInfo, Registry, RegistryError, Service, Watcher, WatcherState};
+use crate::selector::{Selector, SelectorState};
+use crate::server::{Acceptor, RouteTable, Server};
+use crate::supervisor::{Child, StartError, Supervisor, SupervisorRef};
+use crate::transport::{Hello, Listener, Transport};
+
+/// Starts a node; resolves once it is registered and `after_start` has run.
+///
+/// To be awaited on the node's first arbiter.
+///
+/// # Cancellation
+/// What has been started keeps running; to end it, stop its arbiter.
+///
+/// # Errors
+/// Nothing is left running, and nothing registered.
+pub async fn start(parts: NodeParts) -> Result<NodeRef, NodeError> {
+    let mut builder = Supervisor::builder("node");
+    builder = builder.strategy(crate::supervisor::RestartStrategy::OneForOne);
+    let root = builder.start();
+    let result = Start { root: root.clone() }.run(parts).await;
+    if result.is_err() {
+        root.stop().await;
+    }
+    result
+}
+
+struct Start {
+    root: SupervisorRef,
+}
+
+impl Start {
+    async fn run(self, parts: NodeParts) -> Result<NodeRef, NodeError> {
+        let until = Instant::now() + parts.options.start_timeout;
+        let NodeParts { service, mut node, registry, transport, arbiters, options, .. } = parts;
+        let ports = parts.handlers.iter().map(|handler| Arc::clone(&handler.port)).collect();
+        let routes = RouteTable::new(ports)?;
+        let serves = routes.endpoints().next().is_some();
+        let mut hello = Hello::new(&service.name, &node.id, node.incarnation);
+        hello.max_frame = options.max_frame;
+        hello.max_in_flight = options.acceptor.max_in_flight;
+
+        let watcher = self.start_watcher(&registry, &options).await?;
+        let selector = self.start_selector(&options).await?;
+        let mut pools = Vec::new();
+        for arbiter in &arbiters {
+            pools.push((self.nested("pool", unlimited("pool")).await?, arbiter.clone()));
+        }
+        let caller_parts = CallerParts {
+            pools,
+            transport: Arc::clone(&transport),
+            hello: hello.clone(),
+            watcher,
+            selector,
+        };
+        let caller = Caller::new(caller_parts, options.caller.clone());
+        self.start_handlers(parts.handler_supervisor, parts.handlers).await?;
+        run_hooks("before_start", parts.hooks.before_start).await?;
+
+        let record = Service { endpoints: routes.endpoints().cloned().collect(), ..service };
+        let server = Server::new(hello, routes, options.acceptor.clone());
+        let mut heartbeat = None;
+        if serves {
+            let listener = self.listen(&*transport, &parts.listen).await?;
+            let address = listener.address();
+            node.address = (parts.advertise)(&address)
+                .map_err(|reason| NodeError::Advertise { listen: address.clone(), reason })?;
+            tracing::info!(service = record.name, node = node.id, address, "listening");
+            self.start_acceptor(&server, listener, &arbiters).await?;
+            check_self(&*transport, &address, &node).await?;
+            let record = Service { nodes: vec![node.clone()], ..record };
+            let child = self.start_heartbeat(&registry, record, &options).await?;
+            announce(&child, until, options.start_timeout).await?;
+            heartbeat = Some(child);
+        }
+        let shared = Shared {
+            node,
+            root: self.root,
+            server,
+            caller,
+            heartbeat,
+            arbiter: arbiters[0].clone(),
+            options,
+            before_stop: Mutex::new(parts.hooks.before_stop),
+            after_stop: Mutex::new(parts.hooks.after_stop),
+            hurry: Notify::new(),
+            phase: watch::channel(Phase::Running).0,
+        };
+        let running = NodeRef { shared: Arc::new(shared) };
+        running.watch_root();
+        run_hooks("after_start", parts.hooks.after_start).await?;
+        Ok(running)
+    }
+
+    async fn child<A: Actor<Context = Context<A>>>(
+        &self,
+        name: &str,
+        child: Child<A>,
+    ) -> Result<Addr<A>, NodeError> {
+        let started = self.root.start_child(child).await;
+        started.map_err(|source| NodeError::Child { child: name.to_owned(), source })
+    }
+
+    async fn nested(
+        &self,
+        name: &str,
+        builder: crate::supervisor::SupervisorBuilder,
+    ) -> Result<SupervisorRef, NodeError> {
+        let (child, handle) = builder.into_child();
+        self.child(name, child).await?;
+        Ok(handle)
+    }
+
+    async fn start_watcher(
+        &self,
+        registry: &Arc<dyn Registry>,
+        options: &NodeOptions,
+    ) -> Result<Addr<Watcher>, NodeError> {
+        let (registry, options) = (Arc::clone(registry), options.watcher.clone());
+        let state = WatcherState::default();
+        let child = Child::new("watcher", move || {
+            Watcher::new(Arc::clone(&registry), options.clone(), state.clone())
+        });
+        self.child("watcher", child).await
+    }
+
+    async fn start_selector(&self, options: &NodeOptions) -> Result<Addr<Selector>, NodeError> {
+        let (options, state) = (options.selector.clone(), SelectorState::default());
+        let child = Child::new("selector", move || Selector::new(options.clone(), state.clone()));
+        self.child("selector", child).await
+    }
+
+    async fn start_handlers(
+        &self,
+        builder: crate::supervisor::SupervisorBuilder,
+        handlers: Vec<HandlerParts>,
+    ) -> Result<(), NodeError> {
+        let supervisor = self.nested("handlers", builder).await?;
+        for handler in handlers {
+            let started = (handler.start)(supervisor.clone()).await;
+            started.map_err(|source| NodeError::Child {
+                child: format!("handler {}", handler.name),
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn listen(
+        &self,
+        transport: &dyn Transport,
+        addresses: &[String],
+    ) -> Result<Box<dyn Listener>, NodeError> {
+        let mut last = None;
+        for address in addresses {
+            match transport.listen(address).await {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = Some(error),
+            }
+        }
+        let source = last.unwrap_or_else(|| crate::transport::TransportError::Listen {
+            address: String::new(),
+            reason: "no address was given".into(),
+        });
+        Err(NodeError::Listen { source })
+    }
+
+    async fn start_acceptor(
+        &self,
+        server: &Arc<Server>,
+        listener: Box<dyn Listener>,
+        arbiters: &[actix_rt::ArbiterHandle],
+    ) -> Result<(), NodeError> {
+        let mut homes = Vec::new();
+        for arbiter in arbiters {
+            let sessions = self.nested("sessions", unlimited("sessions")).await?;
+            homes.push((sessions, Some(arbiter.clone())));
+        }
+        let (server, listener) = (Arc::clone(server), Arc::new(Mutex::new(listener)));
+        let child = Child::new("acceptor", move || {
+            Acceptor::new(Arc::clone(&server), Arc::clone(&listener), homes.clone())
+        });
+        self.child("acceptor", child).await?;
+        Ok(())
+    }
+
+    async fn start_heartbeat(
+        &self,
+        registry: &Arc<dyn Registry>,
+        record: Service,
+        options: &NodeOptions,
+    ) -> Result<Addr<Heartbeat>, NodeError> {
+        let (registry, options) = (Arc::clone(registry), options.heartbeat);
+        let is_announced = Arc::<AtomicBool>::default();
+        let child = Child::new("heartbeat", move || {
+            let (registry, is_announced) = (Arc::clone(&registry), Arc::clone(&is_announced));
+            Heartbeat::new(registry, record.clone(), options, is_announced)
+        });
+        self.child("heartbeat", child.shutdown(DEREGISTRATION)).await
+    }
+}
+
+/// A supervisor whose children come and go with peers: however often they fail, it stays.
+fn unlimited(name: &str) -> crate::supervisor::SupervisorBuilder {
+    Supervisor::builder(name).intensity(crate::supervisor::Intensity::unlimited())
+}
+
+pub(super) async fn run_hooks(name: &'static str, hooks: Vec<Hook>) -> Result<(), NodeError> {
+    for hook in hooks {
+        // The hook is the user's code, and a panic in it must not take the arbiter down.
+        let run = std::panic::AssertUnwindSafe(async move { hook().await }).catch_unwind();
+        let result = run.await.unwrap_or_else(|_| Err("it panicked".into()));
+        result.map_err(|reason| NodeError::Hook { hook: name, reason })?;
+    }
+    Ok(())
+}
+
+/// Connects to the own address, so that a node that cannot serve is never announced.
+async fn check_self(
+    transport: &dyn Transport,
+    address: &str,
+    node: &NodeInfo,
+) -> Result<(), NodeError> {
+    let hello = Arc::new(Hello::new("", &node.id, node.incarnation));
+    let failure = |reason: String| NodeError::SelfCheck { address: address.to_owned(), reason };
+    let attempt = timeout(SELF_CHECK, transport.connect(address, hello)).await;
+    let socket = attempt
+        .map_err(|_| failure(format!("no greeting within {SELF_CHECK:?}")))?
+        .map_err(|error| failure(error.to_string()))?;
+    if socket.peer().node == node.id {
+        Ok(())
+    } else {
+        Err(failure(format!("node {} answers there", socket.peer().node)))
+    }
+}
+
+/// Registers; a registry that is down is tried again until the start has taken too long.
+async fn announce(
+    heartbeat: &Addr<Heartbeat>,
+    until: Instant,
+    limit: Duration,
+) -> Result<(), NodeError> {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+    let mut last: Option<RegistryError> = None;
+    loop {
+        let answer = timeout_at(until, heartbeat.send(Announce)).await;
+        let failure = |last: Option<RegistryError>| match last {
+            Some(source) => NodeError::Register { timeout: limit, source },
+            None => NodeError::StartTimeout { timeout: limit, step: "the registration" },
+        };
+        match answer {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(error))) if error.is_retryable() => {
+                tracing::warn!(%error, "not registered yet");
+                last = Some(error);
+            }
+            Ok(Ok(Err(source))) => return Err(NodeError::Register { timeout: limit, source }),
+            Ok(Err(_)) => {
+                let source = StartError::SupervisorEnded;
+                return Err(NodeError::Child { child: "heartbeat".into(), source });
+            }
+            Err(_) => return Err(failure(last)),
+        }
+        let delay = backoff.next_delay(&mut rand::rng());
+        if Instant::now() + delay >= until {
+            return Err(failure(last));
+        }
+        sleep(delay).await;
+    }
+}
+
+/// Time the registry has to take a registration back when the node is torn down.
+const DEREGISTRATION: Duration = Duration::from_secs(3);
+
+/// Time a node has to answer itself.
+const SELF_CHECK: Duration = Duration::from_secs(2);
+
+/// Upper bounds of the delays between attempts to register.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);

@@ -1,0 +1,279 @@
+//! A node as callers see it: its record, its load, its health.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::health::{Health, Outcome, Standing, Verdict};
+use super::load::{Load, Total};
+use super::moment::Moment;
+use super::options::SelectorOptions;
+use super::ring;
+use crate::client::link::Links;
+use crate::registry::{EndpointInfo, NodeInfo, Service};
+
+/// A node that may be picked, always in an `Arc`.
+///
+/// It lives as long as its node: an update of the registry keeps it, with its load, its health
+/// and its connections, while id, incarnation, address and version stay the same. A changed record
+/// (other labels, say) makes a new one that takes over health, latency and connections.
+pub struct Candidate {
+    vitals: Vitals,
+    seed: u64,
+    /// The connections to it.
+    pub links: Arc<Links>,
+    release: Arc<Release>,
+    shared: Arc<Shared>,
+    node: NodeInfo,
+}
+
+impl Candidate {
+    pub(super) fn new(
+        node: NodeInfo,
+        release: Arc<Release>,
+        shared: Arc<Shared>,
+        warming_since: Moment,
+    ) -> Self {
+        let vitals = Vitals { warming_since, ..Vitals::default() };
+        let seed = ring::hash(&node.id);
+        Self { vitals, seed, links: Arc::default(), release, shared, node }
+    }
+
+    /// The same node with another record.
+    pub(super) fn renewed(&self, node: NodeInfo, release: Arc<Release>) -> Self {
+        let vitals = Vitals {
+            load: self.vitals.load.carry_over(),
+            health: self.vitals.health.carry_over(),
+            warming_since: self.vitals.warming_since,
+        };
+        let (links, shared) = (Arc::clone(&self.links), Arc::clone(&self.shared));
+        Self { vitals, seed: self.seed, links, release, shared, node }
+    }
+
+    /// The node's record.
+    pub fn node(&self) -> &NodeInfo {
+        &self.node
+    }
+
+    /// The version it runs.
+    pub fn version(&self) -> &str {
+        &self.release.version
+    }
+
+    /// Labels of its version as a whole.
+    pub fn service_metadata(&self) -> &BTreeMap<String, String> {
+        &self.release.metadata
+    }
+
+    /// What it answers, ordered by name; empty when it does not tell.
+    pub fn endpoints(&self) -> &[EndpointInfo] {
+        &self.release.endpoints
+    }
+
+    /// The record of one endpoint.
+    pub fn endpoint(&self, name: &str) -> Option<&EndpointInfo> {
+        let endpoints = &self.release.endpoints;
+        let index = endpoints.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
+        Some(&endpoints[index])
+    }
+
+    /// Whether it answers an endpoint, or does not tell what it answers.
+    pub fn answers(&self, endpoint: &str) -> bool {
+        self.release.endpoints.is_empty() || self.endpoint(endpoint).is_some()
+    }
+
+    /// The value of a label of the node or else of its version.
+    pub fn label(&self, name: &str) -> Option<&String> {
+        self.node.metadata.get(name).or_else(|| self.release.metadata.get(name))
+    }
+
+    /// Takes note that a call begins. Exactly one [`finish`](Self::finish) must follow, on this
+    /// very candidate, however the call ends; also when its future is dropped.
+    ///
+    /// Not a guard, because the caller keeps one of its own with everything else that it must
+    /// undo.
+    pub fn begin(&self) {
+        self.vitals.load.begin();
+        self.shared.total.add(self.seed, 1);
+    }
+
+    /// Takes note that a call that had [begun](Self::begin) ended, and how.
+    pub fn finish(&self, outcome: Outcome, now: Instant) {
+        if self.vitals.load.end() {
+            self.shared.total.add(self.seed, -1);
+        }
+        self.mark(outcome, now);
+    }
+
+    /// Takes note of something that was learnt about the node apart from a call.
+    pub fn mark(&self, outcome: Outcome, now: Instant) {
+        let (now, options) = (self.shared.moment(now), &self.shared.options);
+        match outcome {
+            Outcome::Success { latency } => {
+                self.vitals.load.observe(latency, now, options.latency_decay);
+            }
+            Outcome::Failure | Outcome::Overloaded => {
+                self.vitals.load.penalise(now, options.latency_decay);
+            }
+            Outcome::Unreachable | Outcome::Draining | Outcome::Cancelled => {}
+        }
+        match self.vitals.health.record(outcome, now, options) {
+            Verdict::Unchanged => {}
+            Verdict::Ejected(duration) => {
+                tracing::info!(
+                    service = %self.shared.service, node = %self.node.id,
+                    address = %self.node.address, ?outcome, ?duration, "node ejected"
+                );
+            }
+            Verdict::Readmitted => {
+                tracing::info!(
+                    service = %self.shared.service, node = %self.node.id, "node readmitted"
+                );
+            }
+        }
+    }
+
+    /// Takes note that the node is about to leave: it is skipped from now on.
+    pub fn mark_draining(&self, now: Instant) {
+        self.mark(Outcome::Draining, now);
+    }
+
+    /// Calls begun from here and not ended.
+    pub fn in_flight(&self) -> u32 {
+        self.vitals.load.in_flight()
+    }
+
+    /// The peak-EWMA latency as it counts now; `None` when nothing was observed yet.
+    pub fn latency(&self, now: Instant) -> Option<Duration> {
+        self.vitals.load.latency(self.shared.moment(now), self.shared.options.latency_decay)
+    }
+
+    /// Whether it may be picked.
+    pub fn standing(&self, now: Instant) -> Standing {
+        self.vitals.health.standing(self.shared.moment(now))
+    }
+
+    /// Ejections that are not forgiven yet.
+    pub fn ejections(&self) -> u32 {
+        self.vitals.health.ejections()
+    }
+
+    /// What a pick looks at.
+    pub(super) fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// The hash of the node's id: the same for all incarnations, on all machines.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn release(&self) -> &Arc<Release> {
+        &self.release
+    }
+}
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate")
+            .field("node", &self.node)
+            .field("version", &self.release.version)
+            .field("vitals", &self.vitals)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything a pick without filters looks at, on one cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Vitals {
+    pub(super) load: Load,
+    pub(super) health: Health,
+    /// When slow start began; never for a node that was there from the beginning.
+    warming_since: Moment,
+}
+
+impl Vitals {
+    /// The share it gets of what is due to a node, from a tenth up to 1 at the end of slow start.
+    pub(super) fn share(&self, now: Moment, options: &SelectorOptions) -> f32 {
+        if self.warming_since == Moment::NEVER {
+            return 1.0;
+        }
+        let elapsed = now.since(self.warming_since);
+        if elapsed >= options.slow_start {
+            return 1.0;
+        }
+        (elapsed.as_secs_f32() / options.slow_start.as_secs_f32()).max(SHARE_MIN)
+    }
+}
+
+/// What the nodes of one version have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Release {
+    pub(super) version: String,
+    metadata: BTreeMap<String, String>,
+    endpoints: Vec<EndpointInfo>,
+}
+
+impl Release {
+    pub(super) fn of(service: &Service) -> Self {
+        let (version, metadata) = (service.version.clone(), service.metadata.clone());
+        let mut endpoints = service.endpoints.clone();
+        endpoints.sort_by(|one, other| one.name.cmp(&other.name));
+        Self { version, metadata, endpoints }
+    }
+}
+
+/// What the nodes of one service have in common, from first to last.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) service: String,
+    pub(super) options: SelectorOptions,
+    pub(super) total: Total,
+    epoch: Instant,
+}
+
+impl Shared {
+    pub(super) fn new(service: String, options: SelectorOptions, epoch: Instant) -> Self {
+        Self { service, options, total: Total::default(), epoch }
+    }
+
+    /// The moment that an instant is; what lies before the epoch counts as the epoch.
+    pub(super) fn moment(&self, now: Instant) -> Moment {
+        Moment::after_epoch(now.saturating_duration_since(self.epoch))
+    }
+}
+
+/// A new node gets a tenth of its share at once, otherwise nothing would ever warm it.
+const SHARE_MIN: f32 = 0.1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pick_looks_at_fits_one_cache_line() {
+        assert_eq!(size_of::<Vitals>(), 64);
+    }
+
+    #[test]
+    fn the_share_of_a_new_node_grows_linearly_from_a_tenth() {
+        let options = SelectorOptions::default();
+        let begin = Moment::after_epoch(Duration::from_secs(5));
+        let vitals = Vitals { warming_since: begin, ..Vitals::default() };
+        let share = |seconds| vitals.share(begin.plus(Duration::from_secs(seconds)), &options);
+        let expected = [(0, 0.1), (1, 0.1), (3, 0.3), (7, 0.7), (10, 1.0), (1000, 1.0)];
+        for (seconds, expected) in expected {
+            assert!((share(seconds) - expected).abs() < 1e-5, "{seconds} s: {}", share(seconds));
+        }
+    }
+
+    #[test]
+    fn a_node_that_was_there_from_the_beginning_gets_its_whole_share() {
+        let share = Vitals::default().share(Moment::NEVER, &SelectorOptions::default());
+        assert!((share - 1.0).abs() < f32::EPSILON);
+    }
+}

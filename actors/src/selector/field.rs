@@ -1,0 +1,311 @@
+//! The nodes among which one pick chooses, and how each strategy draws from them.
+
+use std::sync::Arc;
+
+use rand::Rng;
+
+use super::candidate::Candidate;
+use super::filter::Filter;
+use super::health::Standing;
+use super::moment::Moment;
+use super::options::SelectorOptions;
+use super::pick::Pick;
+use super::ring::Ring;
+use super::snapshot::{Cursor, Snapshot};
+use super::strategy::CustomStrategy;
+
+/// The nodes among which one pick chooses.
+///
+/// Draws return `None` when they had no luck; the pick then searches all nodes.
+#[derive(Debug)]
+pub(super) struct Field<'a, 'r> {
+    pub(super) candidates: &'a [Arc<Candidate>],
+    pub(super) request: &'r Pick<'r>,
+    pub(super) now: Moment,
+    snapshot: &'a Snapshot,
+    cursor: &'a Cursor,
+    /// No filter, endpoint or exclusion: every node will do.
+    any: bool,
+}
+
+/// What a look at one node says.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    Ready,
+    /// Ejected until now; the caller has its one probe and must use it.
+    Probe,
+    Unfit,
+}
+
+impl<'a, 'r> Field<'a, 'r> {
+    /// The nodes of the wanted version, or all.
+    pub(super) fn new(snapshot: &'a Snapshot, request: &'r Pick<'r>, now: Moment) -> Self {
+        let version = request.filters.iter().find_map(|filter| match filter {
+            Filter::Version(version) => Some(version),
+            _ => None,
+        });
+        let (candidates, cursor) = match version.map(|version| snapshot.section(version)) {
+            None => (&*snapshot.candidates, &snapshot.cursor),
+            Some(None) => (&snapshot.candidates[..0], &snapshot.cursor),
+            Some(Some(section)) => (&snapshot.candidates[section.range.clone()], &section.cursor),
+        };
+        let narrowed = usize::from(version.is_some());
+        let any = request.filters.len() == narrowed
+            && request.endpoint.is_none()
+            && request.exclude.is_empty();
+        Self { candidates, request, now, snapshot, cursor, any }
+    }
+
+    /// Any node, a new one less often.
+    pub(super) fn draw_random(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
+        let mut warming = None;
+        for _ in 0..DRAWS {
+            let candidate = &self.candidates[self.random_index(rng)];
+            match self.look(candidate) {
+                Look::Unfit => {}
+                Look::Probe => return Some(candidate),
+                Look::Ready if self.accepts(candidate, rng) => return Some(candidate),
+                Look::Ready => warming = Some(candidate),
+            }
+        }
+        warming
+    }
+
+    /// The next node in turn, a new one not in each round.
+    pub(super) fn draw_next(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
+        let mut warming = None;
+        for _ in 0..self.candidates.len().min(TURNS) {
+            let candidate = &self.candidates[self.cursor.next(self.candidates.len())];
+            match self.look(candidate) {
+                Look::Unfit => {}
+                Look::Probe => return Some(candidate),
+                Look::Ready if self.accepts(candidate, rng) => return Some(candidate),
+                Look::Ready => warming = Some(candidate),
+            }
+        }
+        warming
+    }
+
+    /// The least busy of some; few nodes are left to the search, which compares them all.
+    pub(super) fn draw_least_in_flight(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
+        if self.candidates.len() <= FEW {
+            return None;
+        }
+        self.draw_best(LEAST_OF, rng, |candidate| self.calls(candidate))
+    }
+
+    /// The cheaper of two.
+    pub(super) fn draw_cheapest(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
+        self.draw_best(2, rng, |candidate| self.cost(candidate))
+    }
+
+    /// The owner of a key, or the next one that is not overloaded.
+    pub(super) fn draw_by_hash(&self, ring: &Ring, key: u64) -> Option<&'a Arc<Candidate>> {
+        let all = &self.snapshot.candidates;
+        let bound = self.load_bound();
+        let mut least: Option<(u32, &Arc<Candidate>)> = None;
+        let mut left = WALK;
+        for owner in ring.owners(key) {
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+            let Some(candidate) = all.get(owner as usize) else { continue };
+            if least.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
+                continue;
+            }
+            match self.look(candidate) {
+                Look::Unfit => continue,
+                Look::Probe => return Some(candidate),
+                Look::Ready => {}
+            }
+            let calls = candidate.in_flight();
+            if u64::from(calls) < bound {
+                return Some(candidate);
+            }
+            if least.is_none() {
+                left = left.min(DETOUR);
+            }
+            if least.is_none_or(|(fewest, _)| calls < fewest) {
+                least = Some((calls, candidate));
+            }
+        }
+        least.map(|(_, candidate)| candidate)
+    }
+
+    /// What an own strategy says, or else the cheaper of two.
+    pub(super) fn draw_own(
+        &self,
+        own: &dyn CustomStrategy,
+        key: Option<&str>,
+        rng: &mut impl Rng,
+    ) -> Option<&'a Arc<Candidate>> {
+        let chosen = own.choose(&Eligible { field: self }, key, rng);
+        match chosen.and_then(|index| self.candidates.get(index)) {
+            Some(candidate) if self.look(candidate) != Look::Unfit => Some(candidate),
+            _ => self.draw_cheapest(rng),
+        }
+    }
+
+    /// Whether the filters that are no preferences, and the endpoint, want it.
+    pub(super) fn matches(&self, candidate: &Candidate) -> bool {
+        let filters = self.request.filters;
+        self.any
+            || filters.iter().all(|filter| filter.is_preference() || filter.matches(candidate))
+                && self.request.endpoint.is_none_or(|endpoint| candidate.answers(endpoint))
+    }
+
+    /// Whether the filters that are preferences want it.
+    pub(super) fn is_preferred(&self, candidate: &Candidate) -> bool {
+        let filters = self.request.filters;
+        filters.iter().all(|filter| !filter.is_preference() || filter.matches(candidate))
+    }
+
+    /// Whether it was tried before, be it with another record.
+    pub(super) fn is_excluded(&self, candidate: &Candidate) -> bool {
+        self.request.exclude.iter().any(|tried| tried.seed() == candidate.seed())
+    }
+
+    /// What a call would cost there, more while it is new.
+    pub(super) fn cost(&self, candidate: &Candidate) -> f32 {
+        let decay = self.options().latency_decay;
+        candidate.vitals().load.cost(self.now, decay) / self.share(candidate)
+    }
+
+    /// Calls in flight with one more, counted higher while it is new.
+    pub(super) fn calls(&self, candidate: &Candidate) -> f32 {
+        (candidate.in_flight() as f32 + 1.0) / self.share(candidate)
+    }
+
+    /// The part of a full share that slow start grants it.
+    pub(super) fn share(&self, candidate: &Candidate) -> f32 {
+        candidate.vitals().share(self.now, self.options())
+    }
+
+    /// An index of the field; it must not be empty.
+    pub(super) fn random_index(&self, rng: &mut impl Rng) -> usize {
+        // Multiplying is fair to one in 2^32 / len, and much cheaper than dividing.
+        let product = u64::from(rng.next_u32()) * self.candidates.len() as u64;
+        usize::try_from(product >> 32).unwrap_or_default()
+    }
+
+    /// Draws until `wanted` different ones are ready and takes the one that scores least.
+    fn draw_best(
+        &self,
+        wanted: usize,
+        rng: &mut impl Rng,
+        score: impl Fn(&Candidate) -> f32,
+    ) -> Option<&'a Arc<Candidate>> {
+        let mut best: Option<(f32, &Arc<Candidate>)> = None;
+        let mut missing = wanted.min(self.candidates.len());
+        for _ in 0..DRAWS {
+            let candidate = &self.candidates[self.random_index(rng)];
+            if best.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
+                continue;
+            }
+            match self.look(candidate) {
+                Look::Unfit => continue,
+                Look::Probe => return Some(candidate),
+                Look::Ready => {}
+            }
+            let score = score(candidate);
+            if best.is_none_or(|(least, _)| score < least) {
+                best = Some((score, candidate));
+            }
+            missing -= 1;
+            if missing == 0 {
+                break;
+            }
+        }
+        best.map(|(_, candidate)| candidate)
+    }
+
+    fn look(&self, candidate: &Candidate) -> Look {
+        let health = &candidate.vitals().health;
+        match health.standing(self.now) {
+            Standing::Ready if self.suits(candidate) => Look::Ready,
+            Standing::Due
+                if self.suits(candidate) && health.claim_probe(self.now, self.options()) =>
+            {
+                Look::Probe
+            }
+            _ => Look::Unfit,
+        }
+    }
+
+    fn suits(&self, candidate: &Candidate) -> bool {
+        self.any
+            || !self.is_excluded(candidate)
+                && self.matches(candidate)
+                && self.is_preferred(candidate)
+    }
+
+    /// Lets a new node have only a part of what it is drawn for.
+    fn accepts(&self, candidate: &Candidate, rng: &mut impl Rng) -> bool {
+        let share = self.share(candidate);
+        share >= 1.0 || (rng.next_u32() as f32) < share * u32::MAX as f32
+    }
+
+    /// Calls a node may have when it is given one more by hash: 1.25 times the mean, rounded up.
+    fn load_bound(&self) -> u64 {
+        let (calls, nodes) = (self.snapshot.shared.total.sum() + 1, self.snapshot.candidates.len());
+        (calls * 5).div_ceil(nodes as u64 * 4)
+    }
+
+    fn options(&self) -> &'a SelectorOptions {
+        &self.snapshot.shared.options
+    }
+}
+
+/// The nodes among which a [`CustomStrategy`] chooses.
+#[derive(Debug)]
+pub struct Eligible<'a> {
+    field: &'a Field<'a, 'a>,
+}
+
+impl Eligible<'_> {
+    /// How many nodes there are, those that are not eligible included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.field.candidates.len()
+    }
+
+    /// Whether there is no node; a strategy is never asked then.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.field.candidates.is_empty()
+    }
+
+    /// The node of an index, eligible or not; `None` when the index is not below the length.
+    #[must_use]
+    pub fn node(&self, index: usize) -> Option<&Candidate> {
+        self.field.candidates.get(index).map(|candidate| &**candidate)
+    }
+
+    /// Whether a node may be chosen: known, healthy or due for a probe, wanted, not excluded.
+    #[must_use]
+    pub fn is_eligible(&self, index: usize) -> bool {
+        self.node(index).is_some_and(|candidate| {
+            let standing = candidate.vitals().health.standing(self.field.now);
+            matches!(standing, Standing::Ready | Standing::Due) && self.field.suits(candidate)
+        })
+    }
+}
+
+/// Draws before all nodes are searched: with a third of them fitting, one pick in 600 searches.
+const DRAWS: usize = 16;
+
+/// Turns of round robin before it gives up.
+const TURNS: usize = 1024;
+
+/// Up to that many nodes are compared one by one.
+const FEW: usize = 32;
+
+/// Of more nodes, that many are compared.
+const LEAST_OF: usize = 5;
+
+/// Points of the ring looked at before all nodes are searched; the whole ring of 32 nodes.
+const WALK: u32 = 32 * Ring::POINTS;
+
+/// Points looked at to get round overloaded nodes.
+const DETOUR: u32 = 128;

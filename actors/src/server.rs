@@ -1,0 +1,106 @@
+//! Serving: from a connection to an actor and back.
+//!
+//! ```text
+//! socket ─▶ Session ─▶ route table ─▶ Lane (decode) ─▶ Inbox ─▶ actor ─▶ ReplySlot ─▶ socket
+//! ```
+//!
+//! Looking up and decoding happen on the connection's arbiter, without a hop. A [`Lane`] collects
+//! the requests of one batch for one handler; they cross to the handler's arbiter together, with
+//! one wake-up.
+
+mod acceptor;
+mod reply;
+mod routes;
+mod session;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::deadline::Deadline;
+use crate::inbox::InboxStatus;
+use crate::message::{Refusal, RequestId};
+use crate::metadata::Metadata;
+use crate::registry::EndpointInfo;
+use crate::transport::Hello;
+
+pub use self::acceptor::{Acceptor, AcceptorOptions, Server};
+pub use self::reply::ReplySlot;
+pub use self::routes::{DuplicateEndpoint, RouteTable};
+
+/// A handler: one actor, or several alike, and the endpoints it answers.
+///
+/// Implemented once, by the typed adapter of the crate `callboard`.
+pub trait HandlerPort: Send + Sync + 'static {
+    /// What it answers; a request names one by its index.
+    fn endpoints(&self) -> &[EndpointInfo];
+
+    /// The codec for a content type, as a number that [`Lane::push`] understands.
+    fn codec(&self, content_type: &str) -> Option<u16>;
+
+    /// Opens the way from a connection on the present arbiter to the handler.
+    fn lane(&self) -> Box<dyn Lane>;
+
+    /// The queues of its actors, to be watched and drained.
+    fn inboxes(&self) -> Vec<Arc<dyn InboxStatus>>;
+
+    /// The typed side of it, for callers in the same process.
+    fn local(&self, endpoint: usize) -> Option<Arc<dyn std::any::Any + Send + Sync>>;
+}
+
+/// The way from one connection to one handler.
+pub trait Lane: Send {
+    /// Decodes a request and puts it into the batch; one that cannot be decoded is refused.
+    fn push(&mut self, endpoint: usize, codec: u16, arrival: Arrival);
+
+    /// Hands the batch over.
+    fn flush(&mut self, now: Instant);
+
+    /// Drops what came from connection `origin` and, when `id` is given, is that request.
+    fn cancel(&self, origin: u64, id: Option<RequestId>);
+}
+
+/// A request that has arrived.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Where the answer goes.
+    pub reply: ReplySlot,
+    /// When the caller stops waiting.
+    pub deadline: Option<Deadline>,
+    /// Pairs beside the body.
+    pub metadata: Metadata,
+    /// Who asks.
+    pub peer: Arc<Hello>,
+    /// The encoded request.
+    pub body: Bytes,
+}
+
+/// The text that goes with a refusal.
+pub fn refusal_text(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Draining => "the node is shutting down; another node will take the request",
+        Refusal::Overloaded { .. } => "the handler's queue is full; try again later or elsewhere",
+        Refusal::UnknownEndpoint => "the service has no such endpoint; check its name and version",
+        Refusal::UnknownContentType => "the node does not know this content type",
+        Refusal::Undecodable => "the body is not what the endpoint takes",
+        Refusal::TooLarge => "the message exceeds a limit",
+        Refusal::Expired => "the deadline passed before the request was started",
+        Refusal::Cancelled => "the caller cancelled the request before it was started",
+        Refusal::Other => "the node refused the request",
+    }
+}
+
+/// The status code that goes with a refusal.
+pub fn refusal_code(refusal: Refusal) -> u16 {
+    match refusal {
+        Refusal::Draining | Refusal::Other => 503,
+        Refusal::Overloaded { .. } => 429,
+        Refusal::UnknownEndpoint => 404,
+        Refusal::UnknownContentType => 415,
+        Refusal::Undecodable => 400,
+        Refusal::TooLarge => 413,
+        Refusal::Expired => 408,
+        Refusal::Cancelled => 499,
+    }
+}

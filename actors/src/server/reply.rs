@@ -1,0 +1,95 @@
+//! The way back from a request to its caller.
+
+use std::sync::Arc;
+
+use crate::message::{Body, Outgoing, Refusal, RequestId};
+use crate::metadata::Metadata;
+use crate::server::{refusal_code, refusal_text};
+use crate::status::Status;
+use crate::transport::TransportError;
+use crate::transport::outbox::Outbox;
+
+/// The right and the duty to answer one request, exactly once.
+///
+/// What is dropped without an answer is answered with status 500.
+#[derive(Debug)]
+pub struct ReplySlot {
+    outbox: Option<Arc<Outbox>>,
+    id: RequestId,
+    /// A one-way request counts as unanswered until it has been handled, but nothing is sent.
+    one_way: bool,
+}
+
+impl ReplySlot {
+    pub(crate) fn new(outbox: Arc<Outbox>, id: RequestId, one_way: bool) -> Self {
+        Self { outbox: Some(outbox), id, one_way }
+    }
+
+    /// The connection's number and the request's.
+    pub fn key(&self) -> (u64, RequestId) {
+        (self.outbox.as_ref().map_or(0, |outbox| outbox.number()), self.id)
+    }
+
+    /// Answers with a value, encoded straight into the connection's send queue.
+    ///
+    /// A value that cannot be encoded, or is too large for the peer, becomes a status.
+    pub fn reply(&mut self, metadata: &Metadata, body: &dyn Body) {
+        let message = Outgoing::Reply { id: self.id, metadata, body };
+        if let Err(error) = self.send(message) {
+            let code = if matches!(error, TransportError::TooLarge { .. }) { 413 } else { 500 };
+            self.status(&Status::new(STATUS_ID, code, format!("the reply was not sent: {error}")));
+        }
+        self.finish();
+    }
+
+    /// Answers with the handler's status.
+    pub fn status(&mut self, status: &Status) {
+        self.send_status(status, None);
+        self.finish();
+    }
+
+    /// Answers that the request was not executed; `detail` explains, beyond the standard text.
+    pub fn refuse(&mut self, refusal: Refusal, detail: Option<&str>) {
+        let mut text = refusal_text(refusal).to_owned();
+        if let Some(detail) = detail {
+            text = format!("{text}: {detail}");
+        }
+        self.send_status(&Status::new(STATUS_ID, refusal_code(refusal), text), Some(refusal));
+        self.finish();
+    }
+
+    fn send_status(&self, status: &Status, refusal: Option<Refusal>) {
+        let id = self.id;
+        if let Err(error) = self.send(Outgoing::Status { id, status, refusal }) {
+            // Only a status larger than a frame gets here; the caller must hear something.
+            let short = Status::new(STATUS_ID, status.code, format!("status not sent: {error}"));
+            if self.send(Outgoing::Status { id, status: &short, refusal }).is_err() {
+                tracing::warn!(%error, "a status was not sent");
+            }
+        }
+    }
+
+    fn send(&self, message: Outgoing<'_>) -> Result<(), TransportError> {
+        match &self.outbox {
+            Some(outbox) if !self.one_way => outbox.send(message),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(outbox) = self.outbox.take() {
+            outbox.answered();
+        }
+    }
+}
+
+impl Drop for ReplySlot {
+    fn drop(&mut self) {
+        if self.outbox.is_some() {
+            self.status(&Status::internal(STATUS_ID, "the handler ended without an answer"));
+        }
+    }
+}
+
+/// Who speaks in a status that no handler wrote.
+const STATUS_ID: &str = "callboard";

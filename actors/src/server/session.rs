@@ -1,0 +1,288 @@
+//! The server's end of a connection.
+//!
+//! Supervised by the acceptor's supervisor of connections, temporary: the peer connects anew. What
+//! is lost with it: the requests that came over it are cancelled.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use actix::prelude::{Actor, ActorFuture, ActorFutureExt, AsyncContext, WrapFuture};
+use tokio::time::{Instant, timeout};
+
+use super::acceptor::{Gate, Guest, Place, Server};
+use super::{Arrival, Lane, ReplySlot};
+use crate::context::Context;
+use crate::deadline::Deadline;
+use crate::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
+use crate::supervisor::Exit;
+use crate::transport::outbox::Outbox;
+use crate::transport::pump::{Pump, Role};
+use crate::transport::{Hello, Socket, TransportError};
+
+/// Serves one connection.
+pub(super) struct Session {
+    server: Arc<Server>,
+    guest: Option<Guest>,
+    /// Held as long as the connection lives.
+    place: Option<Place>,
+    pump: Option<Pump>,
+    role: Option<ServerRole>,
+}
+
+impl Session {
+    pub(super) fn new(server: Arc<Server>, guest: Option<Guest>) -> Self {
+        Self { server, guest, place: None, pump: None, role: None }
+    }
+
+    fn open(&mut self, socket: Box<dyn Socket>) {
+        let mut socket = socket;
+        let options = self.server.options();
+        let peer = Arc::clone(socket.peer());
+        let outbox = Outbox::new(socket.encoder(), 0);
+        self.server.opened(&outbox);
+        if self.server.gate() != Gate::Serving {
+            outbox.go_away(&GoAway::Draining);
+        }
+        self.role = Some(ServerRole {
+            server: Arc::clone(&self.server),
+            outbox: Arc::clone(&outbox),
+            peer,
+            routes: Vec::new(),
+            lanes: Vec::new(),
+            heard: Instant::now(),
+            idle_time: options.idle_time,
+        });
+        self.pump = Some(Pump::new(socket, outbox, options.keepalive));
+    }
+
+    fn ended(&mut self, result: Result<(), TransportError>, ctx: &mut Context<Self>) {
+        if let (Some(role), Err(error)) = (&self.role, result) {
+            match &error {
+                TransportError::Closed => {}
+                TransportError::Protocol(_) | TransportError::TooLarge { .. } => {
+                    tracing::warn!(peer = role.peer.node, %error, "connection closed");
+                }
+                _ => tracing::debug!(peer = role.peer.node, %error, "connection ended"),
+            }
+            if let Some(pump) = &self.pump {
+                pump.fail(error);
+            }
+        }
+        ctx.exit(Exit::Normal);
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some((incoming, half_open, place)) = self.guest.take() else {
+            return ctx.exit(Exit::Normal);
+        };
+        self.place = Some(place);
+        let peer = incoming.peer();
+        let greeting = incoming.greet(self.server.hello());
+        let limit = self.server.options().greeting_timeout;
+        let greeted = async move {
+            let socket = timeout(limit, greeting).await;
+            drop(half_open);
+            socket
+        };
+        ctx.spawn(greeted.into_actor(self).map(move |socket, this, ctx| match socket {
+            Ok(Ok(socket)) => {
+                this.open(socket);
+                ctx.spawn(Run.map(|result, this: &mut Self, ctx| this.ended(result, ctx)));
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(peer, %error, "connection ended before a greeting");
+                ctx.exit(Exit::Normal);
+            }
+            Err(_) => {
+                tracing::debug!(peer, ?limit, "connection closed: no greeting in time");
+                ctx.exit(Exit::Normal);
+            }
+        }));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(role) = &self.role {
+            role.cancel_all();
+        }
+    }
+}
+
+/// Polls the pump of its actor.
+struct Run;
+
+impl ActorFuture<Session> for Run {
+    type Output = Result<(), TransportError>;
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut Session,
+        _: &mut Context<Session>,
+        task: &mut TaskContext<'_>,
+    ) -> Poll<Self::Output> {
+        match (&mut actor.pump, &mut actor.role) {
+            (Some(pump), Some(role)) => pump.poll(role, task),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// What the server does with messages.
+struct ServerRole {
+    server: Arc<Server>,
+    outbox: Arc<Outbox>,
+    peer: Arc<Hello>,
+    /// What the client's route slots stand for; bounded by [`RouteSlot::MAX`].
+    routes: Vec<Option<Result<Target, Refusal>>>,
+    /// By handler.
+    lanes: Vec<Option<OpenLane>>,
+    heard: Instant,
+    idle_time: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Target {
+    handler: usize,
+    endpoint: usize,
+    codec: u16,
+}
+
+struct OpenLane {
+    lane: Box<dyn Lane>,
+    is_dirty: bool,
+}
+
+impl Role for ServerRole {
+    fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
+        self.heard = now;
+        for message in messages.drain(..) {
+            match message {
+                Message::Request { id, one_way, route, define, time_left, metadata, body } => {
+                    if let Some(define) = define {
+                        self.define(route, &define)?;
+                    }
+                    let target = self.target(route)?;
+                    let deadline = time_left.map(|left| Deadline::after(now, left));
+                    let peer = Arc::clone(&self.peer);
+                    let mut reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
+                    match self.admit(target) {
+                        Err(refusal) => reply.refuse(refusal, None),
+                        Ok(target) => {
+                            let arrival = Arrival { reply, deadline, metadata, peer, body };
+                            self.push(target, arrival);
+                        }
+                    }
+                }
+                Message::Cancel { id } => self.cancel(id, now),
+                Message::GoAway { reason: GoAway::Error(reason) } => {
+                    return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
+                }
+                // Answers to requests that this side never sent, and pulses.
+                Message::Reply { .. }
+                | Message::Status { .. }
+                | Message::Ping { .. }
+                | Message::Pong { .. }
+                | Message::GoAway { .. } => {}
+            }
+        }
+        self.flush(now);
+        Ok(())
+    }
+
+    fn is_expecting(&self) -> bool {
+        self.outbox.unanswered() > 0
+    }
+
+    fn is_idle(&mut self, now: Instant) -> bool {
+        self.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        Some(self.heard + self.idle_time)
+    }
+}
+
+impl ServerRole {
+    fn define(&mut self, slot: RouteSlot, route: &Route) -> Result<(), TransportError> {
+        let index = slot.0 as usize;
+        if slot.0 >= RouteSlot::MAX || self.routes.get(index).is_some_and(Option::is_some) {
+            return Err(TransportError::Protocol(format!("route slot {} defined again", slot.0)));
+        }
+        let table = self.server.routes();
+        let target = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint).and_then(
+            |(handler, endpoint)| {
+                let codec = table.handlers()[handler]
+                    .codec(&route.content_type)
+                    .ok_or(Refusal::UnknownContentType)?;
+                Ok(Target { handler, endpoint, codec })
+            },
+        );
+        if self.routes.len() <= index {
+            self.routes.resize(index + 1, None);
+        }
+        self.routes[index] = Some(target);
+        Ok(())
+    }
+
+    fn target(&self, slot: RouteSlot) -> Result<Result<Target, Refusal>, TransportError> {
+        self.routes.get(slot.0 as usize).copied().flatten().ok_or_else(|| {
+            TransportError::Protocol(format!("route slot {} was never defined", slot.0))
+        })
+    }
+
+    /// Counts the request in, and decides whether it may go on; its reply slot counts it out.
+    fn admit(&self, target: Result<Target, Refusal>) -> Result<Target, Refusal> {
+        let unanswered = self.outbox.accepted();
+        if self.server.gate() == Gate::Refusing {
+            return Err(Refusal::Draining);
+        }
+        if unanswered > self.server.options().max_in_flight as usize {
+            return Err(Refusal::Overloaded { retry_after: RETRY_AFTER });
+        }
+        target
+    }
+
+    fn push(&mut self, target: Target, arrival: Arrival) {
+        let handlers = self.server.routes().handlers();
+        if self.lanes.is_empty() {
+            self.lanes.resize_with(handlers.len(), || None);
+        }
+        let open = self.lanes[target.handler].get_or_insert_with(|| OpenLane {
+            lane: handlers[target.handler].lane(),
+            is_dirty: false,
+        });
+        open.is_dirty = true;
+        open.lane.push(target.endpoint, target.codec, arrival);
+    }
+
+    fn flush(&mut self, now: Instant) {
+        for open in self.lanes.iter_mut().flatten().filter(|open| open.is_dirty) {
+            open.is_dirty = false;
+            open.lane.flush(now);
+        }
+    }
+
+    fn cancel(&mut self, id: RequestId, now: Instant) {
+        // It may be in this very batch.
+        self.flush(now);
+        for open in self.lanes.iter().flatten() {
+            open.lane.cancel(self.outbox.number(), Some(id));
+        }
+    }
+
+    fn cancel_all(&self) {
+        for open in self.lanes.iter().flatten() {
+            open.lane.cancel(self.outbox.number(), None);
+        }
+    }
+}
+
+/// When a client that has too much in flight may try again.
+const RETRY_AFTER: Duration = Duration::from_millis(10);

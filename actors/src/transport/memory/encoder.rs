@@ -1,0 +1,113 @@
+//! Makes owned messages of borrowed ones, within the peer's limits.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::message::{Body, GoAway, Message, Outgoing, RouteSlot};
+use crate::metadata::Metadata;
+use crate::transport::{Batch, Encoder, TransportError};
+
+/// Collects messages; positions count messages.
+#[derive(Debug)]
+pub(super) struct MemoryEncoder {
+    messages: Vec<Message>,
+    queued: usize,
+    taken: u64,
+    max_frame: usize,
+}
+
+impl MemoryEncoder {
+    pub(super) fn new(max_frame: u32) -> Self {
+        let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
+        Self { messages: Vec::new(), queued: 0, taken: 0, max_frame }
+    }
+}
+
+impl Encoder for MemoryEncoder {
+    fn encode(&mut self, message: Outgoing<'_>) -> Result<u64, TransportError> {
+        let message = own(message)?;
+        let size = size(&message);
+        if size > self.max_frame {
+            return Err(TransportError::TooLarge { size, limit: self.max_frame });
+        }
+        self.queued += size;
+        self.messages.push(message);
+        Ok(self.taken + self.messages.len() as u64)
+    }
+
+    fn queued(&self) -> usize {
+        self.queued
+    }
+
+    fn take(&mut self, batch: &mut Batch) {
+        debug_assert!(batch.is_empty(), "a batch is taken when the last one has been sent");
+        self.taken += self.messages.len() as u64;
+        self.queued = 0;
+        std::mem::swap(&mut self.messages, &mut batch.messages);
+    }
+}
+
+/// About as many bytes as the native wire would take.
+pub(super) fn size(message: &Message) -> usize {
+    HEADER
+        + match message {
+            Message::Request { define, metadata, body, .. } => {
+                let route = define.as_ref().map_or(0, |r| r.endpoint.len() + r.content_type.len());
+                route + metadata_size(metadata) + body.len()
+            }
+            Message::Reply { metadata, body, .. } => metadata_size(metadata) + body.len(),
+            Message::Status { status, .. } => {
+                status.id.len() + status.detail.len() + status.status.len()
+            }
+            Message::GoAway { reason: GoAway::Error(detail) } => detail.len(),
+            _ => 0,
+        }
+}
+
+fn metadata_size(metadata: &Metadata) -> usize {
+    metadata.bytes() + metadata.len() * 4
+}
+
+fn own(message: Outgoing<'_>) -> Result<Message, TransportError> {
+    Ok(match message {
+        Outgoing::Request { id, one_way, route, define, time_left, metadata, body } => {
+            if route.0 >= RouteSlot::MAX {
+                let reason = format!("route slot {} exceeds {}", route.0, RouteSlot::MAX - 1);
+                return Err(TransportError::Encode(reason));
+            }
+            let define = define.cloned().map(Box::new);
+            let (metadata, body) = (checked(metadata)?, encoded(body)?);
+            Message::Request { id, one_way, route, define, time_left, metadata, body }
+        }
+        Outgoing::Reply { id, metadata, body } => {
+            Message::Reply { id, metadata: checked(metadata)?, body: encoded(body)? }
+        }
+        Outgoing::Status { id, status, refusal } => {
+            Message::Status { id, status: Box::new(status.clone()), refusal }
+        }
+        Outgoing::Cancel { id } => Message::Cancel { id },
+        Outgoing::Ping { nonce } => Message::Ping { nonce },
+        Outgoing::Pong { nonce } => Message::Pong { nonce },
+        Outgoing::GoAway { reason } => Message::GoAway { reason: reason.clone() },
+    })
+}
+
+fn encoded(body: &dyn Body) -> Result<Bytes, TransportError> {
+    let mut buffer = BytesMut::new();
+    body.encode(&mut buffer).map_err(TransportError::Encode)?;
+    Ok(buffer.freeze())
+}
+
+fn checked(metadata: &Metadata) -> Result<Metadata, TransportError> {
+    if metadata.is_within_limits() {
+        return Ok(metadata.clone());
+    }
+    let (size, limit) = if metadata.len() > Metadata::MAX_ENTRIES {
+        (metadata.len(), Metadata::MAX_ENTRIES)
+    } else {
+        (metadata.bytes(), Metadata::MAX_BYTES)
+    };
+    Err(TransportError::TooLarge { size, limit })
+}
+
+/// What a header takes at least, roughly.
+const HEADER: usize = 16;

@@ -1,0 +1,212 @@
+//! Moves messages between a socket and an outbox: the part that both ends of a connection share.
+//!
+//! One poll reads what has arrived, hands it to the [`Role`], writes what is queued, and looks
+//! after deadlines and keepalive. Answers that actors on the same arbiter give after this poll
+//! wake it again, together, so they leave in one write.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::keepalive::{Keepalive, KeepaliveOptions, Pulse};
+use super::outbox::{Outbox, QUEUE_LIMIT};
+use super::{Batch, Socket, TransportError};
+use crate::message::{GoAway, Message, Outgoing};
+
+/// What an end of a connection does with messages; the client's differs from the server's.
+pub(crate) trait Role {
+    /// Takes what has arrived, in order, and leaves `messages` empty.
+    fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError>;
+
+    /// Whether an answer of the peer is due, so that silence is suspicious.
+    fn is_expecting(&self) -> bool;
+
+    /// Whether the connection has had no use since `now` minus its idle time.
+    fn is_idle(&mut self, now: Instant) -> bool;
+
+    /// When to ask [`is_idle`](Self::is_idle) again.
+    fn idle_due(&self) -> Option<Instant>;
+}
+
+/// The moving part of a connection.
+pub(crate) struct Pump {
+    socket: Box<dyn Socket>,
+    outbox: Arc<Outbox>,
+    batch: Batch,
+    messages: Vec<Message>,
+    wakers: Vec<Waker>,
+    keepalive: Keepalive,
+    timer: Pin<Box<Sleep>>,
+    nonce: u64,
+    is_saying_goodbye: bool,
+    /// What the peer did wrong; nothing is read any more, and what is queued is still sent.
+    failure: Option<TransportError>,
+}
+
+impl Pump {
+    pub(crate) fn new(
+        socket: Box<dyn Socket>,
+        outbox: Arc<Outbox>,
+        keepalive: KeepaliveOptions,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            socket,
+            outbox,
+            batch: Batch::default(),
+            messages: Vec::new(),
+            wakers: Vec::new(),
+            keepalive: Keepalive::new(keepalive, now),
+            timer: Box::pin(sleep_until(now)),
+            nonce: 0,
+            is_saying_goodbye: false,
+            failure: None,
+        }
+    }
+
+    /// Runs until the connection is over; `Ok` when this side closed it in order.
+    pub(crate) fn poll(
+        &mut self,
+        role: &mut impl Role,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), TransportError>> {
+        self.outbox.register(cx.waker());
+        let now = Instant::now();
+        if let Err(error) = self.read(role, now, cx) {
+            self.give_up(error)?;
+        }
+        self.look_after(role, now, cx)?;
+        self.write(cx)
+    }
+
+    fn read(
+        &mut self,
+        role: &mut impl Role,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Result<(), TransportError> {
+        for _ in 0..READS_PER_POLL {
+            if self.failure.is_some() {
+                return Ok(());
+            }
+            // A peer that does not take its answers gets no more of its requests read.
+            if self.outbox.queued() + self.batch.bytes.len() >= QUEUE_LIMIT {
+                return Ok(());
+            }
+            match self.socket.poll_read(cx, &mut self.messages) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(result) => {
+                    // What arrived before an error counts.
+                    self.keepalive.heard(now);
+                    self.answer_pings()?;
+                    role.receive(&mut self.messages, now)?;
+                    result?;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// A peer that breaks the protocol is told why before the connection is closed.
+    fn give_up(&mut self, error: TransportError) -> Result<(), TransportError> {
+        let (TransportError::Protocol(_) | TransportError::TooLarge { .. }) = &error else {
+            return Err(error);
+        };
+        self.outbox.go_away(&GoAway::Error(error.to_string()));
+        self.failure = Some(error);
+        Ok(())
+    }
+
+    fn answer_pings(&mut self) -> Result<(), TransportError> {
+        for message in &self.messages {
+            if let Message::Ping { nonce } = message {
+                self.outbox.send(Outgoing::Pong { nonce: *nonce })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to deadlines, keepalive and idleness, and sets the timer for the next of them.
+    fn look_after(
+        &mut self,
+        role: &mut impl Role,
+        now: Instant,
+        cx: &mut Context<'_>,
+    ) -> Result<(), TransportError> {
+        let (_, earliest) = self.outbox.calls();
+        if earliest.is_some_and(|earliest| earliest <= now) {
+            self.outbox.expire(now, &mut self.wakers);
+            self.wakers.drain(..).for_each(Waker::wake);
+        }
+        match self.keepalive.check(now, role.is_expecting()) {
+            Pulse::Fine => {}
+            Pulse::Ping => {
+                self.nonce += 1;
+                self.outbox.send(Outgoing::Ping { nonce: self.nonce })?;
+            }
+            Pulse::Dead(silence) => return Err(TransportError::Silent(silence)),
+        }
+        if role.is_idle(now) {
+            self.outbox.close();
+        }
+        let (_, earliest) = self.outbox.calls();
+        let pulse = self.keepalive.due(role.is_expecting());
+        let due = [earliest, role.idle_due()].into_iter().flatten().fold(pulse, Instant::min);
+        // A timer that fires early costs one poll; moving it for each batch would cost more.
+        if due < self.timer.deadline() || self.timer.is_elapsed() || self.timer.deadline() <= now {
+            self.timer.as_mut().reset(due);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        for _ in 0..WRITES_PER_POLL {
+            if self.is_saying_goodbye {
+                ready!(self.socket.poll_close(cx));
+                return Poll::Ready(self.failure.take().map_or(Ok(()), Err));
+            }
+            if self.batch.is_empty() {
+                self.outbox.take(&mut self.batch);
+            }
+            if !self.batch.is_empty() {
+                if self.socket.poll_write(cx, &mut self.batch)?.is_pending() {
+                    return Poll::Pending;
+                }
+                continue;
+            }
+            self.outbox.flushed();
+            if self.failure.is_none() && !self.outbox.may_close() {
+                return Poll::Pending;
+            }
+            // Nothing is written from here on: a call that comes now fails as not sent.
+            self.is_saying_goodbye = true;
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Pump {
+    // Whatever ended the connection, nobody must wait on it for ever.
+    fn drop(&mut self) {
+        self.outbox.fail(self.socket.written(), TransportError::Closed);
+    }
+}
+
+impl Pump {
+    /// Ends the connection for everybody who waits on it.
+    pub(crate) fn fail(&self, error: TransportError) {
+        self.outbox.fail(self.socket.written(), error);
+    }
+}
+
+/// Batches read, and written, in one poll; then others on the arbiter get their turn.
+const READS_PER_POLL: usize = 4;
+const WRITES_PER_POLL: usize = 16;

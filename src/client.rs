@@ -1,0 +1,73 @@
+//! Calling services, as the user's types see it.
+
+mod call;
+mod future;
+
+use std::fmt;
+use std::sync::Arc;
+
+use callboard_actors::client::RemoteService;
+
+use crate::request::Endpoint;
+use crate::system::ServiceSystem;
+
+pub use self::call::CallBuilder;
+pub use self::future::CallFuture;
+
+/// A service by its name; looks like an actix `Addr`, and reaches any node.
+///
+/// Cheap to clone; works from any thread and on any executor.
+///
+/// ```no_run
+/// # use callboard::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// # #[endpoint(name = "Greeter.Hello", reply = String)]
+/// # struct Hello { name: String }
+/// # async fn example(system: ServiceSystem) -> Result<(), callboard::Error> {
+/// let greeter = system.service("greeter");
+/// let reply = greeter.send(Hello { name: "John".into() }).await?;
+/// greeter.do_send(Hello { name: "fire and forget".into() });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ServiceRef {
+    system: ServiceSystem,
+    service: Arc<RemoteService>,
+}
+
+impl ServiceRef {
+    pub(crate) fn new(system: ServiceSystem, service: Arc<RemoteService>) -> Self {
+        Self { system, service }
+    }
+
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        self.service.name()
+    }
+
+    /// Begins a call; awaiting it sends the message and resolves to the reply.
+    ///
+    /// A handler in the same process is called without sockets and serialisation, unless the call
+    /// says which node is meant; see [`CallBuilder::local`].
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the call where it is.
+    pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
+        CallBuilder::new(self.system.clone(), Arc::clone(&self.service), message)
+    }
+
+    /// Sends a message and forgets about it.
+    ///
+    /// It may be lost without a trace but a line in the log: when no node can be found, when a
+    /// queue is full, when a connection breaks. At most once.
+    pub fn do_send<T: Endpoint>(&self, message: T) {
+        self.send(message).detach();
+    }
+}
+
+impl fmt::Debug for ServiceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceRef").field("name", &self.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! Settings: where nodes are announced and found, and how one is chosen.
+//!
+//! Pure.
+
+use super::{PLAIN, Setting, set};
+use crate::config::choice::{Choice, RegistryInterface, RegistryKind, SelectorKind};
+use crate::config::value::{duration, optional, show_duration};
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        flag: "registry",
+        environment: &["CALLBOARD_REGISTRY", "MICRO_REGISTRY"],
+        placeholder: "NAME",
+        summary: "Where nodes are announced and found: mdns, static, memory.",
+        allowed: "mdns, static, memory",
+        names: RegistryKind::names,
+        read: |config, text| set(&mut config.registry, RegistryKind::parse(text)),
+        show: |config| config.registry.to_string(),
+        ..PLAIN
+    },
+    Setting {
+        flag: "registry-address",
+        environment: &["CALLBOARD_REGISTRY_ADDRESS", "MICRO_REGISTRY_ADDRESS"],
+        placeholder: "ADDRESS",
+        summary: "Where the registry is. For static: `greeter=127.0.0.1:9001,127.0.0.1:9002;…`, \
+                  or a file. Mdns has none.",
+        allowed: "an address as the registry understands it, of at most 64 KiB",
+        read: |config, text| set(&mut config.registry_address, Ok(optional(text))),
+        check: |config| config.registry_address.as_ref().is_none_or(|text| text.len() <= 64 * 1024),
+        show: |config| config.registry_address.clone().unwrap_or_else(|| "none".into()),
+        ..PLAIN
+    },
+    Setting {
+        flag: "registry-interface",
+        environment: &["CALLBOARD_REGISTRY_INTERFACE"],
+        placeholder: "INTERFACE",
+        summary: "The network interface that mdns uses: loopback, all, a name, or an IP address.",
+        allowed: "loopback, all, the name of an interface, an IP address",
+        names: || vec!["loopback", "all"],
+        read: |config, text| {
+            set(&mut config.registry_interface, RegistryInterface::parse(text).map(Some))
+        },
+        show: |config| match &config.registry_interface {
+            Some(interface) => interface.to_string(),
+            None => "loopback if server-address is, else all".into(),
+        },
+        ..PLAIN
+    },
+    Setting {
+        flag: "selector",
+        environment: &["CALLBOARD_SELECTOR", "MICRO_SELECTOR"],
+        placeholder: "NAME",
+        summary: "How a node is chosen for a call: p2c (the better of two random ones), random, \
+                  round-robin, least-in-flight, hash (by the call's key).",
+        allowed: "p2c, random, round-robin, least-in-flight, hash, default, roundrobin",
+        names: SelectorKind::names,
+        read: |config, text| set(&mut config.selector, SelectorKind::parse(text)),
+        show: |config| config.selector.to_string(),
+        ..PLAIN
+    },
+    Setting {
+        flag: "register-ttl",
+        environment: &["CALLBOARD_REGISTER_TTL", "MICRO_REGISTER_TTL"],
+        placeholder: "DURATION",
+        summary: "Time after which the registry forgets a node that is gone.",
+        allowed: "a duration of 100ms to 8760h, e.g. 30s",
+        read: |config, text| set(&mut config.register_ttl, duration(text)),
+        check: |config| {
+            (SHORTEST_LEASE..=crate::config::value::LONGEST).contains(&config.register_ttl)
+        },
+        show: |config| show_duration(config.register_ttl),
+        ..PLAIN
+    },
+    Setting {
+        flag: "register-interval",
+        environment: &["CALLBOARD_REGISTER_INTERVAL", "MICRO_REGISTER_INTERVAL"],
+        placeholder: "DURATION",
+        summary: "Time between renewals of that lease; shorter than register-ttl.",
+        allowed: "a duration above zero and below register-ttl, e.g. 10s",
+        read: |config, text| set(&mut config.register_interval, duration(text).map(Some)),
+        check: |config| config.register_interval.is_none_or(|interval| !interval.is_zero()),
+        show: |config| {
+            config.register_interval.map_or_else(|| "register-ttl / 3".into(), show_duration)
+        },
+        ..PLAIN
+    },
+];
+
+/// Shorter leases are lost whenever a machine is busy.
+const SHORTEST_LEASE: std::time::Duration = std::time::Duration::from_millis(100);

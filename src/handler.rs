@@ -1,0 +1,203 @@
+//! How a user's actor becomes a handler: endpoints, placement, limits.
+//!
+//! User types enter here: a body is decoded into a [`Request`](crate::Request), the actor handles
+//! it, and the reply is encoded straight into the connection's send queue.
+
+mod job;
+mod lane;
+mod local;
+mod port;
+mod wrapped;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix::prelude::{Actor, Handler};
+use callboard_actors::Context;
+use callboard_actors::inbox::InboxOptions;
+use callboard_actors::node::HandlerParts;
+use callboard_actors::registry::EndpointInfo;
+
+use crate::middleware::Middleware;
+use crate::request::{Endpoint, Request};
+
+pub(crate) use self::local::{LocalAnswer, LocalCancel, LocalEndpoint, LocalFailure};
+use self::port::{AnyEndpoint, TypedEndpoint};
+
+/// Says what a handler answers and how its actors are placed.
+///
+/// ```no_run
+/// use callboard::prelude::*;
+///
+/// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// # #[endpoint(name = "Greeter.Hello", reply = String)]
+/// # struct Hello { name: String }
+/// # #[derive(Default)]
+/// # struct Greeter;
+/// # impl Actor for Greeter { type Context = Context<Self>; }
+/// # impl Handler<Request<Hello>> for Greeter {
+/// #     type Result = Reply<Hello>;
+/// #     fn handle(&mut self, r: Request<Hello>, _: &mut Context<Self>) -> Reply<Hello> { Ok(r.into_inner().name) }
+/// # }
+/// let system = ServiceSystem::new("greeter")
+///     .handler(Greeter::default, |h| h.request::<Hello>().concurrency(100).per_arbiter());
+/// ```
+pub struct HandlerBuilder<A: Actor<Context = Context<A>>> {
+    endpoints: Vec<Arc<dyn AnyEndpoint<A>>>,
+    infos: Vec<EndpointInfo>,
+    middleware: Vec<Vec<Arc<dyn Middleware>>>,
+    inbox: InboxOptions,
+    placement: Placement,
+    actor: PhantomData<fn() -> A>,
+}
+
+/// How many actors a handler has, and where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// One actor: its state is one, and its requests are handled in order.
+    #[default]
+    Single,
+    /// This many actors, spread over the arbiters; a request goes to the one with less to do of
+    /// two.
+    Pool(usize),
+    /// One actor on each arbiter; a request is handled where its connection is.
+    PerArbiter,
+}
+
+impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
+    pub(crate) fn new() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            infos: Vec::new(),
+            middleware: Vec::new(),
+            inbox: InboxOptions::default(),
+            placement: Placement::default(),
+            actor: PhantomData,
+        }
+    }
+
+    /// Adds an endpoint.
+    #[must_use]
+    pub fn request<T: Endpoint>(mut self) -> Self
+    where
+        A: Handler<Request<T>>,
+        <A as Handler<Request<T>>>::Result: 'static,
+    {
+        self.endpoints.push(Arc::new(TypedEndpoint::<A, T>::new(self.endpoints.len())));
+        self.infos.push(EndpointInfo {
+            name: T::NAME.to_owned(),
+            request: type_name::<T>(),
+            reply: type_name::<T::Reply>(),
+            ..EndpointInfo::default()
+        });
+        self.middleware.push(Vec::new());
+        self.inbox.concurrency.push(usize::MAX);
+        self
+    }
+
+    /// Limits how many requests of the endpoint added last are handled at the same time.
+    ///
+    /// Counts for each actor; default no limit. Further ones wait in the queue. Zero is taken for
+    /// one.
+    ///
+    /// # Panics
+    /// Before any endpoint has been added.
+    #[must_use]
+    pub fn concurrency(mut self, limit: usize) -> Self {
+        let last = self.inbox.concurrency.last_mut();
+        *last.expect("concurrency() follows the request() that it limits") = limit.max(1);
+        self
+    }
+
+    /// Wraps the endpoint added last; inside the system's own middleware.
+    ///
+    /// # Panics
+    /// Before any endpoint has been added.
+    #[must_use]
+    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
+        let last = self.middleware.last_mut();
+        last.expect("middleware() follows the request() that it wraps").push(Arc::new(middleware));
+        self
+    }
+
+    /// Adds a label to the endpoint added last, for the registry.
+    ///
+    /// # Panics
+    /// Before any endpoint has been added.
+    #[must_use]
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let last = self.infos.last_mut();
+        last.expect("metadata() follows the request() that it describes")
+            .metadata
+            .insert(name.into(), value.into());
+        self
+    }
+
+    /// Requests that may wait for each actor; default 1,024. Further ones are refused as
+    /// overloaded.
+    #[must_use]
+    pub fn queue(mut self, capacity: usize) -> Self {
+        self.inbox.capacity = capacity.max(1);
+        self
+    }
+
+    /// Runs `count` actors, each with a state of its own; zero is taken for one.
+    #[must_use]
+    pub fn pool(mut self, count: usize) -> Self {
+        self.placement = Placement::Pool(count.max(1));
+        self
+    }
+
+    /// Runs one actor on each arbiter, each with a state of its own.
+    #[must_use]
+    pub fn per_arbiter(mut self) -> Self {
+        self.placement = Placement::PerArbiter;
+        self
+    }
+}
+
+/// A handler before its node's arbiters are known.
+pub(crate) struct HandlerPlan {
+    pub(crate) placement: Placement,
+    build: Box<dyn FnOnce(&HandlerHome) -> HandlerParts + Send>,
+}
+
+/// Where handlers live.
+pub(crate) struct HandlerHome {
+    pub(crate) service: String,
+    pub(crate) arbiters: Vec<actix_rt::ArbiterHandle>,
+    pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+}
+
+impl HandlerPlan {
+    pub(crate) fn new<A: Actor<Context = Context<A>>>(
+        factory: impl Fn() -> A + Send + Sync + 'static,
+        builder: HandlerBuilder<A>,
+    ) -> Self {
+        let placement = builder.placement;
+        let build = Box::new(move |home: &HandlerHome| port::build(builder, factory, home));
+        Self { placement, build }
+    }
+
+    pub(crate) fn build(self, home: &HandlerHome) -> HandlerParts {
+        (self.build)(home)
+    }
+}
+
+/// The last part of a type's path, e.g. `Hello` of `greeter::Hello`.
+fn type_name<T>() -> String {
+    let name = std::any::type_name::<T>();
+    let end = name.find('<').unwrap_or(name.len());
+    let start = name[..end].rfind("::").map_or(0, |at| at + 2);
+    name[start..].to_owned()
+}
+
+impl<A: Actor<Context = Context<A>>> fmt::Debug for HandlerBuilder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandlerBuilder")
+            .field("endpoints", &self.infos)
+            .field("placement", &self.placement)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! One request on its way through an actor.
+
+use std::any::Any;
+use std::marker::PhantomData;
+
+use actix::dev::MessageResponse;
+use actix::prelude::{Actor, ActorFutureExt, Handler, ResponseActFuture, ResponseFuture};
+use callboard_actors::contain::Panic;
+use callboard_actors::inbox::{Job, JobKey, Progress};
+use callboard_actors::message::Refusal;
+use callboard_actors::server::ReplySlot;
+use callboard_actors::{Context, Deadline, Metadata, Status};
+use tokio::sync::oneshot;
+use tokio::time::{sleep_until, timeout_at};
+
+use super::local::LocalReply;
+use crate::codec::{Codec, Encoded};
+use crate::request::{Endpoint, Reply, Request};
+
+/// A request, its way back, and what an inbox wants to know of it.
+pub(super) struct RequestJob<A, T: Endpoint> {
+    pub(super) request: Option<Request<T>>,
+    pub(super) responder: Option<Responder<T>>,
+    pub(super) key: JobKey,
+    pub(super) deadline: Option<Deadline>,
+    pub(super) endpoint: usize,
+    pub(super) actor: PhantomData<fn() -> A>,
+}
+
+/// The way back to a caller.
+pub(super) enum Responder<T: Endpoint> {
+    /// Over a connection.
+    Remote { slot: ReplySlot, codec: Codec },
+    /// To a caller in this process.
+    Local(LocalReply<T>),
+}
+
+impl<T: Endpoint> Responder<T> {
+    pub(super) fn answer(self, reply: Reply<T>) {
+        match self {
+            Self::Remote { mut slot, codec } => match reply {
+                Ok(value) => slot.reply(&Metadata::new(), &Encoded { codec, value: &value }),
+                Err(status) => slot.status(&status),
+            },
+            Self::Local(local) => local.answer(reply),
+        }
+    }
+
+    pub(super) fn refuse(self, refusal: Refusal, request: Option<Request<T>>) {
+        match self {
+            Self::Remote { mut slot, .. } => slot.refuse(refusal, None),
+            Self::Local(local) => local.refuse(refusal, request.map(Request::into_inner)),
+        }
+    }
+}
+
+impl<A, T> Job<A> for RequestJob<A, T>
+where
+    A: Actor<Context = Context<A>> + Handler<Request<T>>,
+    <A as Handler<Request<T>>>::Result: 'static,
+    T: Endpoint,
+{
+    fn key(&self) -> JobKey {
+        self.key
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+
+    fn endpoint(&self) -> usize {
+        self.endpoint
+    }
+
+    fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
+        let Some(request) = self.request.take() else { return Progress::Done };
+        // The responder stays behind, so that a panic here can be answered.
+        let result = actor.handle(request, ctx);
+        let Some(responder) = self.responder.take() else { return Progress::Done };
+        respond::<A, T>(result, responder, self.deadline, ctx)
+    }
+
+    fn panicked(&mut self, _: &Panic) {
+        // The supervisor logs what happened; what a handler says in a panic is not for callers.
+        if let Some(responder) = self.responder.take() {
+            responder.answer(Err(Status::internal(T::NAME, "the handler panicked")));
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        if let Some(responder) = self.responder.take() {
+            responder.refuse(refusal, self.request.take());
+        }
+    }
+}
+
+/// Answers at once when the result is there, else returns what will answer.
+///
+/// The types compared here are known when this is compiled, so one branch is all that is left. A
+/// result that is none of them (`AtomicResponse`, a user's own) goes through the channel that
+/// actix gives every response.
+fn respond<A, T>(
+    result: <A as Handler<Request<T>>>::Result,
+    responder: Responder<T>,
+    deadline: Option<Deadline>,
+    ctx: &mut Context<A>,
+) -> Progress<A>
+where
+    A: Actor<Context = Context<A>> + Handler<Request<T>>,
+    <A as Handler<Request<T>>>::Result: 'static,
+    T: Endpoint,
+{
+    let result = match take_as::<_, Reply<T>>(result) {
+        Ok(reply) => {
+            responder.answer(reply);
+            return Progress::Done;
+        }
+        Err(result) => result,
+    };
+    let result = match take_as::<_, ResponseFuture<Reply<T>>>(result) {
+        Ok(future) => {
+            return Progress::Free(Box::pin(async move {
+                let reply = match deadline {
+                    Some(deadline) => timeout_at(deadline.instant(), future).await,
+                    None => Ok(future.await),
+                };
+                responder.answer(reply.unwrap_or_else(|_| Err(expired::<T>())));
+            }));
+        }
+        Err(result) => result,
+    };
+    let result = match take_as::<_, ResponseActFuture<A, Reply<T>>>(result) {
+        Ok(future) => {
+            let limited = WithDeadline {
+                future,
+                limit: deadline.map(|at| Box::pin(sleep_until(at.instant()))),
+            };
+            return Progress::Actor(Box::pin(limited.map(
+                move |reply, _: &mut A, _: &mut Context<A>| {
+                    responder.answer(reply.unwrap_or_else(|| Err(expired::<T>())));
+                },
+            )));
+        }
+        Err(result) => result,
+    };
+    let (answer, mut reply) = oneshot::channel();
+    result.handle(ctx, Some(answer));
+    match reply.try_recv() {
+        Ok(reply) => {
+            responder.answer(reply);
+            Progress::Done
+        }
+        // An atomic response is not cut short at its deadline: the actor waits for its end.
+        Err(_) => Progress::Free(Box::pin(async move {
+            // When the sender is gone the responder, dropped here, answers with a status.
+            if let Ok(reply) = reply.await {
+                responder.answer(reply);
+            }
+        })),
+    }
+}
+
+/// `value` as a `To`, if that is what it is.
+fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
+    let mut value = Some(value);
+    if let Some(found) = (&mut value as &mut dyn Any).downcast_mut::<Option<To>>()
+        && let Some(found) = found.take()
+    {
+        return Ok(found);
+    }
+    Err(value.expect("only the branch above takes it"))
+}
+
+fn expired<T: Endpoint>() -> Status {
+    Status::timeout(T::NAME, "the deadline passed while the request was being handled")
+}
+
+/// An actor's future that ends at a deadline, with nothing.
+struct WithDeadline<A: Actor, T: 'static> {
+    future: ResponseActFuture<A, T>,
+    limit: Option<std::pin::Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<A: Actor, T: 'static> actix::prelude::ActorFuture<A> for WithDeadline<A, T> {
+    type Output = Option<T>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut A::Context,
+        task: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        if let std::task::Poll::Ready(value) = self.future.as_mut().poll(actor, ctx, task) {
+            return std::task::Poll::Ready(Some(value));
+        }
+        match &mut self.limit {
+            Some(limit) => std::future::Future::poll(limit.as_mut(), task).map(|()| None),
+            None => std::task::Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The way from one connection to one handler's actors.
+
+use std::sync::Arc;
+
+use actix::prelude::Actor;
+use callboard_actors::Context;
+use callboard_actors::client::thread_hint;
+use callboard_actors::inbox::Job;
+use callboard_actors::message::RequestId;
+use callboard_actors::server::{Arrival, Lane};
+use tokio::time::Instant;
+
+use super::port::TypedPort;
+
+/// Collects a batch for each of the handler's actors.
+pub(super) struct TypedLane<A: Actor<Context = Context<A>>> {
+    port: Arc<TypedPort<A>>,
+    batches: Vec<Vec<Box<dyn Job<A>>>>,
+    /// The actor on this connection's own arbiter.
+    home: usize,
+    next: usize,
+}
+
+impl<A: Actor<Context = Context<A>>> TypedLane<A> {
+    pub(super) fn new(port: Arc<TypedPort<A>>) -> Self {
+        let batches = port.inboxes.iter().map(|_| Vec::new()).collect();
+        let home = thread_hint() % port.inboxes.len();
+        Self { port, batches, home, next: home }
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
+    fn push(&mut self, endpoint: usize, _: u16, arrival: Arrival) {
+        let index = self.port.choose(self.home, &mut self.next);
+        let port = Arc::clone(&self.port);
+        if port.middleware[endpoint].is_empty() {
+            self.batches[index].extend(port.endpoints[endpoint].job(arrival));
+        } else {
+            port.endpoints[endpoint].serve_wrapped(&port, index, arrival);
+        }
+    }
+
+    fn flush(&mut self, now: Instant) {
+        for (batch, inbox) in self.batches.iter_mut().zip(&self.port.inboxes) {
+            inbox.push(batch, now);
+        }
+    }
+
+    fn cancel(&self, origin: u64, id: Option<RequestId>) {
+        for inbox in &self.port.inboxes {
+            inbox.status().cancel(origin, id.map(|id| id.0));
+        }
+    }
+}

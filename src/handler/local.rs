@@ -1,0 +1,108 @@
+//! The way to a handler in the same process: no socket, no serialisation.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use callboard_actors::Status;
+use callboard_actors::client::CallError;
+use callboard_actors::message::Refusal;
+use tokio::sync::oneshot;
+
+use crate::request::{Endpoint, Reply, Request};
+
+/// What a local call ends with, when not with the handler's reply.
+#[derive(Debug)]
+pub(crate) enum LocalFailure<T> {
+    /// The handler answered with a status, or failed.
+    Status(Status),
+    /// It was not executed; the message comes back where it still exists.
+    Refused(Refusal, Option<T>),
+    /// The caller's patience ended; always a [`CallError::Timeout`].
+    TimedOut(CallError),
+}
+
+/// The way back to a caller in this process.
+pub(crate) struct LocalReply<T: Endpoint>(oneshot::Sender<Result<T::Reply, LocalFailure<T>>>);
+
+/// What a local caller waits for.
+pub(crate) type LocalAnswer<T> = oneshot::Receiver<Result<<T as Endpoint>::Reply, LocalFailure<T>>>;
+
+/// Creates the two ends of a local call's way back.
+pub(super) fn local_reply<T: Endpoint>() -> (LocalReply<T>, LocalAnswer<T>) {
+    let (reply, answer) = oneshot::channel();
+    (LocalReply(reply), answer)
+}
+
+impl<T: Endpoint> LocalReply<T> {
+    pub(super) fn answer(self, reply: Reply<T>) {
+        self.end(reply.map_err(LocalFailure::Status));
+    }
+
+    pub(super) fn refuse(self, refusal: Refusal, message: Option<T>) {
+        self.end(Err(LocalFailure::Refused(refusal, message)));
+    }
+
+    pub(super) fn end(self, result: Result<T::Reply, LocalFailure<T>>) {
+        // The caller may have gone.
+        let _ = self.0.send(result);
+    }
+}
+
+/// Hands requests of one type to a handler in this process.
+pub(crate) struct LocalEndpoint<T: Endpoint> {
+    submit: Box<Submit<T>>,
+    cancel: Box<dyn Fn(u64, u64) + Send + Sync>,
+}
+
+/// Takes a request, its way back and its number.
+type Submit<T> = dyn Fn(Request<T>, LocalReply<T>, u64) + Send + Sync;
+
+impl<T: Endpoint> LocalEndpoint<T> {
+    pub(super) fn new(
+        submit: impl Fn(Request<T>, LocalReply<T>, u64) + Send + Sync + 'static,
+        cancel: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Self {
+        Self { submit: Box::new(submit), cancel: Box::new(cancel) }
+    }
+
+    /// Queues a request; the answer, and what cancels it when it is dropped unanswered.
+    pub(crate) fn send(self: &Arc<Self>, request: Request<T>) -> (LocalAnswer<T>, LocalCancel<T>) {
+        let (reply, answer) = local_reply();
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        (self.submit)(request, reply, number);
+        (answer, LocalCancel { endpoint: Some(Arc::clone(self)), number })
+    }
+}
+
+/// Cancels a local call when it is dropped.
+pub(crate) struct LocalCancel<T: Endpoint> {
+    endpoint: Option<Arc<LocalEndpoint<T>>>,
+    number: u64,
+}
+
+impl<T: Endpoint> LocalCancel<T> {
+    /// There is nothing to cancel any more.
+    pub(crate) fn disarm(&mut self) {
+        self.endpoint = None;
+    }
+}
+
+impl<T: Endpoint> Drop for LocalCancel<T> {
+    fn drop(&mut self) {
+        if let Some(endpoint) = &self.endpoint {
+            (endpoint.cancel)(LOCAL_ORIGIN, self.number);
+        }
+    }
+}
+
+impl<T: Endpoint> fmt::Debug for LocalEndpoint<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalEndpoint").field("endpoint", &T::NAME).finish_non_exhaustive()
+    }
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Connections are numbered from 1.
+pub(super) const LOCAL_ORIGIN: u64 = 0;

@@ -1,0 +1,258 @@
+//! The typed side of a handler, behind the engine's port.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix::prelude::{Actor, Handler};
+use actix_rt::ArbiterHandle;
+use callboard_actors::client::thread_hint;
+use callboard_actors::contain::contain;
+use callboard_actors::inbox::{Inbox, InboxStatus, Job, JobKey};
+use callboard_actors::message::Refusal;
+use callboard_actors::node::HandlerParts;
+use callboard_actors::registry::EndpointInfo;
+use callboard_actors::server::{Arrival, HandlerPort, Lane, ReplySlot};
+use callboard_actors::supervisor::{Child, SupervisorRef};
+use callboard_actors::{Context, Metadata};
+use rand::RngExt;
+use tokio::time::Instant;
+
+use super::job::{RequestJob, Responder};
+use super::lane::TypedLane;
+use super::local::{LOCAL_ORIGIN, LocalEndpoint, LocalFailure, LocalReply};
+use super::wrapped::serve;
+use super::{HandlerBuilder, HandlerHome, Placement};
+use crate::codec::{Codec, Encoded};
+use crate::middleware::Middleware;
+use crate::request::{Endpoint, Request, RequestContext};
+
+/// A handler and its actors' inboxes.
+pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
+    service: String,
+    placement: Placement,
+    infos: Vec<EndpointInfo>,
+    pub(super) endpoints: Vec<Arc<dyn AnyEndpoint<A>>>,
+    /// For each endpoint: the system's, then its own.
+    pub(super) middleware: Vec<Arc<[Arc<dyn Middleware>]>>,
+    pub(super) inboxes: Vec<Inbox<A>>,
+    arbiters: Vec<ArbiterHandle>,
+    own: std::sync::Weak<Self>,
+}
+
+/// An endpoint of an actor, without its request's type.
+pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
+    /// Decodes a request; one that cannot be is refused.
+    fn job(&self, arrival: Arrival) -> Option<Box<dyn Job<A>>>;
+
+    /// Decodes a request and has the actor of this index handle it inside middleware.
+    fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, arrival: Arrival);
+
+    /// A [`LocalEndpoint`] of its request's type.
+    fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync>;
+}
+
+pub(super) struct TypedEndpoint<A, T> {
+    index: usize,
+    types: PhantomData<fn(A) -> T>,
+}
+
+impl<A, T> TypedEndpoint<A, T> {
+    pub(super) fn new(index: usize) -> Self {
+        Self { index, types: PhantomData }
+    }
+}
+
+/// Creates a handler's port and what starts its actors.
+pub(super) fn build<A: Actor<Context = Context<A>>>(
+    builder: HandlerBuilder<A>,
+    factory: impl Fn() -> A + Send + Sync + 'static,
+    home: &HandlerHome,
+) -> HandlerParts {
+    let name = super::type_name::<A>();
+    let arbiters = &home.arbiters;
+    let count = match builder.placement {
+        Placement::Single => 1,
+        Placement::Pool(count) => count,
+        Placement::PerArbiter => arbiters.len(),
+    };
+    let factory = Arc::new(factory);
+    let (mut children, mut inboxes) = (Vec::new(), Vec::new());
+    for index in 0..count {
+        let factory = Arc::clone(&factory);
+        let child = Child::new(format!("{name} {index}"), move || factory());
+        let child = child.on(arbiters[index % arbiters.len()].clone()).forgive_request_panics();
+        let (child, inbox) = child.with_inbox(builder.inbox.clone());
+        children.push(child);
+        inboxes.push(inbox);
+    }
+    let middleware = builder.middleware.into_iter().map(|own| {
+        home.middleware.iter().cloned().chain(own).collect::<Arc<[Arc<dyn Middleware>]>>()
+    });
+    let port = Arc::new_cyclic(|weak| TypedPort {
+        service: home.service.clone(),
+        placement: builder.placement,
+        infos: builder.infos,
+        endpoints: builder.endpoints,
+        middleware: middleware.collect(),
+        inboxes,
+        arbiters: arbiters.clone(),
+        own: weak.clone(),
+    });
+    let start = Box::new(move |supervisor: SupervisorRef| {
+        Box::pin(async move {
+            for child in children {
+                supervisor.start_child(child).await?;
+            }
+            Ok(())
+        }) as callboard_actors::registry::BoxFuture<'static, _>
+    });
+    HandlerParts { name, port, start }
+}
+
+impl<A: Actor<Context = Context<A>>> TypedPort<A> {
+    /// Which actor gets a request that came on the arbiter of `home`.
+    pub(super) fn choose(&self, home: usize, next: &mut usize) -> usize {
+        match self.placement {
+            Placement::Single => 0,
+            Placement::PerArbiter => home,
+            Placement::Pool(count) => {
+                *next = (*next + 1) % count;
+                let other = rand::rng().random_range(0..count);
+                if self.inboxes[other].queued() < self.inboxes[*next].queued() {
+                    other
+                } else {
+                    *next
+                }
+            }
+        }
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
+    fn endpoints(&self) -> &[EndpointInfo] {
+        &self.infos
+    }
+
+    fn codec(&self, content_type: &str) -> Option<u16> {
+        Codec::named(content_type).map(|_| 0)
+    }
+
+    fn lane(&self) -> Box<dyn Lane> {
+        let own = self.own.upgrade().expect("whoever calls this holds the port");
+        Box::new(TypedLane::new(own))
+    }
+
+    fn inboxes(&self) -> Vec<Arc<dyn InboxStatus>> {
+        self.inboxes.iter().map(Inbox::status).collect()
+    }
+
+    fn local(&self, endpoint: usize) -> Option<Arc<dyn Any + Send + Sync>> {
+        let own = self.own.upgrade()?;
+        Some(self.endpoints.get(endpoint)?.local(own))
+    }
+}
+
+impl<A, T> AnyEndpoint<A> for TypedEndpoint<A, T>
+where
+    A: Actor<Context = Context<A>> + Handler<Request<T>>,
+    <A as Handler<Request<T>>>::Result: 'static,
+    T: Endpoint,
+{
+    fn job(&self, arrival: Arrival) -> Option<Box<dyn Job<A>>> {
+        let (request, slot) = decode::<T>(arrival)?;
+        let (origin, id) = slot.key();
+        let responder = Responder::Remote { slot, codec: Codec::Bincode };
+        Some(self.pack(request, responder, JobKey { origin, id: id.0 }))
+    }
+
+    fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, arrival: Arrival) {
+        let Some((request, mut slot)) = decode::<T>(arrival) else { return };
+        let (origin, id) = slot.key();
+        let key = JobKey { origin, id: id.0 };
+        let (port, index) = (Arc::clone(port), self.index);
+        // Middleware is asynchronous and may wait for anything, so it runs beside the connection.
+        // A panic in it drops the reply slot, which answers.
+        actix_rt::spawn(async move {
+            let inbox = &port.inboxes[actor];
+            let submit = move |request, reply| {
+                let job = Self::new(index).pack(request, Responder::Local(reply), key);
+                inbox.push_one(job, Instant::now());
+            };
+            let wrapped = serve(&port.service, &port.middleware[index], request, submit);
+            match wrapped.await {
+                Ok(value) => {
+                    slot.reply(&Metadata::new(), &Encoded { codec: Codec::Bincode, value: &value });
+                }
+                Err(LocalFailure::Status(status)) => slot.status(&status),
+                Err(LocalFailure::Refused(refusal, _)) => slot.refuse(refusal, None),
+                Err(LocalFailure::TimedOut(error)) => slot.status(&error.to_status(T::NAME)),
+            }
+        });
+    }
+
+    fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync> {
+        let index = self.index;
+        let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
+        let submit = move |request: Request<T>, reply: LocalReply<T>, id| {
+            let home = thread_hint() % port.inboxes.len();
+            let actor = port.choose(home, &mut home.clone());
+            let key = JobKey { origin: LOCAL_ORIGIN, id };
+            let push = move |port: &TypedPort<A>, request, reply| {
+                let job = Self::new(index).pack(request, Responder::Local(reply), key);
+                port.inboxes[actor].push_one(job, Instant::now());
+            };
+            if port.middleware[index].is_empty() {
+                return push(&port, request, reply);
+            }
+            let port = Arc::clone(&port);
+            // On a handler's arbiter: the caller's thread may have no executor of its own.
+            port.arbiters[actor % port.arbiters.len()].clone().spawn(async move {
+                let submit = |request, reply| push(&port, request, reply);
+                let chain = &port.middleware[index];
+                reply.end(serve(&port.service, chain, request, submit).await);
+            });
+        };
+        let cancel = move |origin, number| {
+            for inbox in &inboxes {
+                inbox.cancel(origin, Some(number));
+            }
+        };
+        Arc::new(LocalEndpoint::<T>::new(submit, cancel))
+    }
+}
+
+impl<A, T> TypedEndpoint<A, T>
+where
+    A: Actor<Context = Context<A>> + Handler<Request<T>>,
+    <A as Handler<Request<T>>>::Result: 'static,
+    T: Endpoint,
+{
+    fn pack(&self, request: Request<T>, responder: Responder<T>, key: JobKey) -> Box<dyn Job<A>> {
+        Box::new(RequestJob {
+            deadline: request.deadline(),
+            request: Some(request),
+            responder: Some(responder),
+            key,
+            endpoint: self.index,
+            actor: PhantomData,
+        })
+    }
+}
+
+/// Decodes straight from the receive buffer; refuses what cannot be decoded.
+fn decode<T: Endpoint>(arrival: Arrival) -> Option<(Request<T>, ReplySlot)> {
+    let Arrival { mut reply, deadline, metadata, peer, body } = arrival;
+    // The user's `Deserialize` may panic; the connection must not.
+    let decoded = contain(|| Codec::Bincode.decode::<T>(&body));
+    let failure = match decoded {
+        Ok(Ok(message)) => {
+            let context = RequestContext { endpoint: T::NAME, metadata, deadline, peer };
+            return Some((Request::new(message, context), reply));
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "decoding it panicked".to_owned(),
+    };
+    reply.refuse(Refusal::Undecodable, Some(&failure));
+    None
+}

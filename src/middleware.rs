@@ -1,0 +1,104 @@
+//! Middleware: code around calls, on either side.
+//!
+//! One trait serves both sides: on the client it wraps a call with all its attempts, on the server
+//! the handling of one request. Middleware runs in the order in which it was added, the first one
+//! outermost. Without any, a call pays nothing for it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use callboard_actors::client::CallError;
+use callboard_actors::{Deadline, Metadata};
+
+/// Code around calls.
+///
+/// ```
+/// use callboard::middleware::{CallInfo, Middleware, Next, Outcome};
+/// use callboard::Status;
+///
+/// struct RequireToken;
+///
+/// impl Middleware for RequireToken {
+///     fn call<'a>(&'a self, call: &'a mut CallInfo, next: Next<'a>) -> Outcome<'a> {
+///         Box::pin(async move {
+///             if call.metadata.value("token") != Some("secret") {
+///                 return Err(Status::unauthorized("greeter", "send a token").into());
+///             }
+///             next.run(call).await
+///         })
+///     }
+/// }
+/// ```
+pub trait Middleware: Send + Sync + 'static {
+    /// Handles a call; what it does before and after `next` is up to it.
+    ///
+    /// Not running `next` means that the call is not made; the caller gets the error instead.
+    /// Running `next` without an error makes the reply, which has passed by then, the answer.
+    fn call<'a>(&'a self, call: &'a mut CallInfo, next: Next<'a>) -> Outcome<'a>;
+}
+
+/// What a middleware returns.
+pub type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
+
+/// Which side of a call a middleware is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The caller's.
+    Client,
+    /// The handler's.
+    Server,
+}
+
+/// A call as middleware sees it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CallInfo {
+    /// Which side this is.
+    pub side: Side,
+    /// The service that is called.
+    pub service: String,
+    /// The endpoint that is called.
+    pub endpoint: &'static str,
+    /// Pairs beside the body; what is changed here travels on.
+    pub metadata: Metadata,
+    /// When the answer is of no use any more.
+    pub deadline: Option<Deadline>,
+    /// The node on the other side; empty on the client, where it has not been picked yet.
+    pub peer: String,
+}
+
+/// What a middleware wraps: the others after it, and the call itself.
+pub struct Next<'a> {
+    rest: &'a [Arc<dyn Middleware>],
+    last: &'a mut (dyn FnMut(&CallInfo) -> Outcome<'static> + Send),
+}
+
+impl<'a> Next<'a> {
+    /// Goes on with the call.
+    ///
+    /// # Cancellation
+    /// Dropping the future drops the call.
+    pub fn run(self, call: &'a mut CallInfo) -> Outcome<'a> {
+        match self.rest.split_first() {
+            Some((first, rest)) => first.call(call, Next { rest, last: self.last }),
+            None => (self.last)(call),
+        }
+    }
+}
+
+/// Runs a chain around `last`.
+pub(crate) fn run_chain<'a>(
+    chain: &'a [Arc<dyn Middleware>],
+    call: &'a mut CallInfo,
+    last: &'a mut (dyn FnMut(&CallInfo) -> Outcome<'static> + Send),
+) -> Outcome<'a> {
+    Next { rest: chain, last }.run(call)
+}
+
+impl fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").field("rest", &self.rest.len()).finish()
+    }
+}

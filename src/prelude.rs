@@ -1,0 +1,14 @@
+//! What most programs need: `use callboard::prelude::*;`.
+
+pub use actix::prelude::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, AtomicResponse, Handler, Message,
+    Recipient, ResponseActFuture, ResponseFuture, WrapFuture,
+};
+pub use callboard_actors::supervisor::{Child, Supervisor};
+pub use callboard_actors::{Context, Metadata, Status};
+pub use callboard_derive::Endpoint;
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::client::ServiceRef;
+pub use crate::request::{Endpoint, Reply, Request};
+pub use crate::system::ServiceSystem;

@@ -1,0 +1,168 @@
+//! Watches and lookups over a view that a thread keeps up to date.
+//!
+//! A back-end that follows its source by itself publishes whole views; each watch compares the
+//! newest one with the last it reported. A slow watcher therefore costs one view, never a queue:
+//! what came and went between two looks is not reported.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_actors::registry::{
+    BoxFuture, Change, RegistryError, Service, Watch, WatchScope, diff,
+};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Everything a back-end knows at one moment, ordered by name and version.
+pub(super) type Snapshot = Arc<Vec<Service>>;
+
+/// The services of `snapshot` that belong to `scope`.
+pub(super) fn within(snapshot: &[Service], scope: &WatchScope) -> Vec<Service> {
+    snapshot.iter().filter(|service| scope.covers(&service.name)).cloned().collect()
+}
+
+/// What is known of `scope`, waiting until `patience` for a first answer.
+///
+/// Once one has come, it waits a little for those that follow on its heels.
+pub(super) async fn answered(
+    snapshots: &mut watch::Receiver<Snapshot>,
+    scope: &WatchScope,
+    patience: Instant,
+) -> Vec<Service> {
+    let known = within(&snapshots.borrow_and_update(), scope);
+    if !known.is_empty() {
+        return known;
+    }
+    let first = snapshots.wait_for(|snapshot| snapshot.iter().any(|s| scope.covers(&s.name)));
+    let came = matches!(timeout_at(patience, first).await, Ok(Ok(_)));
+    if came {
+        let settling = async { while snapshots.changed().await.is_ok() {} };
+        // That time passes is how settling ends.
+        let _elapsed = timeout(SETTLE, settling).await;
+    }
+    within(&snapshots.borrow_and_update(), scope)
+}
+
+/// A [`Watch`] that reports the differences between views.
+pub(super) struct SnapshotWatch {
+    registry: &'static str,
+    scope: WatchScope,
+    snapshots: watch::Receiver<Snapshot>,
+    patience: Option<Instant>,
+    known: Option<Vec<Service>>,
+    // At most one change per version of two views.
+    pending: VecDeque<Change>,
+}
+
+impl SnapshotWatch {
+    /// Creates a watch whose first change, a resync, comes at `patience` at the latest.
+    ///
+    /// It comes sooner when something is known, and at once without `patience`.
+    pub(super) fn new(
+        registry: &'static str,
+        scope: WatchScope,
+        snapshots: watch::Receiver<Snapshot>,
+        patience: Option<Instant>,
+    ) -> Self {
+        Self { registry, scope, snapshots, patience, known: None, pending: VecDeque::new() }
+    }
+
+    async fn advance(&mut self) -> Result<Change, RegistryError> {
+        loop {
+            if let Some(change) = self.pending.pop_front() {
+                return Ok(change);
+            }
+            let Some(known) = &self.known else { return Ok(self.resync().await) };
+            self.snapshots.changed().await.map_err(|_| RegistryError::WatchEnded {
+                registry: self.registry,
+                reason: "the registry was closed".into(),
+            })?;
+            let now = within(&self.snapshots.borrow_and_update(), &self.scope);
+            self.pending.extend(diff(known, &now));
+            self.known = Some(now);
+        }
+    }
+
+    async fn resync(&mut self) -> Change {
+        let services = match self.patience {
+            Some(patience) => answered(&mut self.snapshots, &self.scope, patience).await,
+            None => within(&self.snapshots.borrow_and_update(), &self.scope),
+        };
+        self.known = Some(services.clone());
+        Change::Resync(services)
+    }
+}
+
+impl Watch for SnapshotWatch {
+    fn next(&mut self) -> BoxFuture<'_, Result<Change, RegistryError>> {
+        Box::pin(self.advance())
+    }
+}
+
+/// Time for further answers after the first; responders spread theirs over 50 ms.
+const SETTLE: Duration = Duration::from_millis(80);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_begins_with_a_resync_and_reports_differences_in_order() {
+        let (sender, receiver) = watch::channel(Snapshot::default());
+        let mut watch = SnapshotWatch::new("fake", WatchScope::All, receiver, None);
+        assert_eq!(watch.next().await.unwrap(), Change::Resync(vec![]));
+
+        let (old, new) = (Service::new("greeter", "1"), Service::new("greeter", "2"));
+        sender.send_replace(Arc::new(vec![old.clone()]));
+        assert_eq!(watch.next().await.unwrap(), Change::Created(old.clone()));
+        sender.send_replace(Arc::new(vec![new.clone()]));
+        assert_eq!(watch.next().await.unwrap(), Change::Deleted(old));
+        assert_eq!(watch.next().await.unwrap(), Change::Created(new));
+
+        drop(sender);
+        assert!(matches!(watch.next().await, Err(RegistryError::WatchEnded { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_wait_loses_no_change() {
+        let (sender, receiver) = watch::channel(Snapshot::default());
+        let mut watch = SnapshotWatch::new("fake", WatchScope::All, receiver, None);
+        watch.next().await.unwrap();
+        assert!(timeout(Duration::from_millis(1), watch.next()).await.is_err());
+        let service = Service::new("greeter", "1");
+        sender.send_replace(Arc::new(vec![service.clone()]));
+        assert_eq!(watch.next().await.unwrap(), Change::Created(service));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unknown_name_is_waited_for_until_patience_ends() {
+        let (sender, mut receiver) = watch::channel(Snapshot::default());
+        sender.send_replace(Arc::new(vec![Service::new("other", "1")]));
+        let scope = WatchScope::Service("greeter".into());
+        let start = Instant::now();
+        let patience = start + Duration::from_secs(1);
+        assert_eq!(answered(&mut receiver, &scope, patience).await, vec![]);
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_answer_ends_the_wait_after_a_short_settling() {
+        let (sender, mut receiver) = watch::channel(Snapshot::default());
+        let (first, second) = (Service::new("greeter", "1"), Service::new("greeter", "2"));
+        let both = vec![first.clone(), second];
+        let expected = both.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            sender.send_replace(Arc::new(vec![first]));
+            tokio::time::sleep(SETTLE / 2).await;
+            sender.send_replace(Arc::new(both));
+            std::future::pending::<()>().await;
+        });
+        let start = Instant::now();
+        let scope = WatchScope::Service("greeter".into());
+        let answer = answered(&mut receiver, &scope, start + Duration::from_secs(9)).await;
+        assert_eq!(answer, expected);
+        assert_eq!(start.elapsed(), Duration::from_millis(100) + SETTLE);
+    }
+}

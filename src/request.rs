@@ -1,0 +1,174 @@
+//! What a service answers, as the user's types see it.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use callboard_actors::transport::Hello;
+use callboard_actors::{Deadline, Metadata, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A message that a service answers; derived with `#[derive(Endpoint)]`.
+///
+/// ```
+/// use callboard::prelude::*;
+///
+/// #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// #[endpoint(name = "Greeter.Hello", reply = String)]
+/// struct Hello { name: String }
+///
+/// assert_eq!(Hello::NAME, "Greeter.Hello");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an endpoint",
+    label = "no service can answer this",
+    note = "add `#[derive(Endpoint)]` and `#[endpoint(name = \"Service.Method\", reply = …)]` to it"
+)]
+pub trait Endpoint: Serialize + DeserializeOwned + Send + 'static {
+    /// What the handler returns on success.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+
+    /// E.g. `Greeter.Hello`.
+    const NAME: &'static str;
+
+    /// Whether a call may be repeated although it may have been executed.
+    const IDEMPOTENT: bool = false;
+}
+
+/// What a handler returns for a request of `T`: the reply, or a status for the caller.
+pub type Reply<T> = Result<<T as Endpoint>::Reply, Status>;
+
+/// A request as a handler gets it: the message, and what came with it.
+///
+/// Dereferences to the message.
+///
+/// ```
+/// use callboard::prelude::*;
+///
+/// #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// #[endpoint(name = "Greeter.Hello", reply = String)]
+/// struct Hello { name: String }
+///
+/// struct Greeter;
+/// impl Actor for Greeter { type Context = Context<Self>; }
+///
+/// impl Handler<Request<Hello>> for Greeter {
+///     type Result = Reply<Hello>;
+///     fn handle(&mut self, request: Request<Hello>, _: &mut Context<Self>) -> Reply<Hello> {
+///         let language = request.metadata().value("language").unwrap_or("en");
+///         Ok(format!("({language}) Hello {}", request.name))
+///     }
+/// }
+/// ```
+pub struct Request<T> {
+    message: T,
+    context: RequestContext,
+}
+
+/// What came with a request; the part that does not depend on its type.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    pub(crate) endpoint: &'static str,
+    pub(crate) metadata: Metadata,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) peer: Arc<Hello>,
+}
+
+impl<T> Request<T> {
+    pub(crate) fn new(message: T, context: RequestContext) -> Self {
+        Self { message, context }
+    }
+
+    pub(crate) fn with(mut self, metadata: Metadata, deadline: Option<Deadline>) -> Self {
+        self.context.metadata = metadata;
+        self.context.deadline = deadline;
+        self
+    }
+
+    /// The message without what came with it.
+    pub fn into_inner(self) -> T {
+        self.message
+    }
+
+    /// What came with it, without the message; e.g. to be kept while the message is moved.
+    pub fn context(&self) -> &RequestContext {
+        &self.context
+    }
+
+    /// Pairs that the caller sent beside the message.
+    pub fn metadata(&self) -> &Metadata {
+        &self.context.metadata
+    }
+
+    /// When the caller stops waiting.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.context.deadline
+    }
+
+    /// The name of the endpoint that was called.
+    pub fn endpoint(&self) -> &'static str {
+        self.context.endpoint
+    }
+
+    /// The name of the service that calls; empty when it did not tell.
+    pub fn peer_service(&self) -> &str {
+        &self.context.peer.service
+    }
+
+    /// The id of the node that calls.
+    pub fn peer_node(&self) -> &str {
+        &self.context.peer.node
+    }
+}
+
+impl RequestContext {
+    /// Pairs that the caller sent beside the message.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// When the caller stops waiting.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.deadline
+    }
+}
+
+impl<T> AsRef<RequestContext> for Request<T> {
+    fn as_ref(&self) -> &RequestContext {
+        &self.context
+    }
+}
+
+impl AsRef<Self> for RequestContext {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl<T> Deref for Request<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.message
+    }
+}
+
+impl<T> DerefMut for Request<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.message
+    }
+}
+
+impl<T: Endpoint> actix::Message for Request<T> {
+    type Result = Reply<T>;
+}
+
+impl<T: fmt::Debug> fmt::Debug for Request<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("message", &self.message)
+            .field("metadata", &self.context.metadata)
+            .finish_non_exhaustive()
+    }
+}

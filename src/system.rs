@@ -1,0 +1,176 @@
+//! The system: a node of a service, and the way to all others.
+
+mod assemble;
+mod builder;
+mod home;
+mod run;
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use callboard_actors::client::Caller;
+use callboard_actors::node::NodeRef;
+use callboard_actors::registry::NodeInfo;
+use callboard_actors::supervisor::{Exit, SupervisorRef};
+use callboard_actors::transport::Hello;
+
+use crate::client::ServiceRef;
+use crate::handler::LocalEndpoint;
+use crate::middleware::Middleware;
+use crate::request::Endpoint;
+
+pub use self::builder::SystemBuilder;
+use self::home::Home;
+
+/// A running node and its client; cheap to clone, usable from any thread and executor.
+///
+/// Made by [`ServiceSystem::new`], which begins to describe it. Dropping the last handle does not
+/// stop it.
+///
+/// ```no_run
+/// # use callboard::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// # #[endpoint(name = "Greeter.Hello", reply = String)]
+/// # struct Hello { name: String }
+/// # async fn example() -> Result<(), callboard::Error> {
+/// let system = ServiceSystem::new("greeter.client").start().await?;
+/// let reply = system.service("greeter").send(Hello { name: "John".into() }).await?;
+/// system.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ServiceSystem {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    node: NodeRef,
+    service: String,
+    hello: Arc<Hello>,
+    local: LocalTable,
+    client_middleware: Arc<[Arc<dyn Middleware>]>,
+    home: Home,
+}
+
+/// Handlers of this process by their `LocalEndpoint`'s type.
+type LocalTable = HashMap<TypeId, Arc<dyn Any + Send + Sync>, BuildHasherDefault<TypeHasher>>;
+
+impl ServiceSystem {
+    /// Begins to describe a system that runs the service `name`.
+    ///
+    /// Without any handler it serves nothing, listens nowhere and is not registered: a client.
+    #[allow(clippy::new_ret_no_self, reason = "reads as one sentence: ServiceSystem::new(…).run()")]
+    pub fn new(name: impl Into<String>) -> SystemBuilder {
+        SystemBuilder::new(name.into())
+    }
+
+    /// A service by its name; nothing is looked up until the first call.
+    pub fn service(&self, name: &str) -> ServiceRef {
+        ServiceRef::new(self.clone(), self.caller().service(name))
+    }
+
+    /// The name of the service that this system runs.
+    pub fn name(&self) -> &str {
+        &self.inner.service
+    }
+
+    /// The node's record; the address is empty for a client.
+    pub fn node(&self) -> &NodeInfo {
+        self.inner.node.node()
+    }
+
+    /// The root of the supervision tree.
+    pub fn supervisor(&self) -> &SupervisorRef {
+        self.inner.node.root()
+    }
+
+    /// Connections of clients open now.
+    pub fn connections(&self) -> usize {
+        self.inner.node.server().connections()
+    }
+
+    /// Stops in order: deregisters, tells clients, finishes what was accepted, stops the actors.
+    ///
+    /// Takes the settle time (500 ms by default) and at most the drain timeout (10 s by default)
+    /// more. Repeating it waits for the same end.
+    ///
+    /// # Cancellation
+    /// The system stops all the same.
+    pub async fn stop(&self) -> Exit {
+        let exit = self.inner.node.stop().await;
+        self.inner.home.close();
+        exit
+    }
+
+    /// Makes a stop that is under way go straight to its end.
+    pub fn hurry(&self) {
+        self.inner.node.hurry();
+    }
+
+    /// How the system ended, once it has.
+    pub async fn ended(&self) -> Exit {
+        self.inner.node.ended().await
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        self.inner.node.caller()
+    }
+
+    pub(crate) fn hello(&self) -> Arc<Hello> {
+        Arc::clone(&self.inner.hello)
+    }
+
+    pub(crate) fn client_middleware(&self) -> Arc<[Arc<dyn Middleware>]> {
+        Arc::clone(&self.inner.client_middleware)
+    }
+
+    /// The handler of an endpoint in this process, while it may be called.
+    pub(crate) fn local<T: Endpoint>(&self, service: &str) -> Option<Arc<LocalEndpoint<T>>> {
+        if self.inner.service != service || self.inner.node.server().is_draining() {
+            return None;
+        }
+        let found = self.inner.local.get(&TypeId::of::<LocalEndpoint<T>>())?;
+        Arc::clone(found).downcast().ok()
+    }
+
+    /// Runs a future on the system's own threads; false when it has ended.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.inner.home.arbiter().spawn(future)
+    }
+}
+
+impl fmt::Debug for ServiceSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceSystem")
+            .field("service", &self.inner.service)
+            .field("node", self.node())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Type ids are random already.
+#[derive(Default)]
+struct TypeHasher(u64);
+
+impl Hasher for TypeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_ne_bytes(word);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 ^= word;
+    }
+}

@@ -1,0 +1,132 @@
+//! The threads a system lives on.
+
+use std::sync::Arc;
+
+use actix_rt::{Arbiter, ArbiterHandle, System};
+use callboard_actors::client::use_shard;
+use callboard_actors::node::{NodeParts, NodeRef};
+use callboard_actors::supervisor::Exit;
+use callboard_actors::transport::Hello;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::builder::SystemBuilder;
+use super::{Inner, LocalTable, ServiceSystem, assemble};
+use crate::error::Error;
+
+/// The threads of a system, and who ends them.
+pub(super) struct Home {
+    arbiter: ArbiterHandle,
+    /// Those made for this system.
+    others: Mutex<Vec<Arbiter>>,
+    /// Ends the thread that was made for this system, if one was.
+    end: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Home {
+    pub(super) fn arbiter(&self) -> &ArbiterHandle {
+        &self.arbiter
+    }
+
+    /// Ends the threads that were made for the system.
+    pub(super) fn close(&self) {
+        for arbiter in self.others.lock().drain(..) {
+            arbiter.stop();
+        }
+        if let Some(end) = self.end.lock().take() {
+            // The thread may have ended by itself.
+            let _ = end.send(());
+        }
+    }
+}
+
+/// Starts a system on the present arbiter, or on a thread of its own.
+pub(super) async fn start(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
+    if Arbiter::try_current().is_some() && System::is_registered() {
+        return start_here(builder, None).await;
+    }
+    let (started, outcome) = oneshot::channel();
+    let name = format!("callboard {}", builder.config.server_name);
+    let spawned = std::thread::Builder::new().name(name).spawn(move || host(builder, started));
+    spawned.map_err(|error| Error::Threads(error.to_string()))?;
+    outcome.await.unwrap_or_else(|_| Err(Error::Threads("the thread ended at once".into())))
+}
+
+/// Lives as long as the system that it hosts.
+fn host(builder: SystemBuilder, started: oneshot::Sender<Result<ServiceSystem, Error>>) {
+    System::new().block_on(async move {
+        let (end, ended) = oneshot::channel();
+        match start_here(builder, Some(end)).await {
+            Err(error) => {
+                // Nobody waits any more: then nobody misses it.
+                let _ = started.send(Err(error));
+            }
+            Ok(system) => {
+                let node = system.inner.node.clone();
+                if let Err(Ok(unwanted)) = started.send(Ok(system)) {
+                    unwanted.stop().await;
+                }
+                // Sent by `stop`, or dropped with the last handle after the node gave up.
+                tokio::select! {
+                    _ = ended => {}
+                    exit = node.ended() => if exit != Exit::Shutdown {
+                        tracing::error!(%exit, "the system has ended");
+                    },
+                }
+            }
+        }
+    });
+}
+
+async fn start_here(
+    builder: SystemBuilder,
+    end: Option<oneshot::Sender<()>>,
+) -> Result<ServiceSystem, Error> {
+    let others: Vec<_> = (1..assemble::arbiters(&builder))
+        .map(|_| Arbiter::try_new())
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::Threads(error.to_string()))?;
+    let first = Arbiter::current();
+    let mut arbiters = vec![first.clone()];
+    arbiters.extend(others.iter().map(Arbiter::handle));
+    for (index, arbiter) in arbiters.iter().enumerate() {
+        arbiter.spawn_fn(move || use_shard(index));
+    }
+    // The present thread is the first shard from here on, not only once the queue gets there.
+    use_shard(0);
+    let home = Home { arbiter: first, others: Mutex::new(others), end: Mutex::new(end) };
+    let client_middleware = builder.client_middleware.clone().into();
+    let started = async {
+        let parts = assemble::assemble(builder, arbiters)?;
+        let (service, node) = (parts.service.name.clone(), start_node(parts).await?);
+        Ok((service, node))
+    };
+    let (service, node) = match started.await {
+        Ok(started) => started,
+        Err(error) => {
+            home.close();
+            return Err(error);
+        }
+    };
+    let info = node.node();
+    let hello = Arc::new(Hello::new(&service, &info.id, info.incarnation));
+    let local = local_table(&node);
+    let inner = Inner { node, service, hello, local, client_middleware, home };
+    Ok(ServiceSystem { inner: Arc::new(inner) })
+}
+
+async fn start_node(parts: NodeParts) -> Result<NodeRef, Error> {
+    Ok(callboard_actors::node::start(parts).await?)
+}
+
+fn local_table(node: &NodeRef) -> LocalTable {
+    let mut table = LocalTable::default();
+    for handler in node.server().routes().handlers() {
+        for endpoint in 0..handler.endpoints().len() {
+            if let Some(local) = handler.local(endpoint) {
+                table.insert((*local).type_id(), local);
+            }
+        }
+    }
+    table
+}

@@ -1,0 +1,287 @@
+//! Messages to frames.
+//!
+//! Pure.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use callboard_actors::message::{Body, GoAway, Outgoing, Refusal, RequestId, Route, RouteSlot};
+use callboard_actors::transport::{Batch, Encoder, TransportError};
+use callboard_actors::{Metadata, Status};
+
+use super::varint::{MAX_VARINT, write_varint};
+use super::{
+    CANCEL, DEFINE, DRAINING, ERROR, GO_AWAY, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG, REFUSAL,
+    REPLY, REQUEST, STATUS, TIME_LEFT,
+};
+
+/// Appends frames to one buffer.
+#[derive(Debug)]
+pub struct FrameEncoder {
+    buffer: BytesMut,
+    /// Bytes of whole frames in the buffer; what lies behind is of a message that failed.
+    whole: usize,
+    /// Bytes taken since the connection's start.
+    taken: u64,
+    max_frame: usize,
+}
+
+impl FrameEncoder {
+    /// Creates an encoder for a peer that accepts frames up to `max_frame` bytes.
+    #[must_use]
+    pub fn new(max_frame: u32) -> Self {
+        let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
+        Self { buffer: BytesMut::new(), whole: 0, taken: 0, max_frame }
+    }
+
+    fn frame(&mut self, message: &Outgoing<'_>) -> Result<(), TransportError> {
+        match *message {
+            Outgoing::Request { id, one_way, route, define, time_left, metadata, body } => {
+                let head = request_head(id, one_way, route, define, time_left, metadata);
+                self.request(&head, route, define, metadata, body)
+            }
+            Outgoing::Reply { id, metadata, body } => {
+                let flags = if metadata.is_empty() { 0 } else { METADATA };
+                self.put_head(Head::new(REPLY, flags).varint(id.0));
+                self.put_metadata(metadata)?;
+                self.put_body(body)
+            }
+            Outgoing::Status { id, status, refusal } => {
+                self.put_status(id, status, refusal);
+                Ok(())
+            }
+            Outgoing::Cancel { id } => {
+                self.put_head(Head::new(CANCEL, 0).varint(id.0));
+                Ok(())
+            }
+            Outgoing::Ping { nonce } => {
+                self.put_head(Head::new(PING, 0).varint(nonce));
+                Ok(())
+            }
+            Outgoing::Pong { nonce } => {
+                self.put_head(Head::new(PONG, 0).varint(nonce));
+                Ok(())
+            }
+            Outgoing::GoAway { reason } => {
+                let (code, detail) = match reason {
+                    GoAway::Draining => (DRAINING, ""),
+                    GoAway::Error(detail) => (ERROR, detail.as_str()),
+                };
+                self.put_head(Head::new(GO_AWAY, 0).byte(code));
+                self.put_text(detail);
+                Ok(())
+            }
+        }
+    }
+
+    fn request(
+        &mut self,
+        head: &Head,
+        route: RouteSlot,
+        define: Option<&Route>,
+        metadata: &Metadata,
+        body: &dyn Body,
+    ) -> Result<(), TransportError> {
+        self.put_head(head);
+        if let Some(define) = define {
+            if route.0 >= RouteSlot::MAX {
+                let reason = format!("route slot {} exceeds {}", route.0, RouteSlot::MAX - 1);
+                return Err(TransportError::Encode(reason));
+            }
+            self.put_text(&define.endpoint);
+            self.put_text(&define.content_type);
+        }
+        self.put_metadata(metadata)?;
+        self.put_body(body)
+    }
+
+    fn put_head(&mut self, head: &Head) {
+        self.buffer.extend_from_slice(&head.bytes[..head.length]);
+    }
+
+    fn put_status(&mut self, id: RequestId, status: &Status, refusal: Option<Refusal>) {
+        let flags = if refusal.is_some() { REFUSAL } else { 0 };
+        let mut head = Head::new(STATUS, flags);
+        head.varint(id.0);
+        if let Some(refusal) = refusal {
+            let (code, retry_after) = refusal_code(refusal);
+            head.byte(code).varint(micros(retry_after));
+        }
+        head.varint(u64::from(status.code));
+        self.put_head(&head);
+        self.put_text(&status.id);
+        self.put_text(&status.detail);
+        self.put_text(&status.status);
+    }
+
+    fn put_varint(&mut self, value: u64) {
+        let mut bytes = [0; MAX_VARINT];
+        let length = write_varint(value, &mut bytes);
+        self.buffer.extend_from_slice(&bytes[..length]);
+    }
+
+    fn put_text(&mut self, text: &str) {
+        self.put_varint(text.len() as u64);
+        self.buffer.extend_from_slice(text.as_bytes());
+    }
+
+    #[inline]
+    fn put_metadata(&mut self, metadata: &Metadata) -> Result<(), TransportError> {
+        if metadata.is_empty() {
+            return Ok(());
+        }
+        if !metadata.is_within_limits() {
+            let (size, limit) = if metadata.len() > Metadata::MAX_ENTRIES {
+                (metadata.len(), Metadata::MAX_ENTRIES)
+            } else {
+                (metadata.bytes(), Metadata::MAX_BYTES)
+            };
+            return Err(TransportError::TooLarge { size, limit });
+        }
+        self.put_varint(metadata.len() as u64);
+        for (name, value) in metadata.iter() {
+            self.put_text(name);
+            self.put_text(value);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put_body(&mut self, body: &dyn Body) -> Result<(), TransportError> {
+        body.encode(&mut self.buffer).map_err(TransportError::Encode)
+    }
+
+    /// Writes the length of the frame that follows the whole ones.
+    fn seal(&mut self) -> Result<(), TransportError> {
+        let body_was_shortened = || TransportError::Encode("the body shortened the buffer".into());
+        let size = self.buffer.len().checked_sub(self.whole + LENGTH_BYTES);
+        let size = size.ok_or_else(body_was_shortened)?;
+        let too_large = TransportError::TooLarge { size, limit: self.max_frame };
+        if size > self.max_frame {
+            return Err(too_large);
+        }
+        let length = u32::try_from(size).map_err(|_| too_large)?;
+        self.buffer[self.whole..self.whole + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+        self.whole = self.buffer.len();
+        Ok(())
+    }
+
+    /// Removes what a failed message left behind.
+    fn forget_failed(&mut self) {
+        self.buffer.truncate(self.whole);
+        if self.whole == 0 && self.buffer.capacity() > KEPT_CAPACITY {
+            self.buffer = BytesMut::new();
+        }
+    }
+}
+
+impl Encoder for FrameEncoder {
+    fn encode(&mut self, message: Outgoing<'_>) -> Result<u64, TransportError> {
+        // A body that panicked left its half behind; the next message starts where it started.
+        self.buffer.truncate(self.whole);
+        match self.frame(&message).and_then(|()| self.seal()) {
+            Ok(()) => Ok(self.taken + self.whole as u64),
+            Err(error) => {
+                self.forget_failed();
+                Err(error)
+            }
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.whole
+    }
+
+    fn take(&mut self, batch: &mut Batch) {
+        debug_assert!(batch.is_empty(), "a batch is taken when the last one has been sent");
+        self.buffer.truncate(self.whole);
+        self.taken += self.whole as u64;
+        self.whole = 0;
+        if batch.bytes.capacity() > KEPT_CAPACITY {
+            batch.bytes = BytesMut::new();
+        }
+        std::mem::swap(&mut self.buffer, &mut batch.bytes);
+    }
+}
+
+/// The fixed beginning of a frame, put together on the stack and appended at once.
+struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: usize,
+}
+
+impl Head {
+    #[inline]
+    fn new(kind: u8, flags: u8) -> Self {
+        let mut bytes = [0; HEAD_BYTES];
+        bytes[LENGTH_BYTES] = kind;
+        bytes[LENGTH_BYTES + 1] = flags;
+        Self { bytes, length: LENGTH_BYTES + 2 }
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) -> &mut Self {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+        self
+    }
+
+    #[inline]
+    fn varint(&mut self, value: u64) -> &mut Self {
+        self.length += write_varint(value, &mut self.bytes[self.length..]);
+        self
+    }
+}
+
+#[inline]
+fn request_head(
+    id: RequestId,
+    one_way: bool,
+    route: RouteSlot,
+    define: Option<&Route>,
+    time_left: Option<Duration>,
+    metadata: &Metadata,
+) -> Head {
+    let mut flags = if one_way { ONE_WAY } else { 0 };
+    if define.is_some() {
+        flags |= DEFINE;
+    }
+    if time_left.is_some() {
+        flags |= TIME_LEFT;
+    }
+    if !metadata.is_empty() {
+        flags |= METADATA;
+    }
+    let mut head = Head::new(REQUEST, flags);
+    head.varint(id.0).varint(u64::from(route.0));
+    if let Some(time_left) = time_left {
+        head.varint(micros(time_left));
+    }
+    head
+}
+
+/// The code of a refusal and its retry-after.
+fn refusal_code(refusal: Refusal) -> (u8, Duration) {
+    match refusal {
+        Refusal::Draining => (1, Duration::ZERO),
+        Refusal::Overloaded { retry_after } => (2, retry_after),
+        Refusal::UnknownEndpoint => (3, Duration::ZERO),
+        Refusal::UnknownContentType => (4, Duration::ZERO),
+        Refusal::Undecodable => (5, Duration::ZERO),
+        Refusal::TooLarge => (6, Duration::ZERO),
+        Refusal::Expired => (7, Duration::ZERO),
+        Refusal::Cancelled => (8, Duration::ZERO),
+        _ => (0, Duration::ZERO),
+    }
+}
+
+#[inline]
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Length, kind, flags, three varints and a byte.
+const HEAD_BYTES: usize = LENGTH_BYTES + 2 + 3 * MAX_VARINT + 1;
+
+/// Largest buffer kept for the next batch: larger ones come from rare large bodies.
+const KEPT_CAPACITY: usize = 256 * 1024;

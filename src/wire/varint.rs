@@ -1,0 +1,140 @@
+//! Variable-length integers and the cursor that reads fields.
+//!
+//! Pure.
+
+use super::WireError;
+
+/// Longest varint, in bytes.
+pub const MAX_VARINT: usize = 10;
+
+/// Writes `value` at the start of `target` and returns how many bytes it took.
+///
+/// # Panics
+/// When `target` is shorter than the varint; [`MAX_VARINT`] bytes always suffice.
+#[inline]
+pub fn write_varint(mut value: u64, target: &mut [u8]) -> usize {
+    let mut at = 0;
+    while value >= 0x80 {
+        target[at] = low_byte(value) | 0x80;
+        value >>= 7;
+        at += 1;
+    }
+    target[at] = low_byte(value);
+    at + 1
+}
+
+/// Reads fields one after the other from a slice.
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// Creates a cursor at the start of `bytes`.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// How many bytes have been read.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    /// Reads one byte.
+    #[inline]
+    pub fn byte(&mut self) -> Result<u8, WireError> {
+        let byte = *self.bytes.get(self.at).ok_or(WireError::Truncated)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    /// Reads a varint.
+    #[inline]
+    pub fn varint(&mut self) -> Result<u64, WireError> {
+        let first = self.byte()?;
+        if first < 0x80 {
+            return Ok(u64::from(first));
+        }
+        let mut value = u64::from(first & 0x7F);
+        for shift in (7..64).step_by(7) {
+            let byte = self.byte()?;
+            if shift == 63 && byte > 1 {
+                return Err(WireError::Varint);
+            }
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(WireError::Varint)
+    }
+
+    /// Reads a varint length and returns that many bytes.
+    pub fn block(&mut self) -> Result<&'a [u8], WireError> {
+        let length = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
+        let end = self.at.checked_add(length).ok_or(WireError::Truncated)?;
+        let block = self.bytes.get(self.at..end).ok_or(WireError::Truncated)?;
+        self.at = end;
+        Ok(block)
+    }
+
+    /// Reads a text.
+    pub fn text(&mut self) -> Result<&'a str, WireError> {
+        std::str::from_utf8(self.block()?).map_err(|_| WireError::Text)
+    }
+}
+
+/// The low eight bits.
+#[inline]
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_of_varint_comes_back() {
+        for bits in 0..64 {
+            for value in [1u64 << bits, (1u64 << bits) - 1, u64::MAX >> bits] {
+                let mut bytes = [0; MAX_VARINT];
+                let length = write_varint(value, &mut bytes);
+                let mut fields = Fields::new(&bytes[..length]);
+                assert_eq!(fields.varint(), Ok(value));
+                assert!(fields.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_varint_of_more_than_64_bits_is_refused() {
+        let eleven = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00];
+        assert_eq!(Fields::new(&eleven).varint(), Err(WireError::Varint));
+        let too_big = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02];
+        assert_eq!(Fields::new(&too_big).varint(), Err(WireError::Varint));
+        assert_eq!(Fields::new(&[0x80]).varint(), Err(WireError::Truncated));
+    }
+
+    #[test]
+    fn a_longer_form_of_a_varint_is_accepted() {
+        assert_eq!(Fields::new(&[0x81, 0x80, 0x00]).varint(), Ok(1));
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_refused() {
+        assert_eq!(Fields::new(&[3, 1, 2]).block(), Err(WireError::Truncated));
+        let mut huge = [0; MAX_VARINT];
+        write_varint(u64::MAX, &mut huge);
+        assert_eq!(Fields::new(&huge).block(), Err(WireError::Truncated));
+    }
+}

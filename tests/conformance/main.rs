@@ -1,0 +1,3 @@
+//! Every adapter against its port's suite.
+
+mod transport;

@@ -1,0 +1,6 @@
+use callboard::prelude::*;
+
+#[derive(Serialize, Deserialize, Endpoint)]
+struct Hello;
+
+fn main() {}

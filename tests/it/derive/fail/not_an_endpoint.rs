@@ -1,0 +1,10 @@
+use callboard::prelude::*;
+
+#[derive(Serialize, Deserialize)]
+struct Hello;
+
+fn send<E: Endpoint>(_: E) {}
+
+fn main() {
+    send(Hello);
+}

@@ -1,0 +1,15 @@
+use callboard::prelude::*;
+
+#[derive(Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Greeter.Hello", replay = ())]
+struct Slip;
+
+#[derive(Serialize, Deserialize, Endpoint)]
+#[endpoint(stream, name = "Greeter.Hello", reply = ())]
+struct Unknown;
+
+#[derive(Serialize, Deserialize, Endpoint)]
+#[endpoint(serde::name = "Greeter.Hello", reply = ())]
+struct Path;
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The public API, from a user's side.
+
+mod derive;
