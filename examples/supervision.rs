@@ -48,7 +48,7 @@ async fn main() {
             Err(_) => println!("message {number}: the actor panicked and is restarted"),
         }
     }
-    let restarts = supervisor.children().await[0].vitals.restarts;
-    println!("restarts: {restarts}");
+    let panics = supervisor.children().await[0].vitals.panics;
+    println!("panics: {panics}");
     supervisor.stop().await;
 }
