@@ -171,13 +171,15 @@ fn is_held(nodes: &Arc<ServiceNodes>) -> bool {
 mod tests {
     use super::*;
     use crate::registry::{Freshness, NodeInfo, Service, ServiceView};
+    use crate::testing::start_once;
 
     #[actix::test]
     async fn what_callers_hold_follows_the_registry() {
-        let selector = Selector::new(SelectorOptions::default(), SelectorState::default()).start();
+        let selector =
+            start_once(Selector::new(SelectorOptions::default(), SelectorState::default()));
         let nodes = selector.send(NodesOf { service: "greeter".into() }).await.unwrap();
         assert_eq!((nodes.load().candidates().len(), nodes.load().revision()), (0, 0));
-        selector.send(ViewChanged { view: view("greeter", 3) }).await.unwrap();
+        selector.send(changed("greeter", 3)).await.unwrap();
         let snapshot = nodes.load();
         assert_eq!((snapshot.candidates().len(), snapshot.revision()), (3, 3));
         assert_eq!(snapshot.freshness(), Freshness::Live);
@@ -186,9 +188,9 @@ mod tests {
     #[actix::test]
     async fn a_mark_reaches_the_node_in_every_service_it_runs() {
         let state = SelectorState::default();
-        let selector = Selector::new(SelectorOptions::default(), state.clone()).start();
+        let selector = start_once(Selector::new(SelectorOptions::default(), state.clone()));
         for service in ["greeter", "counter"] {
-            selector.send(ViewChanged { view: view(service, 2) }).await.unwrap();
+            selector.send(changed(service, 2)).await.unwrap();
         }
         let mark = Mark { node: "node-1".into(), outcome: Outcome::Draining };
         selector.send(mark).await.unwrap();
@@ -207,10 +209,10 @@ mod tests {
     #[actix::test]
     async fn a_restarted_selector_goes_on_with_the_same_nodes() {
         let state = SelectorState::default();
-        let first = Selector::new(SelectorOptions::default(), state.clone()).start();
-        first.send(ViewChanged { view: view("greeter", 2) }).await.unwrap();
+        let first = start_once(Selector::new(SelectorOptions::default(), state.clone()));
+        first.send(changed("greeter", 2)).await.unwrap();
         let before = first.send(NodesOf { service: "greeter".into() }).await.unwrap();
-        let second = Selector::new(SelectorOptions::default(), state).start();
+        let second = start_once(Selector::new(SelectorOptions::default(), state));
         let after = second.send(NodesOf { service: "greeter".into() }).await.unwrap();
         assert!(Arc::ptr_eq(&before, &after));
         assert_eq!(after.load().candidates().len(), 2);
@@ -220,10 +222,10 @@ mod tests {
     async fn services_that_nobody_holds_are_forgotten_when_there_are_too_many() {
         let options = SelectorOptions { services: 2, ..SelectorOptions::default() };
         let state = SelectorState::default();
-        let selector = Selector::new(options, state.clone()).start();
+        let selector = start_once(Selector::new(options, state.clone()));
         let held = selector.send(NodesOf { service: "held".into() }).await.unwrap();
-        selector.send(ViewChanged { view: view("known", 1) }).await.unwrap();
-        selector.send(ViewChanged { view: view("other", 1) }).await.unwrap();
+        selector.send(changed("known", 1)).await.unwrap();
+        selector.send(changed("other", 1)).await.unwrap();
         assert!(state.nodes("known").is_none());
         assert!(state.nodes("other").is_some());
         assert!(Arc::ptr_eq(&state.nodes("held").unwrap(), &held));
@@ -233,12 +235,37 @@ mod tests {
     async fn services_without_nodes_are_forgotten_before_those_with_some() {
         let options = SelectorOptions { services: 2, ..SelectorOptions::default() };
         let state = SelectorState::default();
-        let selector = Selector::new(options, state.clone()).start();
-        selector.send(ViewChanged { view: view("known", 1) }).await.unwrap();
+        let selector = start_once(Selector::new(options, state.clone()));
+        selector.send(changed("known", 1)).await.unwrap();
         drop(selector.send(NodesOf { service: "unknown".into() }).await.unwrap());
-        selector.send(ViewChanged { view: view("other", 1) }).await.unwrap();
+        selector.send(changed("other", 1)).await.unwrap();
         assert!(state.nodes("known").is_some());
         assert!(state.nodes("unknown").is_none());
+    }
+
+    fn changed(name: &str, count: u64) -> ViewChanged {
+        ViewChanged { service: name.to_owned(), view: Some(view(name, count)) }
+    }
+
+    #[actix::test]
+    async fn a_service_that_is_followed_no_more_has_no_nodes() {
+        let selector =
+            start_once(Selector::new(SelectorOptions::default(), SelectorState::default()));
+        let nodes = selector.send(NodesOf { service: "greeter".into() }).await.unwrap();
+        selector.send(changed("greeter", 2)).await.unwrap();
+        let given_up = ViewChanged { service: "greeter".into(), view: None };
+        selector.send(given_up).await.unwrap();
+        assert!(nodes.load().candidates().is_empty());
+    }
+
+    #[actix::test]
+    async fn an_older_view_that_comes_late_changes_nothing() {
+        let selector =
+            start_once(Selector::new(SelectorOptions::default(), SelectorState::default()));
+        let nodes = selector.send(NodesOf { service: "greeter".into() }).await.unwrap();
+        selector.send(changed("greeter", 3)).await.unwrap();
+        selector.send(changed("greeter", 2)).await.unwrap();
+        assert_eq!(nodes.load().candidates().len(), 3);
     }
 
     fn view(name: &str, count: u64) -> Arc<ServiceView> {

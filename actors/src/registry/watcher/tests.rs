@@ -9,6 +9,7 @@ use tokio::time::{Instant, pause, sleep};
 
 use self::world::{LONG, Listener, Stop, Unwatchable, World, greeter, nodes};
 use super::*;
+use crate::testing::start_once;
 
 const MOMENT: Duration = Duration::from_millis(10);
 
@@ -333,7 +334,7 @@ async fn what_makes_no_sense_to_retry_is_retried_as_slowly_as_possible() {
     let attempts = Arc::new(AtomicU64::new(0));
     let registry = Arc::new(Unwatchable { attempts: Arc::clone(&attempts) });
     let watcher =
-        Watcher::new(registry, WatcherOptions::default(), WatcherState::default()).start();
+        start_once(Watcher::new(registry, WatcherOptions::default(), WatcherState::default()));
     let subscriber = Listener::start(16);
     let recipient = subscriber.address.clone().recipient();
     watcher.send(Subscribe { service: "greeter".into(), recipient }).await.unwrap().unwrap();

@@ -9,6 +9,7 @@ use tokio::time::{pause, timeout};
 
 use super::super::*;
 use crate::registry::{BoxFuture, MemoryRegistry, NodeInfo, Watch, WatchScope};
+use crate::testing::start_once;
 
 /// Longer than any test.
 pub(super) const LONG: Duration = Duration::from_secs(3600);
@@ -29,7 +30,7 @@ impl World {
         pause();
         let (registry, state) = (MemoryRegistry::new(), WatcherState::default());
         let port = Arc::new(registry.clone());
-        let watcher = Watcher::new(port, options.clone(), state.clone()).start();
+        let watcher = start_once(Watcher::new(port, options.clone(), state.clone()));
         Self { registry, options, state, watcher }
     }
 
@@ -37,7 +38,7 @@ impl World {
         let port = Arc::new(self.registry.clone());
         // The last address of the old incarnation goes, and all it was doing with it.
         self.watcher.do_send(Stop);
-        self.watcher = Watcher::new(port, self.options.clone(), self.state.clone()).start();
+        self.watcher = start_once(Watcher::new(port, self.options.clone(), self.state.clone()));
     }
 
     pub(super) async fn register(&self, version: &str, node: &str) {
