@@ -54,7 +54,7 @@ pub struct NodeParts {
     /// Addresses to listen on: the first free one is taken. Not used without handlers.
     pub listen: Vec<String>,
     /// Turns the address listened on into the one announced.
-    pub advertise: Box<dyn Fn(&str) -> Result<String, String> + Send>,
+    pub advertise: Advertise,
     /// Supervises the handlers' actors.
     pub handler_supervisor: SupervisorBuilder,
     /// Starts one handler's actors; in the order in which they were added.
@@ -66,6 +66,9 @@ pub struct NodeParts {
     /// Limits and times.
     pub options: NodeOptions,
 }
+
+/// Turns the address listened on into the one announced; the error says why it cannot.
+pub type Advertise = Box<dyn Fn(&str) -> Result<String, String> + Send>;
 
 /// A handler to be started.
 pub struct HandlerParts {

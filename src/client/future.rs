@@ -51,12 +51,13 @@ impl<T: Endpoint> CallFuture<T> {
 
 impl<T: Endpoint> State<T> {
     fn of(call: CallBuilder<T>) -> Self {
-        if call.may_be_local() && call.system.client_middleware().is_empty() {
-            if let Some(local) = call.system.local::<T>(call.service.name()) {
-                let CallBuilder { system, service, message, options, .. } = call;
-                let waiting = LocalCall::new(&local, message, &options, &system);
-                return Self::Local(waiting, Fallback { system, service, options });
-            }
+        if call.may_be_local()
+            && call.system.client_middleware().is_empty()
+            && let Some(local) = call.system.local::<T>(call.service.name())
+        {
+            let CallBuilder { system, service, message, options, .. } = call;
+            let waiting = LocalCall::new(&local, message, &options, &system);
+            return Self::Local(waiting, Fallback { system, service, options });
         }
         Self::Boxed(Box::pin(call.run()))
     }

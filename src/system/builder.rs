@@ -39,10 +39,8 @@ pub struct SystemBuilder {
 
 impl SystemBuilder {
     pub(super) fn new(name: String) -> Self {
-        let mut config = Config::default();
-        config.server_name = name;
         Self {
-            config,
+            config: Config { server_name: name, ..Config::default() },
             options: NodeOptions::default(),
             service_metadata: Vec::new(),
             registry: None,

@@ -101,7 +101,7 @@ impl Connection {
         link.failed(error);
         self.shard.mark(&link, Outcome::Unreachable);
         let delay = self.backoff.next_delay(&mut rand::rng()).max(DELAY_LEAST);
-        ctx.run_later(delay, |this, ctx| this.dial(ctx));
+        ctx.run_later(delay, Self::dial);
     }
 }
 

@@ -105,13 +105,12 @@ impl fmt::Debug for Shard {
 
 /// A number of the present thread, stable for its life: which shard it uses.
 pub fn thread_hint() -> usize {
-    HINT.with(|hint| match hint.get() {
-        Some(number) => number,
-        None => {
+    HINT.with(|hint| {
+        hint.get().unwrap_or_else(|| {
             let number = NEXT_HINT.fetch_add(1, Ordering::Relaxed);
             hint.set(Some(number));
             number
-        }
+        })
     })
 }
 

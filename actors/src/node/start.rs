@@ -49,9 +49,9 @@ impl Start {
     async fn run(self, parts: NodeParts) -> Result<NodeRef, NodeError> {
         let until = Instant::now() + parts.options.start_timeout;
         let NodeParts { service, mut node, registry, transport, arbiters, options, .. } = parts;
-        let ports = parts.handlers.iter().map(|handler| Arc::clone(&handler.port)).collect();
-        let routes = RouteTable::new(ports)?;
-        let serves = routes.endpoints().next().is_some();
+        let handlers = parts.handlers.iter().map(|handler| Arc::clone(&handler.port));
+        let routes = RouteTable::new(handlers.collect())?;
+        let is_serving = routes.endpoints().next().is_some();
         let mut hello = Hello::new(&service.name, &node.id, node.incarnation);
         hello.max_frame = options.max_frame;
         hello.max_in_flight = options.acceptor.max_in_flight;
@@ -76,7 +76,7 @@ impl Start {
         let record = Service { endpoints: routes.endpoints().cloned().collect(), ..service };
         let server = Server::new(hello, routes, options.acceptor.clone());
         let mut heartbeat = None;
-        if serves {
+        if is_serving {
             let listener = self.listen(&*transport, &parts.listen).await?;
             let address = listener.address();
             node.address = (parts.advertise)(&address)
