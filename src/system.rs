@@ -102,9 +102,7 @@ impl ServiceSystem {
     /// # Cancellation
     /// The system stops all the same.
     pub async fn stop(&self) -> Exit {
-        let exit = self.inner.node.stop().await;
-        self.inner.home.close();
-        exit
+        self.inner.node.stop().await
     }
 
     /// Makes a stop that is under way go straight to its end.

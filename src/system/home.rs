@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use callboard_actors::client::use_shard;
 use callboard_actors::node::{NodeParts, NodeRef};
-use callboard_actors::supervisor::Exit;
 use callboard_actors::transport::Hello;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -14,13 +13,11 @@ use super::builder::SystemBuilder;
 use super::{Inner, LocalTable, ServiceSystem, assemble};
 use crate::error::Error;
 
-/// The threads of a system, and who ends them.
+/// The threads of a system.
 pub(super) struct Home {
     arbiter: ArbiterHandle,
-    /// Those made for this system.
+    /// Those made for this system; they end with it.
     others: Mutex<Vec<Arbiter>>,
-    /// Ends the thread that was made for this system, if one was.
-    end: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Home {
@@ -28,14 +25,9 @@ impl Home {
         &self.arbiter
     }
 
-    /// Ends the threads that were made for the system.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         for arbiter in self.others.lock().drain(..) {
             arbiter.stop();
-        }
-        if let Some(end) = self.end.lock().take() {
-            // The thread may have ended by itself.
-            let _ = end.send(());
         }
     }
 }
@@ -43,7 +35,7 @@ impl Home {
 /// Starts a system on the present arbiter, or on a thread of its own.
 pub(super) async fn start(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
     if Arbiter::try_current().is_some() && System::is_registered() {
-        return start_here(builder, None).await;
+        return start_here(builder).await;
     }
     let (started, outcome) = oneshot::channel();
     let name = format!("callboard {}", builder.config.server_name);
@@ -55,8 +47,7 @@ pub(super) async fn start(builder: SystemBuilder) -> Result<ServiceSystem, Error
 /// Lives as long as the system that it hosts.
 fn host(builder: SystemBuilder, started: oneshot::Sender<Result<ServiceSystem, Error>>) {
     System::new().block_on(async move {
-        let (end, ended) = oneshot::channel();
-        match start_here(builder, Some(end)).await {
+        match start_here(builder).await {
             Err(error) => {
                 // Nobody waits any more: then nobody misses it.
                 let _ = started.send(Err(error));
@@ -66,22 +57,13 @@ fn host(builder: SystemBuilder, started: oneshot::Sender<Result<ServiceSystem, E
                 if let Err(Ok(unwanted)) = started.send(Ok(system)) {
                     unwanted.stop().await;
                 }
-                // Sent by `stop`, or dropped with the last handle after the node gave up.
-                tokio::select! {
-                    _ = ended => {}
-                    exit = node.ended() => if exit != Exit::Shutdown {
-                        tracing::error!(%exit, "the system has ended");
-                    },
-                }
+                node.ended().await;
             }
         }
     });
 }
 
-async fn start_here(
-    builder: SystemBuilder,
-    end: Option<oneshot::Sender<()>>,
-) -> Result<ServiceSystem, Error> {
+async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
     let others: Vec<_> = (1..assemble::arbiters(&builder))
         .map(|_| Arbiter::try_new())
         .collect::<Result<_, _>>()
@@ -94,7 +76,7 @@ async fn start_here(
     }
     // The present thread is the first shard from here on, not only once the queue gets there.
     use_shard(0);
-    let home = Home { arbiter: first, others: Mutex::new(others), end: Mutex::new(end) };
+    let home = Home { arbiter: first, others: Mutex::new(others) };
     let client_middleware = builder.client_middleware.clone().into();
     let started = async {
         let parts = assemble::assemble(builder, arbiters)?;
@@ -112,7 +94,14 @@ async fn start_here(
     let hello = Arc::new(Hello::new(&service, &info.id, info.incarnation));
     let local = local_table(&node);
     let inner = Inner { node, service, hello, local, client_middleware, home };
-    Ok(ServiceSystem { inner: Arc::new(inner) })
+    let inner = Arc::new(inner);
+    // However the node ends, and whether anybody still holds a handle: its threads end too.
+    let own = Arc::clone(&inner);
+    actix_rt::spawn(async move {
+        own.node.ended().await;
+        own.home.close();
+    });
+    Ok(ServiceSystem { inner })
 }
 
 async fn start_node(parts: NodeParts) -> Result<NodeRef, Error> {

@@ -32,7 +32,7 @@ pub enum NodeError {
         source: StartError,
     },
     /// No address could be listened on.
-    #[error("cannot listen")]
+    #[error("the node has no address to listen on")]
     Listen {
         /// What was wrong with the last one tried.
         #[source]
