@@ -1,3 +1,4 @@
 //! Every adapter against its port's suite.
 
+mod registry;
 mod transport;
