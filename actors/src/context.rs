@@ -11,6 +11,7 @@
 
 mod life;
 mod runner;
+mod seed;
 mod tasks;
 
 use std::fmt;
@@ -27,7 +28,7 @@ use tokio::sync::oneshot;
 use crate::supervisor::Exit;
 use crate::vitals::Vitals;
 
-pub(crate) use self::runner::{Control, Factory, Order, Report, Reporter, Seed};
+pub(crate) use self::seed::{Control, Factory, Order, Report, Reporter, Seed};
 
 /// The execution context of a supervised actor.
 ///

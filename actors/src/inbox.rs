@@ -5,7 +5,9 @@
 //! connection's send queue. So they have an inbox of their own: bounded, one wake-up per batch, it
 //! knows how long its head has waited, and drops what has expired or was cancelled.
 
+mod cancels;
 mod queue;
+mod receiver;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +23,7 @@ use crate::deadline::Deadline;
 use crate::message::Refusal;
 
 pub use self::queue::{Inbox, InboxOptions};
-pub(crate) use self::queue::{InboxReceiver, Next, names};
+pub(crate) use self::receiver::{InboxReceiver, Next};
 
 /// Identifies a request among all those of a process: its origin and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +37,8 @@ pub struct JobKey {
 /// A request on its way to an actor; it holds the decoded body and the way back.
 ///
 /// Exactly one of [`run`](Self::run), [`refuse`](Self::refuse) is called, once;
-/// [`panicked`](Self::panicked) follows a `run` that panicked.
+/// [`panicked`](Self::panicked) follows a `run` that panicked. Once `run` has returned, the future
+/// in its [`Progress`] owns the answer.
 pub trait Job<A: Actor>: Send {
     /// Who asked.
     fn key(&self) -> JobKey;
@@ -57,6 +60,9 @@ pub trait Job<A: Actor>: Send {
 }
 
 /// How far running a request got.
+///
+/// A future is dropped unfinished when it panics, when its request is cancelled, when the inbox
+/// closes and, if it needs the actor, when the actor ends: what it owns must answer when dropped.
 pub enum Progress<A: Actor> {
     /// It has been answered.
     Done,
@@ -84,7 +90,7 @@ pub trait InboxStatus: Send + Sync {
     /// Requests queued or being handled.
     fn pending(&self) -> usize;
 
-    /// How long the oldest queued request has waited.
+    /// How long the oldest request has waited that the actor could have taken.
     fn head_age(&self, now: Instant) -> Option<Duration>;
 
     /// Drops what came from `origin` and, when `id` is given, is that request.

@@ -4,11 +4,13 @@
 //! [`RestartStrategy`], and stops them last-started-first, each within its deadline. Restarts are
 //! spaced by exponential backoff with jitter, the first one comes at once. When a child fails more
 //! often than [`Intensity`] allows the supervisor stops its children and ends itself with
-//! [`Exit::GaveUp`], which its own supervisor sees as a failure.
+//! [`Exit::GaveUp`], which its own supervisor sees as a failure. A child whose arbiter is gone
+//! cannot be restarted, which is the same as failing too often.
 //!
 //! A child's mailbox outlives the child: what was queued is handled by the next incarnation, in
 //! order, and every `Addr` stays valid. Only the message being handled when it failed is lost, and
-//! its sender is told so.
+//! its sender is told so. A child that has ended and is not restarted refuses what is sent to it:
+//! senders are told that its mailbox is closed, and requests that it drains.
 //!
 //! An actor that blocks its thread cannot be interrupted; its supervisor stops waiting for it at
 //! its deadline, provided that it runs on another arbiter.
@@ -55,7 +57,9 @@ mod handle;
 mod intensity;
 mod plan;
 mod roster;
+mod steps;
 mod tree;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,22 +163,26 @@ impl SupervisorBuilder {
     }
 
     fn spec(&mut self, spec: ChildSpec) {
-        self.shutdown += spec.care.shutdown;
+        self.shutdown = self.shutdown.saturating_add(spec.care.shutdown);
         self.roster.add(spec, true);
     }
 
     /// Turns into a child of another supervisor; its deadline allows for all of its children's.
+    ///
+    /// It is [`Restart::Transient`]: restarted when it gave up, not when it was told to stop.
     pub fn into_child(self) -> (Child<Supervisor>, SupervisorRef) {
         let (ended, exit) = watch::channel(None);
-        let shutdown = self.shutdown.max(SHUTDOWN_LEAST) + SHUTDOWN_MARGIN;
+        let shutdown = self.shutdown.max(SHUTDOWN_LEAST).saturating_add(SHUTDOWN_MARGIN);
         let (name, options) = (self.name.clone(), self.options);
         // Shared by all incarnations, so that the children and their mailboxes outlive each.
         let roster = Arc::new(Mutex::new(self.roster));
         let ended = Arc::new(ended);
+        let children = Arc::downgrade(&roster);
         let child = Child::new(self.name, move || {
             Supervisor::new(name.clone(), options.clone(), Arc::clone(&roster), Arc::clone(&ended))
         });
-        let child = child.shutdown(shutdown);
+        let mut child = child.restart(Restart::Transient).shutdown(shutdown);
+        child.roster = children;
         let handle = SupervisorRef::new(child.address(), exit);
         (child, handle)
     }

@@ -9,7 +9,7 @@ use actix::prelude::{Actor, ActorState, Running};
 use futures_core::Stream;
 
 use super::Context;
-use super::tasks::{Origin, TaskSet, Work as TaskWork};
+use super::tasks::{Origin, Polled, TaskSet, Work as TaskWork};
 use crate::contain::contain_drop;
 use crate::inbox::{InboxReceiver, Job, Next, Progress};
 use crate::vitals::Work;
@@ -72,6 +72,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             if self.actor.stopping(&mut self.ctx) == Running::Continue {
                 // `stopping` may have called `stop` again; continuing wins, as in actix.
                 self.ctx.state = ActorState::Running;
+                self.ctx.exit = None;
                 return false;
             }
             self.ctx.state = ActorState::Stopped;
@@ -108,6 +109,8 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
             };
             desk.work.messages += 1;
             envelope.handle(&mut self.actor, &mut self.ctx);
+            // It still holds the message when nobody waits for the answer any more.
+            contain_drop("a message", envelope);
             if self.is_blocked(desk, cx) {
                 return Step::Blocked;
             }
@@ -163,11 +166,15 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     fn poll_tasks(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
         let mut budget = TASKS_PER_POLL;
         while desk.tasks.collect_ready() {
-            while let Some(ended) = desk.tasks.poll_next(&mut self.actor, &mut self.ctx) {
-                if let (Some(Origin::Request(_, endpoint)), Some(inbox)) =
-                    (ended, desk.inbox.as_deref_mut())
-                {
-                    inbox.answered(endpoint);
+            loop {
+                match desk.tasks.poll_next(&mut self.actor, &mut self.ctx) {
+                    Polled::None => break,
+                    Polled::Ended(Origin::Request(_, endpoint)) => {
+                        if let Some(inbox) = desk.inbox.as_deref_mut() {
+                            inbox.answered(endpoint);
+                        }
+                    }
+                    Polled::Pending | Polled::Ended(Origin::Spawned(_)) => {}
                 }
                 if self.is_blocked(desk, cx) {
                     return Step::Blocked;
@@ -187,24 +194,27 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
 
     /// Takes in what the actor's code asked for; true while it must do nothing else.
     fn is_blocked(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> bool {
-        if self.ctx.news.any {
-            self.merge_news(desk.tasks);
-        }
-        // The newest first: it is what the others wait for.
-        while let Some(wait) = self.waits.last_mut() {
-            if wait.as_mut().poll(&mut self.actor, &mut self.ctx, cx).is_pending() {
+        loop {
+            if self.ctx.news.any {
+                self.merge_news(desk.tasks);
+            }
+            // An actor that stops waits for nothing.
+            if self.ctx.state.stopping() {
+                return true;
+            }
+            // The newest first: it is what the others wait for.
+            let Some(wait) = self.waits.last_mut() else { return false };
+            if wait.as_mut().poll(&mut self.actor, &mut self.ctx, cx).is_ready() {
+                contain_drop("a finished future", self.waits.pop());
+                self.ctx.is_waiting = !self.waits.is_empty();
+            } else if self.ctx.news.waits.is_empty() {
                 if self.ctx.news.any {
                     self.merge_news(desk.tasks);
                 }
                 return true;
             }
-            contain_drop("a finished future", self.waits.pop());
-            if self.ctx.news.any {
-                self.merge_news(desk.tasks);
-            }
+            // Else it waits for a newer one, which has to be polled to wake anybody.
         }
-        self.ctx.is_waiting = false;
-        self.ctx.state.stopping()
     }
 
     fn merge_news(&mut self, tasks: &mut TaskSet<A>) {

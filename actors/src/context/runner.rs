@@ -1,10 +1,12 @@
 //! The task that runs an actor through all its incarnations.
 //!
 //! ```text
-//!            Start                 panic, stop, halt
+//!      ┌────────────────────Start─────────────────────────┐
+//!      ▼     Start                 panic, stop, halt      │
 //! (waiting) ───────▶ (alive) ──────────────────────▶ (waiting) ──Close──▶ ended
-//!      ▲                                                  │
-//!      └────────────────────Start─────────────────────────┘
+//!                                                         │ Dismiss
+//!                                                         ▼
+//!                                                    (refusing) ──Start──▶ (alive)
 //! ```
 //!
 //! The runner owns what outlives an incarnation: the mailbox, the inbox, the factory, the counters.
@@ -15,76 +17,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use actix::dev::channel::AddressReceiver;
 use actix::prelude::{Actor, Addr};
-use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Context;
 use super::life::{Desk, Life, Turn};
-use super::tasks::{Origin, TaskSet};
+use super::seed::{Order, Report, Reporter, Seed};
+use super::tasks::{Origin, Polled, TaskSet};
 use crate::contain::{Panic, contain, contain_drop};
-use crate::inbox::{InboxReceiver, Job, names};
+use crate::inbox::Job;
 use crate::supervisor::Exit;
-use crate::vitals::{Vitals, Work};
-
-/// What a supervisor tells a runner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// Make an actor and run it; the number comes back with what is reported of it.
-    Start(u64),
-    /// Stop the actor in order, and wait.
-    Halt,
-    /// Drop the actor at once, and wait.
-    Abandon,
-    /// Close the mailbox and end.
-    Close,
-}
-
-/// What a runner tells its supervisor.
-#[derive(Debug)]
-pub(crate) enum Report {
-    /// `started` has returned.
-    Started,
-    /// There is no incarnation any more.
-    Exited(Exit),
-}
-
-/// The way from a supervisor to a runner; outlives both.
-#[derive(Default)]
-pub(crate) struct Control {
-    orders: Mutex<Vec<Order>>,
-    waker: AtomicWaker,
-}
-
-impl Control {
-    pub(crate) fn order(&self, order: Order) {
-        self.orders.lock().push(order);
-        self.waker.wake();
-    }
-
-    fn take(&self) -> Vec<Order> {
-        std::mem::take(&mut *self.orders.lock())
-    }
-}
-
-/// The way from a runner to its supervisor.
-///
-/// The number is that of the order to start.
-pub(crate) type Reporter = Box<dyn Fn(u64, Report) + Send>;
-
-/// Makes the values of an actor.
-pub(crate) type Factory<A> = Box<dyn FnMut() -> A + Send>;
-
-/// A runner that has not been moved to its arbiter yet.
-pub(crate) struct Seed<A: Actor<Context = Context<A>>> {
-    pub(crate) mailbox: AddressReceiver<A>,
-    pub(crate) inbox: Option<InboxReceiver<A>>,
-    pub(crate) factory: Factory<A>,
-    pub(crate) control: Arc<Control>,
-    pub(crate) vitals: Arc<Vitals>,
-}
+use crate::vitals::Work;
 
 impl<A: Actor<Context = Context<A>>> Seed<A> {
     /// Becomes the future to spawn on the present arbiter.
@@ -95,9 +38,8 @@ impl<A: Actor<Context = Context<A>>> Seed<A> {
             life: None,
             tasks: TaskSet::new(),
             current: None,
-            epoch: 0,
-            has_lived: false,
-            is_halting: false,
+            epoch: None,
+            duty: Duty::Work,
         }
     }
 }
@@ -108,9 +50,24 @@ struct Runner<A: Actor<Context = Context<A>>> {
     life: Option<Life<A>>,
     tasks: TaskSet<A>,
     current: Option<Box<dyn Job<A>>>,
-    epoch: u64,
-    has_lived: bool,
-    is_halting: bool,
+    /// Of the latest incarnation.
+    epoch: Option<u64>,
+    duty: Duty,
+}
+
+/// What the supervisor wants at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// Work, when there is an incarnation.
+    Work,
+    /// Stop, and take nothing new until then.
+    Halt,
+    /// The actor was told to stop and will do so when it wants to.
+    Linger,
+    /// Refuse everything.
+    Dismissed,
+    /// End.
+    Closed,
 }
 
 // Nothing in it is ever pinned in place: futures are boxed.
@@ -125,15 +82,18 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
         for order in this.seed.control.take() {
             match order {
                 Order::Start(epoch) => this.start(epoch),
-                Order::Halt => this.is_halting = true,
+                Order::Halt => this.duty = Duty::Halt,
                 Order::Abandon => this.abandon(),
-                Order::Close => return Poll::Ready(()),
+                Order::Dismiss => this.duty = Duty::Dismissed,
+                Order::Close => {
+                    this.duty = Duty::Closed;
+                    return Poll::Ready(());
+                }
             }
         }
-        if this.life.is_some() {
-            this.live(cx);
-        } else {
-            this.finish_answers();
+        let turn = if this.life.is_some() { this.live(cx) } else { this.wait(cx) };
+        if turn == Turn::More {
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -152,9 +112,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         if self.life.is_some() {
             self.end(Exit::Abandoned);
         }
-        self.epoch = epoch;
-        self.is_halting = false;
-        if std::mem::replace(&mut self.has_lived, true) {
+        self.duty = Duty::Work;
+        if self.epoch.replace(epoch).is_some() {
             self.seed.vitals.restarted();
         }
         let address = Addr::new(self.seed.mailbox.sender()).downgrade();
@@ -164,7 +123,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             Err(panic) => return self.failed_to_start(panic),
         };
         match contain(|| life.start(&mut self.tasks)) {
-            Ok(()) => (self.reporter)(self.epoch, Report::Started),
+            Ok(()) => (self.reporter)(epoch, Report::Started),
             Err(panic) => self.failed_to_start(panic),
         }
     }
@@ -174,7 +133,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         self.end(Exit::StartFailed(panic));
     }
 
-    fn live(&mut self, cx: &mut TaskContext<'_>) {
+    fn live(&mut self, cx: &mut TaskContext<'_>) -> Turn {
         let begun = Instant::now();
         let mut work = Work::default();
         self.apply_cancels(&mut work);
@@ -182,9 +141,13 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         work.busy = begun.elapsed();
         self.seed.vitals.add(&work);
         match result {
-            Ok(Turn::More) => cx.waker().wake_by_ref(),
-            Ok(Turn::Idle) => self.stop_if_due(cx),
-            Err(panic) => self.panicked(panic),
+            // Also when there is more to do: a future that is always ready must not keep an actor
+            // from stopping.
+            Ok(turn) => self.stop_if_due(turn),
+            Err(panic) => {
+                self.panicked(panic);
+                Turn::More
+            }
         }
     }
 
@@ -196,22 +159,48 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             tasks: &mut self.tasks,
             current: &mut self.current,
             work,
-            is_halting: self.is_halting,
+            is_halting: self.duty == Duty::Halt,
         };
         contain(|| life.work(&mut desk, cx))
     }
 
     /// Between two incarnations: what does not need the actor goes on.
-    fn finish_answers(&mut self) {
+    fn wait(&mut self, cx: &mut TaskContext<'_>) -> Turn {
+        let mut work = Work::default();
+        self.apply_cancels(&mut work);
+        self.seed.vitals.add(&work);
+        if self.duty == Duty::Dismissed {
+            if let Some(inbox) = self.seed.inbox.as_mut() {
+                inbox.refuse_queued();
+            }
+            let refused = |_| self.seed.refuse_message(cx).is_ready();
+            if (0..REFUSALS_PER_POLL).all(refused) {
+                return Turn::More;
+            }
+        }
+        self.finish_answers()
+    }
+
+    fn finish_answers(&mut self) -> Turn {
+        let mut budget = ANSWERS_PER_POLL;
         while self.tasks.collect_ready() {
-            while let Some(ended) = self.tasks.poll_next_free(&self.seed.vitals) {
-                if let (Some(Origin::Request(_, endpoint)), Some(inbox)) =
-                    (ended, self.seed.inbox.as_mut())
-                {
-                    inbox.answered(endpoint);
+            loop {
+                match self.tasks.poll_next_free(&self.seed.vitals) {
+                    Polled::None => break,
+                    Polled::Ended(Origin::Request(_, endpoint)) => {
+                        if let Some(inbox) = self.seed.inbox.as_mut() {
+                            inbox.answered(endpoint);
+                        }
+                    }
+                    Polled::Pending | Polled::Ended(Origin::Spawned(_)) => {}
+                }
+                budget -= 1;
+                if budget == 0 {
+                    return Turn::More;
                 }
             }
         }
+        Turn::Idle
     }
 
     fn apply_cancels(&mut self, work: &mut Work) {
@@ -220,7 +209,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         work.cancelled += dropped;
         if !cancels.is_empty() {
             self.tasks.cancel_requests(
-                |key| names(&cancels, key),
+                |key| cancels.name(key),
                 |endpoint| {
                     work.cancelled += 1;
                     inbox.answered(endpoint);
@@ -231,39 +220,45 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     fn panicked(&mut self, panic: Panic) {
         self.seed.vitals.panicked();
+        let polled = self.tasks.take_polled();
         if let Some(mut job) = self.current.take() {
-            job.panicked(&panic);
+            let endpoint = job.endpoint();
+            if let Err(panic) = contain(|| job.panicked(&panic)) {
+                tracing::error!(%panic, "a request panicked when it was told of a panic");
+            }
             if let Some(inbox) = self.seed.inbox.as_mut() {
-                inbox.answered(job.endpoint());
+                inbox.answered(endpoint);
             }
             contain_drop("a request", job);
+            self.end(Exit::RequestPanicked(panic));
+        } else if let Some(Origin::Request(..)) = polled {
             self.end(Exit::RequestPanicked(panic));
         } else {
             self.end(Exit::Panicked(panic));
         }
     }
 
-    fn stop_if_due(&mut self, cx: &mut TaskContext<'_>) {
-        let Some(life) = self.life.as_mut() else { return };
+    fn stop_if_due(&mut self, turn: Turn) -> Turn {
+        let Some(life) = self.life.as_mut() else { return Turn::Idle };
         // A halting actor finishes the answers it is working on; its supervisor sets the limit.
-        let halts = self.is_halting && !life.is_waiting() && !self.tasks.has_requests();
+        let halts = self.duty == Duty::Halt && !life.is_waiting() && !self.tasks.has_requests();
         if !halts && !life.state().stopping() {
-            return;
+            return turn;
         }
         match contain(|| life.try_stop()) {
             Ok(true) => {
-                let asked = if self.is_halting { Exit::Shutdown } else { Exit::Normal };
+                let was_told = matches!(self.duty, Duty::Halt | Duty::Linger);
+                let asked = if was_told { Exit::Shutdown } else { Exit::Normal };
                 let exit = life.take_exit().unwrap_or(asked);
                 self.end(exit);
             }
             // It goes on. What it asked for in `stopping` is taken in by the next poll; it is
             // asked again when it calls `stop`.
-            Ok(false) => {
-                self.is_halting = false;
-                cx.waker().wake_by_ref();
-            }
+            Ok(false) if self.duty == Duty::Halt => self.duty = Duty::Linger,
+            Ok(false) => {}
             Err(panic) => self.panicked(panic),
         }
+        Turn::More
     }
 
     fn abandon(&mut self) {
@@ -274,7 +269,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     /// Ends the incarnation, and what belonged to it.
     fn end(&mut self, exit: Exit) {
-        self.is_halting = false;
+        self.duty = Duty::Work;
         let inbox = &mut self.seed.inbox;
         self.tasks.drop_actor_work(|endpoint| {
             if let Some(inbox) = inbox {
@@ -284,19 +279,28 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         if let Some(life) = self.life.take() {
             life.bury();
         }
-        (self.reporter)(self.epoch, Report::Exited(exit));
+        (self.reporter)(self.epoch.unwrap_or_default(), Report::Exited(exit));
     }
 }
 
 impl<A: Actor<Context = Context<A>>> Drop for Runner<A> {
     // Also reached when an arbiter is torn down with actors on it.
     fn drop(&mut self) {
-        self.tasks.drop_all();
+        let inbox = &mut self.seed.inbox;
+        self.tasks.drop_all(|endpoint| {
+            if let Some(inbox) = inbox {
+                inbox.answered(endpoint);
+            }
+        });
         if let Some(life) = self.life.take() {
             life.bury();
         }
-        if let Some(inbox) = self.seed.inbox.as_mut() {
-            inbox.close();
+        if self.duty != Duty::Closed {
+            (self.reporter)(self.epoch.unwrap_or_default(), Report::Exited(Exit::ArbiterGone));
         }
     }
 }
+
+/// Messages refused and answers polled at a time while there is no incarnation.
+const REFUSALS_PER_POLL: usize = 256;
+const ANSWERS_PER_POLL: usize = 256;

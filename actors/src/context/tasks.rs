@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use actix::fut::LocalBoxActorFuture;
-use actix::prelude::{Actor, SpawnHandle};
+use actix::prelude::{Actor, AsyncContext, SpawnHandle};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use slab::Slab;
@@ -35,18 +35,39 @@ pub(super) enum Origin {
     Request(JobKey, usize),
 }
 
+/// What came of polling the next task of a turn.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Polled {
+    /// The turn is over.
+    None,
+    /// It goes on, or had been cancelled.
+    Pending,
+    /// It has ended.
+    Ended(Origin),
+}
+
 pub(super) struct TaskSet<A: Actor> {
     tasks: Slab<Task<A>>,
     handles: HashMap<SpawnHandle, usize>,
     ready: Arc<ReadyQueue>,
     /// Taken from the queue and not polled yet.
-    turn: VecDeque<usize>,
+    turn: VecDeque<Ticket>,
+    last_serial: u64,
+    /// Using the actor right now; still there after a panic.
+    polled: Option<Origin>,
 }
 
 struct Task<A: Actor> {
     work: Work<A>,
     origin: Origin,
     waker: Arc<TaskWaker>,
+}
+
+/// Names a task; its place may be taken by a later one, which then is another task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ticket {
+    index: usize,
+    serial: u64,
 }
 
 impl<A: Actor<Context = Context<A>>> TaskSet<A> {
@@ -56,14 +77,18 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
             handles: HashMap::new(),
             ready: Arc::default(),
             turn: VecDeque::new(),
+            last_serial: 0,
+            polled: None,
         }
     }
 
     pub(super) fn insert(&mut self, origin: Origin, work: Work<A>) {
         let entry = self.tasks.vacant_entry();
         let index = entry.key();
+        self.last_serial += 1;
+        let ticket = Ticket { index, serial: self.last_serial };
         let waker = Arc::new(TaskWaker {
-            index,
+            ticket,
             queued: AtomicBool::new(true),
             ready: Arc::clone(&self.ready),
         });
@@ -71,7 +96,7 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
         if let Origin::Spawned(handle) = origin {
             self.handles.insert(handle, index);
         }
-        self.turn.push_back(index);
+        self.turn.push_back(ticket);
     }
 
     /// Whether a request is still being answered.
@@ -85,7 +110,7 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
 
     /// Moves what was woken into this turn; false when there is nothing to poll.
     pub(super) fn collect_ready(&mut self) -> bool {
-        let mut woken = self.ready.indices.lock();
+        let mut woken = self.ready.tickets.lock();
         if self.turn.is_empty() {
             std::mem::swap(&mut self.turn, &mut *woken);
         } else {
@@ -94,43 +119,57 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
         !self.turn.is_empty()
     }
 
-    /// Polls one task of this turn. `None` when the turn is over, else what ended, if it did.
+    /// What was using the actor when it panicked, if it was one of these.
+    pub(super) fn take_polled(&mut self) -> Option<Origin> {
+        self.polled.take()
+    }
+
+    /// Polls one task of this turn.
     ///
-    /// A panic in a task that uses the actor passes through; one in a task that does not ends that
-    /// task only.
-    pub(super) fn poll_next(
-        &mut self,
-        actor: &mut A,
-        ctx: &mut Context<A>,
-    ) -> Option<Option<Origin>> {
-        let index = self.turn.pop_front()?;
-        let Some(task) = self.tasks.get_mut(index) else { return Some(None) };
+    /// A panic in a task that uses the actor passes through, and [`take_polled`](Self::take_polled)
+    /// says which one it was; one in a task that does not ends that task only.
+    pub(super) fn poll_next(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Polled {
+        let Some(ticket) = self.turn.pop_front() else { return Polled::None };
+        let Some(task) = find(&mut self.tasks, ticket) else { return Polled::Pending };
         // Cleared before polling, so that a wake-up during the poll queues it again.
         task.waker.queued.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(&task.waker));
         let mut cx = TaskContext::from_waker(&waker);
         // Polled in place: if it panics it is dropped later, when nothing unwinds.
         let poll = match &mut task.work {
-            Work::Actor(future) => future.as_mut().poll(actor, ctx, &mut cx),
+            Work::Actor(future) => {
+                self.polled = Some(task.origin);
+                let poll = future.as_mut().poll(actor, ctx, &mut cx);
+                self.polled = None;
+                poll
+            }
             Work::Free(future) => poll_free(future, &ctx.vitals, &mut cx),
         };
         match poll {
-            Poll::Pending => Some(None),
-            Poll::Ready(()) => Some(Some(self.discard(index))),
+            Poll::Ready(()) => Polled::Ended(self.discard(ticket.index)),
+            Poll::Pending => {
+                // Actix's streams stop early when the actor is to wait, and rely on being polled
+                // after it without having been woken.
+                if ctx.waiting() && !task.waker.queued.swap(true, Ordering::AcqRel) {
+                    self.turn.push_back(ticket);
+                }
+                Polled::Pending
+            }
         }
     }
 
     /// The same where there is no actor.
-    pub(super) fn poll_next_free(&mut self, vitals: &Vitals) -> Option<Option<Origin>> {
-        let index = self.turn.pop_front()?;
-        let Some(Task { work: Work::Free(future), waker, .. }) = self.tasks.get_mut(index) else {
-            return Some(None);
+    pub(super) fn poll_next_free(&mut self, vitals: &Vitals) -> Polled {
+        let Some(ticket) = self.turn.pop_front() else { return Polled::None };
+        let Some(Task { work: Work::Free(future), waker, .. }) = find(&mut self.tasks, ticket)
+        else {
+            return Polled::Pending;
         };
         waker.queued.store(false, Ordering::Release);
         let waker = Waker::from(Arc::clone(waker));
         match poll_free(future, vitals, &mut TaskContext::from_waker(&waker)) {
-            Poll::Pending => Some(None),
-            Poll::Ready(()) => Some(Some(self.discard(index))),
+            Poll::Pending => Polled::Pending,
+            Poll::Ready(()) => Polled::Ended(self.discard(ticket.index)),
         }
     }
 
@@ -162,25 +201,22 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
 
     /// Drops everything that uses the actor; calls `ended` with the endpoint of each request.
     pub(super) fn drop_actor_work(&mut self, mut ended: impl FnMut(usize)) {
-        let doomed: Vec<_> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| !matches!(task.work, Work::Free(_)))
-            .map(|(index, task)| (index, task.origin))
-            .collect();
-        for (index, origin) in doomed {
-            self.discard(index);
-            if let Origin::Request(_, endpoint) = origin {
-                ended(endpoint);
-            }
-        }
+        self.drop_those(|work| matches!(work, Work::Actor(_)), &mut ended);
     }
 
-    /// Drops everything, one by one: a panic in one drop must not meet another.
-    pub(super) fn drop_all(&mut self) {
-        let all: Vec<_> = self.tasks.iter().map(|(index, _)| index).collect();
-        for index in all {
-            self.discard(index);
+    /// Drops everything; calls `ended` with the endpoint of each request.
+    pub(super) fn drop_all(&mut self, mut ended: impl FnMut(usize)) {
+        self.drop_those(|_| true, &mut ended);
+    }
+
+    /// One by one: a panic in one drop must not meet another.
+    fn drop_those(&mut self, is_doomed: fn(&Work<A>) -> bool, ended: &mut dyn FnMut(usize)) {
+        let doomed = self.tasks.iter().filter(|(_, task)| is_doomed(&task.work));
+        let doomed: Vec<_> = doomed.map(|(index, _)| index).collect();
+        for index in doomed {
+            if let Origin::Request(_, endpoint) = self.discard(index) {
+                ended(endpoint);
+            }
         }
     }
 
@@ -192,6 +228,10 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
         contain_drop("a future of an actor", task.work);
         task.origin
     }
+}
+
+fn find<A: Actor>(tasks: &mut Slab<Task<A>>, ticket: Ticket) -> Option<&mut Task<A>> {
+    tasks.get_mut(ticket.index).filter(|task| task.waker.ticket == ticket)
 }
 
 /// Polls a future whose panic ends nothing but itself.
@@ -210,12 +250,12 @@ fn poll_free(
 /// Tasks that were woken; at most one entry for each living waker.
 #[derive(Default)]
 struct ReadyQueue {
-    indices: Mutex<VecDeque<usize>>,
+    tickets: Mutex<VecDeque<Ticket>>,
     parent: AtomicWaker,
 }
 
 struct TaskWaker {
-    index: usize,
+    ticket: Ticket,
     queued: AtomicBool,
     ready: Arc<ReadyQueue>,
 }
@@ -225,10 +265,9 @@ impl Wake for TaskWaker {
         self.wake_by_ref();
     }
 
-    // A waker that outlives its task may wake the one that took its index; that costs it one poll.
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            self.ready.indices.lock().push_back(self.index);
+            self.ready.tickets.lock().push_back(self.ticket);
             self.ready.parent.wake();
         }
     }

@@ -1,13 +1,15 @@
 //! What a supervisor is told about a child.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::prelude::{Actor, Addr};
 use actix_rt::ArbiterHandle;
+use parking_lot::Mutex;
 
+use super::roster::Roster;
 use super::{Exit, Restart};
 use crate::context::{Context, Control, Report, Seed};
 use crate::context::{Factory, Reporter};
@@ -37,6 +39,8 @@ pub struct Child<A: Actor<Context = Context<A>>> {
     factory: Factory<A>,
     vitals: Arc<Vitals>,
     care: Care,
+    /// When it is a supervisor: its children.
+    pub(super) roster: Weak<Mutex<Roster>>,
 }
 
 /// How a child is looked after.
@@ -72,6 +76,7 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
                 arbiter: None,
                 counts_request_panics: true,
             },
+            roster: Weak::new(),
         }
     }
 
@@ -142,7 +147,14 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
         };
         let arbiter = self.care.arbiter.clone();
         let plant: Plant = Box::new(move |reporter| plant(seed, arbiter, reporter));
-        ChildSpec { name: self.name, care: self.care, control, vitals: self.vitals, plant }
+        ChildSpec {
+            name: self.name,
+            care: self.care,
+            control,
+            vitals: self.vitals,
+            roster: self.roster,
+            plant,
+        }
     }
 
     /// Runs it at the top of its arbiter without a supervisor; `reporter` hears of its end.
@@ -163,6 +175,7 @@ pub struct ChildSpec {
     pub(super) care: Care,
     pub(super) control: Arc<Control>,
     pub(super) vitals: Arc<Vitals>,
+    pub(super) roster: Weak<Mutex<Roster>>,
     pub(super) plant: Plant,
 }
 
@@ -205,12 +218,18 @@ pub(super) const FIRST_EPOCH: u64 = 1;
 
 impl<A: Actor<Context = Context<A>>> fmt::Debug for Child<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Child").field("name", &self.name).field("care", &self.care).finish()
+        f.debug_struct("Child")
+            .field("name", &self.name)
+            .field("care", &self.care)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ChildSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChildSpec").field("name", &self.name).field("care", &self.care).finish()
+        f.debug_struct("ChildSpec")
+            .field("name", &self.name)
+            .field("care", &self.care)
+            .finish_non_exhaustive()
     }
 }

@@ -38,10 +38,12 @@ pub enum Exit {
     /// It did not stop within its deadline and was dropped as it was.
     #[error("did not stop within its deadline and was abandoned")]
     Abandoned,
-    /// The arbiter it was to run on is gone.
-    #[error("its arbiter is gone")]
+    /// The arbiter it ran on, or was to run on, is gone, and its mailbox with it.
+    ///
+    /// It cannot be restarted; where it would have to be, its supervisor gives up.
+    #[error("lost its arbiter")]
     ArbiterGone,
-    /// It is a supervisor whose children failed too often.
+    /// It is a supervisor one of whose children failed too often, or cannot be restarted.
     #[error("gave up on {child}, which {last}: {restarts} restarts within {within:?} were allowed")]
     GaveUp {
         /// The child's name.

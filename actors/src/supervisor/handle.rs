@@ -27,13 +27,14 @@ impl SupervisorRef {
 
     /// Adds a child, which is started after all others; returns its address once it has started.
     ///
-    /// A child added like this is taken off the roster when it ends for good.
+    /// A child added like this is taken off the roster when it ends for good, and also when its
+    /// first start fails: that is the caller's to know, and no reason to give up on its siblings.
     ///
     /// # Cancellation
     /// The child is started all the same.
     ///
     /// # Errors
-    /// It failed for good before its first start succeeded, or the supervisor has ended.
+    /// Its first start failed, or the supervisor is full, stops or has ended.
     pub async fn start_child<A: Actor<Context = Context<A>>>(
         &self,
         child: Child<A>,
@@ -46,6 +47,9 @@ impl SupervisorRef {
     }
 
     /// Adds a child without waiting for its start; returns its address.
+    ///
+    /// A start that fails is repeated like any restart. If the supervisor is full or has ended the
+    /// address is closed.
     pub fn add_child<A: Actor<Context = Context<A>>>(&self, child: Child<A>) -> Addr<A> {
         let address = child.address();
         self.address.do_send(StartChild { spec: child.into_spec(), started: None });
@@ -107,7 +111,7 @@ pub enum ChildState {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// It ended before its first start succeeded and is not restarted.
+    /// Its first start failed.
     #[error("the child {0}")]
     Failed(Exit),
     /// The supervisor has as many children as it may have.

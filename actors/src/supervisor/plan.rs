@@ -23,6 +23,13 @@ pub(super) enum Owner {
     All,
 }
 
+/// A child that runs while another one is restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sibling {
+    pub(super) id: ChildId,
+    pub(super) is_temporary: bool,
+}
+
 /// Steps that are carried out one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -44,28 +51,36 @@ impl Plan {
 
     /// Restarts what the strategy says after `failed` has ended.
     ///
-    /// `children` are those that run or are to run, oldest first. What `current`, the plan that
-    /// this one replaces, was still going to start is started too.
+    /// `running` are the children that run or start. Those of them that are temporary are stopped
+    /// with the others and not started again. What `current`, the plan that this one replaces, was
+    /// still going to start is started too.
     pub(super) fn restart(
         strategy: RestartStrategy,
         failed: ChildId,
-        children: &[ChildId],
+        running: &[Sibling],
         current: Option<&Self>,
         delay: Duration,
     ) -> Self {
-        let mut affected: BTreeSet<ChildId> = match strategy {
-            RestartStrategy::OneForOne => BTreeSet::new(),
-            RestartStrategy::OneForAll => children.iter().copied().collect(),
-            RestartStrategy::RestForOne => {
-                children.iter().copied().filter(|id| *id > failed).collect()
-            }
+        let is_affected = |sibling: &&Sibling| match strategy {
+            RestartStrategy::OneForOne => false,
+            RestartStrategy::OneForAll => true,
+            RestartStrategy::RestForOne => sibling.id > failed,
         };
-        affected.insert(failed);
-        affected.extend(current.into_iter().flat_map(Self::pending_starts));
-        let stops = affected.iter().rev().filter(|id| **id != failed).map(|id| Step::Stop(*id));
-        let starts = affected.iter().map(|id| Step::Start(*id));
-        let steps = stops.chain([Step::Wait(delay)]).chain(starts).collect();
-        Self { steps, number: 0 }
+        let mut starts: BTreeSet<ChildId> =
+            current.into_iter().flat_map(Self::pending_starts).chain([failed]).collect();
+        let mut stops = starts.clone();
+        for sibling in running.iter().filter(is_affected) {
+            stops.insert(sibling.id);
+            if sibling.is_temporary {
+                starts.remove(&sibling.id);
+            } else {
+                starts.insert(sibling.id);
+            }
+        }
+        stops.remove(&failed);
+        let stops = stops.into_iter().rev().map(Step::Stop);
+        let starts = starts.into_iter().map(Step::Start);
+        Self { steps: stops.chain([Step::Wait(delay)]).chain(starts).collect(), number: 0 }
     }
 
     fn pending_starts(&self) -> impl Iterator<Item = ChildId> {
@@ -85,8 +100,14 @@ mod tests {
     const C: ChildId = ChildId(3);
     const DELAY: Duration = Duration::from_millis(10);
 
+    fn permanent(id: ChildId) -> Sibling {
+        Sibling { id, is_temporary: false }
+    }
+
     fn steps(strategy: RestartStrategy, failed: ChildId) -> Vec<Step> {
-        Plan::restart(strategy, failed, &[A, B, C], None, DELAY).steps.into()
+        let running: Vec<_> =
+            [A, B, C].into_iter().filter(|id| *id != failed).map(permanent).collect();
+        Plan::restart(strategy, failed, &running, None, DELAY).steps.into()
     }
 
     #[test]
@@ -117,8 +138,17 @@ mod tests {
     #[test]
     fn a_failure_during_a_restart_keeps_what_was_still_to_start() {
         let current = Plan::start([B, C]);
-        let plan = Plan::restart(RestartStrategy::OneForOne, B, &[A], Some(&current), DELAY);
+        let plan =
+            Plan::restart(RestartStrategy::OneForOne, B, &[permanent(A)], Some(&current), DELAY);
         let expected = [Step::Stop(C), Step::Wait(DELAY), Step::Start(B), Step::Start(C)];
+        assert_eq!(Vec::from(plan.steps), expected);
+    }
+
+    #[test]
+    fn a_temporary_sibling_is_stopped_and_not_started_again() {
+        let temporary = Sibling { id: C, is_temporary: true };
+        let plan = Plan::restart(RestartStrategy::OneForAll, A, &[temporary], None, DELAY);
+        let expected = [Step::Stop(C), Step::Wait(DELAY), Step::Start(A)];
         assert_eq!(Vec::from(plan.steps), expected);
     }
 }

@@ -1,0 +1,95 @@
+//! What a runner is made of, and how it talks with its supervisor.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker, ready};
+
+use actix::dev::channel::AddressReceiver;
+use actix::prelude::Actor;
+use futures_core::Stream;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::Context;
+use crate::contain::contain_drop;
+use crate::inbox::InboxReceiver;
+use crate::supervisor::Exit;
+use crate::vitals::Vitals;
+
+/// What a supervisor tells a runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Make an actor and run it; the number comes back with what is reported of it.
+    Start(u64),
+    /// Stop the actor in order, and wait.
+    Halt,
+    /// Drop the actor at once, and wait.
+    Abandon,
+    /// Refuse what is queued and what arrives, until told to start.
+    Dismiss,
+    /// Close the mailbox and end.
+    Close,
+}
+
+/// What a runner tells its supervisor.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// `started` has returned.
+    Started,
+    /// There is no incarnation any more.
+    Exited(Exit),
+}
+
+/// The way from a supervisor to a runner; outlives both.
+#[derive(Default)]
+pub(crate) struct Control {
+    orders: Mutex<Vec<Order>>,
+    pub(super) waker: AtomicWaker,
+}
+
+impl Control {
+    pub(crate) fn order(&self, order: Order) {
+        self.orders.lock().push(order);
+        self.waker.wake();
+    }
+
+    pub(super) fn take(&self) -> Vec<Order> {
+        std::mem::take(&mut *self.orders.lock())
+    }
+}
+
+/// The way from a runner to its supervisor.
+///
+/// The number is that of the order to start.
+pub(crate) type Reporter = Box<dyn Fn(u64, Report) + Send>;
+
+/// Makes the values of an actor.
+pub(crate) type Factory<A> = Box<dyn FnMut() -> A + Send>;
+
+/// A runner that has not been moved to its arbiter yet.
+pub(crate) struct Seed<A: Actor<Context = Context<A>>> {
+    pub(crate) mailbox: AddressReceiver<A>,
+    pub(crate) inbox: Option<InboxReceiver<A>>,
+    pub(crate) factory: Factory<A>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) vitals: Arc<Vitals>,
+}
+
+impl<A: Actor<Context = Context<A>>> Drop for Seed<A> {
+    // One by one: messages and the factory are the user's, and their drops may panic.
+    fn drop(&mut self) {
+        let mut cx = TaskContext::from_waker(Waker::noop());
+        while self.refuse_message(&mut cx).is_ready() {}
+        let factory = std::mem::replace(&mut self.factory, Box::new(|| unreachable!("dropped")));
+        contain_drop("a factory", factory);
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Seed<A> {
+    /// Drops one message of the mailbox, so that its sender is told.
+    pub(super) fn refuse_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let envelope = ready!(Pin::new(&mut self.mailbox).poll_next(cx));
+        contain_drop("a message", envelope);
+        Poll::Ready(())
+    }
+}
