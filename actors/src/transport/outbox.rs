@@ -4,9 +4,9 @@
 //! encoding only; the connection's own task takes all that is queued and writes it in one go. The
 //! task is woken once per batch, whoever wakes it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -43,8 +43,9 @@ struct State {
     is_dirty: bool,
     calls: InFlight,
     routes: Vec<Route>,
-    /// Callers that found no room.
-    waiters: VecDeque<Waker>,
+    /// Callers that found no room, in the order in which they came.
+    waiters: BTreeMap<u64, Waker>,
+    last_waiter: u64,
     is_over: bool,
 }
 
@@ -79,7 +80,8 @@ impl Outbox {
                 is_dirty: false,
                 calls: InFlight::default(),
                 routes: Vec::new(),
-                waiters: VecDeque::new(),
+                waiters: BTreeMap::new(),
+                last_waiter: 0,
                 is_over: false,
             }),
             task: AtomicWaker::new(),
@@ -102,7 +104,7 @@ impl Outbox {
     pub(crate) fn call(self: &Arc<Self>, call: &OutgoingCall<'_>) -> Result<Ticket, NotSent> {
         let id = {
             let mut state = self.state.lock();
-            state.check_room(self.max_in_flight, None)?;
+            state.check_room(self.max_in_flight)?;
             let id = state.calls.reserve();
             let end = state.encode_call(id, false, call)?;
             state.calls.insert(call.deadline.instant(), end);
@@ -113,22 +115,15 @@ impl Outbox {
     }
 
     /// Resolves when there may be room for a call, or the connection is over.
-    pub(crate) async fn room(&self) {
-        poll_fn(|cx| {
-            let mut state = self.state.lock();
-            match state.check_room(self.max_in_flight, Some(cx.waker())) {
-                Err(NotSent::Full) => Poll::Pending,
-                _ => Poll::Ready(()),
-            }
-        })
-        .await;
+    pub(crate) fn room(&self) -> Room<'_> {
+        Room { outbox: self, place: None }
     }
 
     /// Sends a call that nobody waits for.
     pub(crate) fn one_way(&self, call: &OutgoingCall<'_>) -> Result<(), NotSent> {
         {
             let mut state = self.state.lock();
-            state.check_room(usize::MAX, None)?;
+            state.check_room(usize::MAX)?;
             // The number is free to be used again: nothing is ever answered to it.
             state.encode_call(RequestId(0), true, call)?;
         }
@@ -290,7 +285,7 @@ impl Outbox {
             let error = Arc::new(error);
             state.calls.fail_all(written, &error, &mut wakers);
             state.is_over = true;
-            wakers.extend(state.waiters.drain(..));
+            wakers.extend(std::mem::take(&mut state.waiters).into_values());
         }
         wakers.into_iter().for_each(Waker::wake);
         self.settled.notify_waiters();
@@ -298,18 +293,15 @@ impl Outbox {
 }
 
 impl State {
-    fn check_room(&mut self, max_in_flight: usize, waker: Option<&Waker>) -> Result<(), NotSent> {
+    fn check_room(&self, max_in_flight: usize) -> Result<(), NotSent> {
         if self.is_over {
             return Err(NotSent::Closed);
         }
         if self.calls.len() < max_in_flight && self.encoder.queued() < QUEUE_LIMIT {
-            return Ok(());
+            Ok(())
+        } else {
+            Err(NotSent::Full)
         }
-        if let Some(waker) = waker {
-            // A caller that gave up leaves its waker behind; those are woken for nothing, once.
-            self.waiters.push_back(waker.clone());
-        }
-        Err(NotSent::Full)
     }
 
     fn encode_call(
@@ -351,8 +343,47 @@ impl State {
         if self.waiters.is_empty() || self.encoder.queued() >= QUEUE_LIMIT {
             return;
         }
-        let count = self.waiters.len().min(room);
-        self.waiters.drain(..count).for_each(Waker::wake);
+        for _ in 0..room {
+            let Some((_, waker)) = self.waiters.pop_first() else { return };
+            waker.wake();
+        }
+    }
+}
+
+/// Waits for room on a connection; first come, first served.
+pub(crate) struct Room<'a> {
+    outbox: &'a Outbox,
+    /// Its place among the waiters.
+    place: Option<u64>,
+}
+
+impl Future for Room<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.outbox.state.lock();
+        if !matches!(state.check_room(self.outbox.max_in_flight), Err(NotSent::Full)) {
+            return Poll::Ready(());
+        }
+        let place = self.place.unwrap_or_else(|| {
+            state.last_waiter += 1;
+            state.last_waiter
+        });
+        state.waiters.insert(place, cx.waker().clone());
+        drop(state);
+        self.place = Some(place);
+        Poll::Pending
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let mut state = self.outbox.state.lock();
+        if state.waiters.remove(&place).is_none() && !state.is_over {
+            // It was woken and may not make use of it: the next one's turn.
+            state.wake_waiters(1);
+        }
     }
 }
 
