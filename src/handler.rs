@@ -1,6 +1,6 @@
 //! How a user's actor becomes a handler: endpoints, placement, limits.
 //!
-//! User types enter here: a body is decoded into a [`Request`](crate::Request), the actor handles
+//! User types enter here: a body is decoded into a [`Request`], the actor handles
 //! it, and the reply is encoded straight into the connection's send queue.
 
 mod job;
