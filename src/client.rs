@@ -2,6 +2,8 @@
 
 mod call;
 mod future;
+mod local;
+mod prepared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,18 +34,31 @@ pub use self::future::CallFuture;
 /// ```
 #[derive(Clone)]
 pub struct ServiceRef {
+    // One pointer, as each call takes a clone with it.
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     system: ServiceSystem,
     service: Arc<RemoteService>,
 }
 
 impl ServiceRef {
     pub(crate) fn new(system: ServiceSystem, service: Arc<RemoteService>) -> Self {
-        Self { system, service }
+        Self { inner: Arc::new(Inner { system, service }) }
     }
 
     /// The service's name.
     pub fn name(&self) -> &str {
-        self.service.name()
+        self.inner.service.name()
+    }
+
+    fn system(&self) -> &ServiceSystem {
+        &self.inner.system
+    }
+
+    fn remote(&self) -> &RemoteService {
+        &self.inner.service
     }
 
     /// Begins a call; awaiting it sends the message and resolves to the reply.
@@ -54,7 +69,7 @@ impl ServiceRef {
     /// # Cancellation
     /// Dropping the future cancels the call where it is.
     pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
-        CallBuilder::new(self.system.clone(), Arc::clone(&self.service), message)
+        CallBuilder::new(self.clone(), message)
     }
 
     /// Sends a message and forgets about it.

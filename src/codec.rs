@@ -25,6 +25,13 @@ pub enum Codec {
 }
 
 /// A body cannot be encoded or decoded.
+///
+/// ```
+/// use callboard::codec::Codec;
+///
+/// let error = Codec::Bincode.decode::<u8>(&[1, 2]).unwrap_err();
+/// assert_eq!(error.to_string(), "application/x-bincode: 1 bytes too many");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{content_type}: {reason}")]
 pub struct CodecError {

@@ -85,7 +85,7 @@ pub struct Config {
     pub settle_time: Duration,
     /// Time in which the node has to be registered; 10 s by default.
     pub start_timeout: Duration,
-    /// Threads that run actors; by default one per processor.
+    /// Threads that run actors; by default as many as the handlers ask for, one as a rule.
     pub arbiters: Option<usize>,
     /// Bytes up to which a message is sent and accepted; 4 MiB by default.
     pub max_frame: usize,
@@ -197,6 +197,15 @@ impl Default for Config {
 }
 
 /// What a program should do.
+///
+/// ```
+/// use callboard::config::{Config, Parsed};
+///
+/// let version = ["--version".to_owned()];
+/// let parsed = Config::resolve(Config::default(), std::iter::empty(), version.into_iter())?;
+/// assert_eq!(parsed, Parsed::Version("callboard latest".into()));
+/// # Ok::<(), callboard::config::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one per process, and it is taken apart")]
 pub enum Parsed {

@@ -13,6 +13,14 @@ use crate::config::ConfigError;
 ///
 /// Its `Debug` is what `main` prints when it returns it: the text of the error and of its causes,
 /// without any trace.
+///
+/// ```
+/// use callboard::{CallError, Error};
+///
+/// let error = Error::from(CallError::NotFound { service: "greeter".into() });
+/// assert!(format!("{error:?}").starts_with("no service is called \"greeter\""));
+/// assert_eq!(error.exit_code(), 1);
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

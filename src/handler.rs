@@ -3,6 +3,7 @@
 //! User types enter here: a body is decoded into a [`Request`], the actor handles
 //! it, and the reply is encoded straight into the connection's send queue.
 
+mod backstage;
 mod job;
 mod lane;
 mod local;
@@ -53,6 +54,12 @@ pub struct HandlerBuilder<A: Actor<Context = Context<A>>> {
 }
 
 /// How many actors a handler has, and where.
+///
+/// ```
+/// use callboard::handler::Placement;
+///
+/// assert_eq!(Placement::default(), Placement::Single);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Placement {
     /// One actor: its state is one, and its requests are handled in order.

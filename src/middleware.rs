@@ -43,6 +43,14 @@ pub trait Middleware: Send + Sync + 'static {
 pub type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send + 'a>>;
 
 /// Which side of a call a middleware is on.
+///
+/// ```
+/// use callboard::middleware::{CallInfo, Side};
+///
+/// fn is_mine(call: &CallInfo) -> bool {
+///     call.side == Side::Client
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The caller's.
@@ -52,6 +60,18 @@ pub enum Side {
 }
 
 /// A call as middleware sees it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard::Deadline;
+/// use callboard::middleware::CallInfo;
+///
+/// /// Leaves the call no more than a second.
+/// fn hurry(call: &mut CallInfo) {
+///     call.deadline = Some(Deadline::within(Duration::from_secs(1)).earlier(call.deadline));
+/// }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CallInfo {
@@ -70,6 +90,24 @@ pub struct CallInfo {
 }
 
 /// What a middleware wraps: the others after it, and the call itself.
+///
+/// ```
+/// use callboard::middleware::{CallInfo, Middleware, Next, Outcome};
+///
+/// /// Says what was called, and how it ended.
+/// struct Log;
+///
+/// impl Middleware for Log {
+///     fn call<'a>(&'a self, call: &'a mut CallInfo, next: Next<'a>) -> Outcome<'a> {
+///         Box::pin(async move {
+///             let endpoint = call.endpoint;
+///             let result = next.run(call).await;
+///             println!("{endpoint}: {result:?}");
+///             result
+///         })
+///     }
+/// }
+/// ```
 pub struct Next<'a> {
     rest: &'a [Arc<dyn Middleware>],
     last: &'a mut (dyn FnMut(&CallInfo) -> Outcome<'static> + Send),

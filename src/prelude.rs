@@ -2,7 +2,7 @@
 
 pub use actix::prelude::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, AtomicResponse, Handler, Message,
-    Recipient, ResponseActFuture, ResponseFuture, WrapFuture,
+    MessageResult, Recipient, ResponseActFuture, ResponseFuture, WrapFuture,
 };
 pub use callboard_actors::supervisor::{Child, Supervisor};
 pub use callboard_actors::{Context, Metadata, Status};

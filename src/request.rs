@@ -67,6 +67,20 @@ pub struct Request<T> {
 }
 
 /// What came with a request; the part that does not depend on its type.
+///
+/// ```
+/// use callboard::prelude::*;
+/// use callboard::CallError;
+/// use callboard::request::RequestContext;
+/// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// # #[endpoint(name = "Greeter.Hello", reply = String)]
+/// # struct Hello { name: String }
+///
+/// /// Calls on behalf of a request, long after its message has been taken apart.
+/// async fn ask(greeter: ServiceRef, context: RequestContext) -> Result<String, CallError> {
+///     greeter.send(Hello { name: "John".into() }).within(&context).await
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RequestContext {
     pub(crate) endpoint: &'static str,

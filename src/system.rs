@@ -123,8 +123,8 @@ impl ServiceSystem {
         Arc::clone(&self.inner.hello)
     }
 
-    pub(crate) fn client_middleware(&self) -> Arc<[Arc<dyn Middleware>]> {
-        Arc::clone(&self.inner.client_middleware)
+    pub(crate) fn client_middleware(&self) -> &[Arc<dyn Middleware>] {
+        &self.inner.client_middleware
     }
 
     /// The handler of an endpoint in this process, while it may be called.

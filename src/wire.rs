@@ -162,6 +162,13 @@ pub const MAX_VERSION: u8 = 1;
 pub const LENGTH_BYTES: usize = 4;
 
 /// What is wrong with bytes that should be the protocol.
+///
+/// ```
+/// use callboard::wire::{Preface, WireError};
+///
+/// let other = *b"GET / HTTP/1.1\r\nHost: xy";
+/// assert_eq!(Preface::decode(&other, &[]), Err(WireError::Magic(*b"GET ")));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {

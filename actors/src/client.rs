@@ -9,6 +9,7 @@
 //! thread, straight into the connection's send queue, and its future is woken straight from what
 //! the connection reads. Everything else (looking up, connecting, waiting) is the slow path.
 
+mod attempt;
 mod call;
 mod caller;
 mod connection;
@@ -18,6 +19,7 @@ pub(crate) mod link;
 mod retry;
 mod shard;
 
+pub use self::attempt::{Attempt, FailedAttempt};
 pub use self::call::{CallOptions, CallTarget, EncodedReply};
 pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
 pub use self::error::{CallError, Executed};

@@ -10,6 +10,11 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
 /// A panic that was caught.
+///
+/// ```
+/// let panic = callboard_actors::contain::contain(|| panic!("no tea")).unwrap_err();
+/// assert_eq!(panic.message, "no tea");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panic {
     /// The text given to `panic!`.

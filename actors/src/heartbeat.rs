@@ -42,6 +42,14 @@ pub struct Heartbeat {
 }
 
 /// How a registration is kept alive.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::heartbeat::HeartbeatOptions;
+///
+/// assert_eq!(HeartbeatOptions::default().interval, Duration::from_secs(10));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatOptions {
     /// Time after which the registry forgets a node that does not renew; default 30 s.

@@ -104,6 +104,15 @@ pub enum GoAway {
 }
 
 /// Why a node did not execute a request.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::message::Refusal;
+///
+/// assert!(Refusal::Overloaded { retry_after: Duration::from_millis(10) }.is_retryable());
+/// assert!(!Refusal::Undecodable.is_retryable());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -138,6 +147,16 @@ impl Refusal {
 }
 
 /// Something that can write itself into a buffer.
+///
+/// ```
+/// use bytes::{Bytes, BytesMut};
+/// use callboard_actors::message::Body;
+///
+/// let mut buffer = BytesMut::new();
+/// Bytes::from_static(b"encoded before").encode(&mut buffer)?;
+/// assert_eq!(&buffer[..], b"encoded before");
+/// # Ok::<(), String>(())
+/// ```
 pub trait Body {
     /// Appends the encoded body.
     ///

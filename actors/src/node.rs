@@ -100,6 +100,14 @@ pub struct Hooks {
 }
 
 /// Limits and times of a node.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::node::NodeOptions;
+///
+/// assert_eq!(NodeOptions::default().drain_timeout, Duration::from_secs(10));
+/// ```
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
     /// Time for the whole start, the registry's answer included; default 10 s.

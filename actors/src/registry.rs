@@ -66,6 +66,13 @@ pub trait Registry: Send + Sync + 'static {
 }
 
 /// What a watch follows.
+///
+/// ```
+/// use callboard_actors::registry::WatchScope;
+///
+/// assert!(WatchScope::Service("greeter".into()).covers("greeter"));
+/// assert!(WatchScope::All.covers("anything"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum WatchScope {
     /// The service of this name.
@@ -85,6 +92,24 @@ impl WatchScope {
 }
 
 /// A running watch; dropping it ends it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::registry::{Change, MemoryRegistry, NodeInfo, Registry, Service, WatchScope};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), callboard_actors::registry::RegistryError> {
+/// let registry = MemoryRegistry::new();
+/// let mut watch = registry.watch(WatchScope::All).await?;
+/// assert_eq!(watch.next().await?, Change::Resync(vec![]));
+///
+/// let greeter = Service::new("greeter", "1").node(NodeInfo::new("greeter-1", "127.0.0.1:9000"));
+/// registry.register(greeter.clone(), Duration::from_secs(30)).await?;
+/// assert_eq!(watch.next().await?, Change::Created(greeter));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Watch: Send {
     /// The next change.
     ///
@@ -97,6 +122,13 @@ pub trait Watch: Send {
 }
 
 /// Why a registry did not do what it was asked.
+///
+/// ```
+/// use callboard_actors::registry::RegistryError;
+///
+/// let lost = RegistryError::LeaseLost { registry: "memory", node: "greeter-1".into() };
+/// assert!(lost.is_retryable());
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {

@@ -100,7 +100,8 @@ impl SelectorState {
 
 /// Something was learnt about a node apart from a call.
 ///
-/// Sent by connections: draining when the peer said so, unreachable when the connection is lost.
+/// Sent by connections: draining when the peer said so, unreachable when the connection is lost,
+/// returned when another incarnation answers.
 /// Applies to the node in every service it runs. Repeating it is safe.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]

@@ -27,6 +27,7 @@ use crate::transport::Hello;
 
 pub use self::acceptor::{Acceptor, AcceptorOptions, Server};
 pub use self::reply::ReplySlot;
+pub(crate) use self::reply::STATUS_ID;
 pub use self::routes::{DuplicateEndpoint, RouteTable};
 
 /// A handler: one actor, or several alike, and the endpoints it answers.

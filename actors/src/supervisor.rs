@@ -78,6 +78,15 @@ use self::roster::Roster;
 pub use self::tree::Supervisor;
 
 /// How a supervisor treats its children.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::supervisor::{Supervisor, SupervisorOptions};
+///
+/// let options = SupervisorOptions { backoff_max: Duration::from_secs(1), ..Default::default() };
+/// let builder = Supervisor::builder("workers").options(options);
+/// ```
 #[derive(Debug, Clone)]
 pub struct SupervisorOptions {
     /// Who is restarted when one fails; default that one.
@@ -106,6 +115,13 @@ impl Default for SupervisorOptions {
 }
 
 /// Describes a supervisor and its first children.
+///
+/// ```
+/// use callboard_actors::supervisor::{RestartStrategy, Supervisor};
+///
+/// let mut tree = Supervisor::builder("tree").strategy(RestartStrategy::RestForOne);
+/// let workers = tree.supervisor(Supervisor::builder("workers"));
+/// ```
 #[derive(Debug)]
 pub struct SupervisorBuilder {
     name: String,

@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::message::{Message, Outgoing};
+use crate::metadata::Metadata;
 use crate::registry::BoxFuture;
 
 pub use self::keepalive::KeepaliveOptions;
@@ -149,6 +150,13 @@ impl Batch {
 }
 
 /// What each side says first: who it is and what it accepts.
+///
+/// ```
+/// use callboard_actors::transport::Hello;
+///
+/// let hello = Hello::new("greeter", "greeter-1", 1);
+/// assert_eq!((hello.max_frame, hello.max_in_flight), (4 * 1024 * 1024, 1024));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// The service's name; empty for a client that serves nothing.
@@ -183,6 +191,13 @@ impl Hello {
 }
 
 /// Why a transport did not do what it was asked.
+///
+/// ```
+/// use callboard_actors::transport::TransportError;
+///
+/// let error = TransportError::TooLarge { size: 5000, limit: 4096 };
+/// assert_eq!(error.to_string(), "5000 bytes exceed the limit of 4096 bytes");
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
@@ -232,9 +247,34 @@ pub enum TransportError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// The metadata exceed their limits.
+    #[error(
+        "metadata of {entries} entries and {bytes} bytes exceed the limit of {} entries and {} bytes",
+        Metadata::MAX_ENTRIES,
+        Metadata::MAX_BYTES
+    )]
+    Metadata {
+        /// Pairs there are.
+        entries: usize,
+        /// Bytes that names and values take together.
+        bytes: usize,
+    },
     /// A body could not be encoded.
     #[error("cannot encode the body: {0}")]
     Encode(String),
+}
+
+impl TransportError {
+    /// Refuses metadata that no peer accepts.
+    ///
+    /// # Errors
+    /// [`Metadata`](Self::Metadata).
+    pub fn check_metadata(metadata: &Metadata) -> Result<(), Self> {
+        if metadata.is_within_limits() {
+            return Ok(());
+        }
+        Err(Self::Metadata { entries: metadata.len(), bytes: metadata.bytes() })
+    }
 }
 
 impl fmt::Debug for dyn Socket {

@@ -24,6 +24,12 @@ pub struct Vitals {
 }
 
 /// What [`Vitals`] said at one moment.
+///
+/// ```
+/// use callboard_actors::{VitalSigns, Vitals};
+///
+/// assert_eq!(Vitals::default().snapshot(), VitalSigns::default());
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VitalSigns {
     /// Messages taken from the mailbox.

@@ -1,43 +1,54 @@
 //! The future of a call.
 //!
-//! A call to a handler in the same process, the cheapest kind, lives in the future itself; every
-//! other one is boxed, which costs one allocation.
+//! The two kinds of calls that nearly all are live in the future itself: one to a handler in the
+//! same process, and one whose first attempt can be sent at once and is answered. Every other one
+//! is boxed, which costs one allocation.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use callboard_actors::client::{CallError, CallOptions, Executed, Expiry, RemoteService};
-use callboard_actors::{Deadline, Status};
+use callboard_actors::client::{Attempt, CallError, CallOptions};
+use tokio::time::Instant;
 
-use super::call::{CallBuilder, with_timeout};
-use crate::handler::{LocalAnswer, LocalCancel, LocalEndpoint, LocalFailure};
-use crate::request::{Endpoint, Request};
-use crate::system::ServiceSystem;
+use super::call::CallBuilder;
+use super::local::LocalCall;
+use super::prepared::{Prepared, decode, request, with_timeout};
+use crate::handler::LocalFailure;
+use crate::request::Endpoint;
 
 /// Resolves to the reply of a call, or to why there is none.
 ///
 /// # Cancellation
 /// Dropping it cancels the call: a request that has not been started is not started, and an
 /// asynchronous handler is dropped.
+///
+/// ```
+/// use std::future::IntoFuture;
+///
+/// use callboard::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// # #[endpoint(name = "Greeter.Hello", reply = String)]
+/// # struct Hello { name: String }
+///
+/// fn begin(greeter: &ServiceRef) -> callboard::client::CallFuture<Hello> {
+///     greeter.send(Hello { name: "John".into() }).into_future()
+/// }
+/// ```
 #[must_use = "a call is made when its future is polled"]
 pub struct CallFuture<T: Endpoint> {
     state: State<T>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "the large ones are those that are common")]
 enum State<T: Endpoint> {
-    New(Option<CallBuilder<T>>),
-    Local(LocalCall<T>, Fallback),
+    New(CallBuilder<T>),
+    /// The options are for making the call elsewhere, should the handler not take it.
+    Local(LocalCall<T>, CallOptions),
+    Sent(Attempt, Prepared<T>),
     Boxed(Pin<Box<dyn Future<Output = Result<T::Reply, CallError>> + Send>>),
-}
-
-/// What is needed to make a call elsewhere that the handler in this process did not take.
-struct Fallback {
-    system: ServiceSystem,
-    service: Arc<RemoteService>,
-    options: CallOptions,
+    Over,
 }
 
 // Nothing in it is pinned in place: what must not move is boxed.
@@ -45,21 +56,39 @@ impl<T: Endpoint> Unpin for CallFuture<T> {}
 
 impl<T: Endpoint> CallFuture<T> {
     pub(super) fn new(call: CallBuilder<T>) -> Self {
-        Self { state: State::New(Some(call)) }
+        Self { state: State::New(call) }
     }
-}
 
-impl<T: Endpoint> State<T> {
-    fn of(call: CallBuilder<T>) -> Self {
-        if call.may_be_local()
-            && call.system.client_middleware().is_empty()
-            && let Some(local) = call.system.local::<T>(call.service.name())
-        {
-            let CallBuilder { system, service, message, options, .. } = call;
-            let waiting = LocalCall::new(&local, message, &options, &system);
-            return Self::Local(waiting, Fallback { system, service, options });
+    /// Leaves the present state.
+    fn begin(&mut self, cx: &Context<'_>) -> Result<(), CallError> {
+        let State::New(call) = std::mem::replace(&mut self.state, State::Over) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let call = call.prepare(now);
+        self.state = if !call.service.system().client_middleware().is_empty() {
+            State::Boxed(Box::pin(call.run()))
+        } else if let Some(local) = call.local() {
+            call.options.check()?;
+            let Prepared { service, message, options, .. } = call;
+            let request = request(message, &options, &service);
+            State::Local(LocalCall::new(local, request, &options, service, now), options)
+        } else {
+            match call.begin(cx, now)? {
+                Some(attempt) => State::Sent(attempt, call),
+                None => State::Boxed(Box::pin(call.run())),
+            }
+        };
+        Ok(())
+    }
+
+    /// The handler in this process did not take the message.
+    fn go_elsewhere(&mut self, message: T) {
+        if let State::Local(local, options) = std::mem::replace(&mut self.state, State::Over) {
+            let service = local.service.clone();
+            let call = Prepared { service, message, options, may_be_local: false };
+            self.state = State::Boxed(Box::pin(call.run()));
         }
-        Self::Boxed(Box::pin(call.run()))
     }
 }
 
@@ -68,99 +97,38 @@ impl<T: Endpoint> Future for CallFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let next = match &mut self.state {
-                State::New(call) => {
-                    State::of(call.take().expect("this state is left as soon as it is polled"))
+            match &mut self.state {
+                State::New(_) => {
+                    self.begin(cx)?;
+                    // The connection knows the waker already.
+                    if matches!(self.state, State::Sent(..)) {
+                        return Poll::Pending;
+                    }
                 }
+                State::Sent(attempt, _) => match ready!(attempt.poll_reply(cx)) {
+                    Ok(reply) => return Poll::Ready(decode::<T>(&reply)),
+                    Err(failed) => {
+                        if let State::Sent(_, call) =
+                            std::mem::replace(&mut self.state, State::Over)
+                        {
+                            self.state = State::Boxed(Box::pin(call.go_on(failed)));
+                        }
+                    }
+                },
                 State::Boxed(call) => return call.as_mut().poll(cx),
-                State::Local(call, fallback) => match std::task::ready!(Pin::new(call).poll(cx)) {
+                State::Local(call, options) => match ready!(Pin::new(call).poll(cx)) {
                     Err(LocalFailure::Refused(refusal, Some(message)))
-                        if refusal.is_retryable() && fallback.options.retries > 0 =>
+                        if refusal.is_retryable() && options.retries > 0 =>
                     {
-                        let Fallback { system, service, options } = fallback;
-                        State::New(Some(CallBuilder {
-                            system: system.clone(),
-                            service: Arc::clone(service),
-                            message,
-                            options: options.clone(),
-                            is_local: Some(false),
-                        }))
+                        self.go_elsewhere(message);
                     }
                     result => {
-                        let timeout = fallback.options.timeout;
+                        let timeout = options.timeout;
                         return Poll::Ready(result.map_err(|error| with_timeout(error, timeout)));
                     }
                 },
-            };
-            self.state = next;
-        }
-    }
-}
-
-/// A call to a handler in this process.
-pub(super) struct LocalCall<T: Endpoint> {
-    answer: LocalAnswer<T>,
-    cancel: LocalCancel<T>,
-    deadline: Deadline,
-    options_timeout: std::time::Duration,
-    expiry: Arc<Expiry>,
-    /// Its entry there, once it had to wait.
-    alarm: Option<usize>,
-}
-
-impl<T: Endpoint> LocalCall<T> {
-    pub(super) fn new(
-        local: &Arc<LocalEndpoint<T>>,
-        message: T,
-        options: &CallOptions,
-        system: &ServiceSystem,
-    ) -> Self {
-        let request: Request<T> = CallBuilder::request(message, options, system);
-        let (answer, cancel) = local.send(request);
-        Self {
-            answer,
-            cancel,
-            deadline: options.deadline,
-            options_timeout: options.timeout,
-            expiry: Arc::clone(system.caller().expiry()),
-            alarm: None,
-        }
-    }
-}
-
-impl<T: Endpoint> Future for LocalCall<T> {
-    type Output = Result<T::Reply, LocalFailure<T>>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
-            self.cancel.disarm();
-            return Poll::Ready(answer.unwrap_or_else(|_| {
-                let detail = "the handler ended without an answer";
-                Err(LocalFailure::Status(Status::internal(T::NAME, detail)))
-            }));
-        }
-        match self.alarm {
-            None => {
-                let alarm = self.expiry.insert(self.deadline.instant(), cx.waker().clone());
-                self.alarm = Some(alarm);
+                State::Over => unreachable!("polled after it had resolved with an error"),
             }
-            Some(_) if self.deadline.has_passed() => {
-                return Poll::Ready(Err(LocalFailure::TimedOut(CallError::Timeout {
-                    endpoint: T::NAME,
-                    timeout: self.options_timeout,
-                    executed: Executed::Maybe,
-                })));
-            }
-            Some(alarm) => self.expiry.update(alarm, cx.waker()),
-        }
-        Poll::Pending
-    }
-}
-
-impl<T: Endpoint> Drop for LocalCall<T> {
-    fn drop(&mut self) {
-        if let Some(alarm) = self.alarm {
-            self.expiry.remove(alarm);
         }
     }
 }

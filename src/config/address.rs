@@ -104,6 +104,14 @@ impl fmt::Display for ListenAddress {
 }
 
 /// One port, several in a row, or any free one (0).
+///
+/// ```
+/// use callboard::config::PortRange;
+///
+/// let ports: PortRange = "9000-9002".parse()?;
+/// assert_eq!(ports.iter().collect::<Vec<_>>(), [9000, 9001, 9002]);
+/// # Ok::<(), callboard::config::AddressError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PortRange {
     first: u16,
@@ -154,6 +162,12 @@ impl fmt::Display for PortRange {
 }
 
 /// What is wrong with an address.
+///
+/// ```
+/// use callboard::config::{AddressError, ListenAddress};
+///
+/// assert_eq!("127.0.0.1".parse::<ListenAddress>(), Err(AddressError::NoPort));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AddressError {

@@ -13,6 +13,14 @@ use crate::config::address::{bracketed, host_and_port, port};
 ///
 /// A host, with the port the node listens on, or a host and a port; as behind a proxy or in a
 /// container.
+///
+/// ```
+/// use callboard::config::AdvertiseAddress;
+///
+/// let address: AdvertiseAddress = "greeter.example".parse()?;
+/// assert_eq!(address.with_port(9000), "greeter.example:9000");
+/// # Ok::<(), callboard::config::AddressError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AdvertiseAddress {
     /// A name or an IP address, the latter without brackets.

@@ -8,6 +8,12 @@ use std::net::IpAddr;
 use crate::config::ValueError;
 
 /// Where nodes are announced and found.
+///
+/// ```
+/// use callboard::config::RegistryKind;
+///
+/// assert_eq!(RegistryKind::Static.to_string(), "static");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RegistryKind {
@@ -21,6 +27,12 @@ pub enum RegistryKind {
 }
 
 /// How a node is chosen for a call.
+///
+/// ```
+/// use callboard::config::SelectorKind;
+///
+/// assert_eq!(SelectorKind::RoundRobin.to_string(), "round-robin");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SelectorKind {
@@ -38,6 +50,12 @@ pub enum SelectorKind {
 }
 
 /// How bytes travel between nodes.
+///
+/// ```
+/// use callboard::config::TransportKind;
+///
+/// assert_eq!(TransportKind::Tcp.to_string(), "tcp");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
@@ -49,6 +67,12 @@ pub enum TransportKind {
 }
 
 /// The network interfaces that mDNS uses.
+///
+/// ```
+/// use callboard::config::{Config, RegistryInterface};
+///
+/// assert_eq!(Config::default().interface(), RegistryInterface::Loopback);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RegistryInterface {
     /// `loopback`: this machine only.

@@ -12,6 +12,14 @@ use crate::config::AddressError;
 ///
 /// Whoever started the process has to change something, so that a program prints it to stderr,
 /// causes included, and exits with [`ConfigError::EXIT_CODE`].
+///
+/// ```
+/// use callboard::config::Config;
+///
+/// let typing_error = ["--client-retrys".to_owned(), "2".to_owned()];
+/// let error = Config::resolve(Config::default(), std::iter::empty(), typing_error.into_iter());
+/// assert!(error.unwrap_err().to_string().starts_with("unknown flag `--client-retrys`"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -86,6 +94,14 @@ impl ConfigError {
 }
 
 /// What is wrong with the text of a setting.
+///
+/// ```
+/// use callboard::config::{Config, ConfigError, ValueError};
+///
+/// let flags = ["--selector".to_owned(), "best".to_owned()];
+/// let error = Config::resolve(Config::default(), std::iter::empty(), flags.into_iter()).unwrap_err();
+/// assert!(matches!(error, ConfigError::Invalid { reason: ValueError::UnknownName, .. }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ValueError {

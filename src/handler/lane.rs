@@ -32,11 +32,11 @@ impl<A: Actor<Context = Context<A>>> TypedLane<A> {
 impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
     fn push(&mut self, endpoint: usize, _: u16, arrival: Arrival) {
         let index = self.port.choose(self.home, &mut self.next);
-        let port = Arc::clone(&self.port);
+        let port = &self.port;
         if port.middleware[endpoint].is_empty() {
             self.batches[index].extend(port.endpoints[endpoint].job(arrival));
         } else {
-            port.endpoints[endpoint].serve_wrapped(&port, index, arrival);
+            port.endpoints[endpoint].serve_wrapped(port, index, arrival);
         }
     }
 
@@ -47,6 +47,7 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
     }
 
     fn cancel(&self, origin: u64, id: Option<RequestId>) {
+        self.port.backstage.cancel(origin, id.map(|id| id.0));
         for inbox in &self.port.inboxes {
             inbox.status().cancel(origin, id.map(|id| id.0));
         }

@@ -8,6 +8,7 @@ use callboard_actors::Status;
 use callboard_actors::client::CallError;
 use callboard_actors::message::Refusal;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::request::{Endpoint, Reply, Request};
 
@@ -55,23 +56,27 @@ pub(crate) struct LocalEndpoint<T: Endpoint> {
     cancel: Box<dyn Fn(u64, u64) + Send + Sync>,
 }
 
-/// Takes a request, its way back and its number.
-type Submit<T> = dyn Fn(Request<T>, LocalReply<T>, u64) + Send + Sync;
+/// Takes a request, its way back, its number, and the present.
+type Submit<T> = dyn Fn(Request<T>, LocalReply<T>, u64, Instant) + Send + Sync;
 
 impl<T: Endpoint> LocalEndpoint<T> {
     pub(super) fn new(
-        submit: impl Fn(Request<T>, LocalReply<T>, u64) + Send + Sync + 'static,
+        submit: impl Fn(Request<T>, LocalReply<T>, u64, Instant) + Send + Sync + 'static,
         cancel: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
         Self { submit: Box::new(submit), cancel: Box::new(cancel) }
     }
 
     /// Queues a request; the answer, and what cancels it when it is dropped unanswered.
-    pub(crate) fn send(self: &Arc<Self>, request: Request<T>) -> (LocalAnswer<T>, LocalCancel<T>) {
+    pub(crate) fn send(
+        self: Arc<Self>,
+        request: Request<T>,
+        now: Instant,
+    ) -> (LocalAnswer<T>, LocalCancel<T>) {
         let (reply, answer) = local_reply();
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        (self.submit)(request, reply, number);
-        (answer, LocalCancel { endpoint: Some(Arc::clone(self)), number })
+        (self.submit)(request, reply, number, now);
+        (answer, LocalCancel { endpoint: Some(self), number })
     }
 }
 

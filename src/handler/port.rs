@@ -18,6 +18,7 @@ use callboard_actors::{Context, Metadata};
 use rand::RngExt;
 use tokio::time::Instant;
 
+use super::backstage::Backstage;
 use super::job::{RequestJob, Responder};
 use super::lane::TypedLane;
 use super::local::{LOCAL_ORIGIN, LocalEndpoint, LocalFailure, LocalReply};
@@ -36,6 +37,7 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     /// For each endpoint: the system's, then its own.
     pub(super) middleware: Vec<Arc<[Arc<dyn Middleware>]>>,
     pub(super) inboxes: Vec<Inbox<A>>,
+    pub(super) backstage: Arc<Backstage>,
     arbiters: Vec<ArbiterHandle>,
     own: std::sync::Weak<Self>,
 }
@@ -96,6 +98,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         endpoints: builder.endpoints,
         middleware: middleware.collect(),
         inboxes,
+        backstage: Arc::default(),
         arbiters: arbiters.clone(),
         own: weak.clone(),
     });
@@ -171,22 +174,29 @@ where
         let (origin, id) = slot.key();
         let key = JobKey { origin, id: id.0 };
         let (port, index) = (Arc::clone(port), self.index);
-        // Middleware is asynchronous and may wait for anything, so it runs beside the connection.
-        // A panic in it drops the reply slot, which answers.
-        actix_rt::spawn(async move {
+        let backstage = Arc::clone(&port.backstage);
+        let wrapped = async move {
             let inbox = &port.inboxes[actor];
             let submit = move |request, reply| {
                 let job = Self::new(index).pack(request, Responder::Local(reply), key);
                 inbox.push_one(job, Instant::now());
             };
-            let wrapped = serve(&port.service, &port.middleware[index], request, submit);
+            serve(&port.service, &port.middleware[index], request, submit).await
+        };
+        let wrapped = backstage.enter(key, wrapped);
+        // Middleware is asynchronous and may wait for anything, so it runs beside the connection.
+        // A panic in it drops the reply slot, which answers.
+        actix_rt::spawn(async move {
             match wrapped.await {
-                Ok(value) => {
+                Some(Ok(value)) => {
                     slot.reply(&Metadata::new(), &Encoded { codec: Codec::Bincode, value: &value });
                 }
-                Err(LocalFailure::Status(status)) => slot.status(&status),
-                Err(LocalFailure::Refused(refusal, _)) => slot.refuse(refusal, None),
-                Err(LocalFailure::TimedOut(error)) => slot.status(&error.to_status(T::NAME)),
+                Some(Err(LocalFailure::Status(status))) => slot.status(&status),
+                Some(Err(LocalFailure::Refused(refusal, _))) => slot.refuse(refusal, None),
+                Some(Err(LocalFailure::TimedOut(error))) => {
+                    slot.status(&error.to_status(T::NAME));
+                }
+                None => slot.refuse(Refusal::Cancelled, None),
             }
         });
     }
@@ -194,26 +204,33 @@ where
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync> {
         let index = self.index;
         let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
-        let submit = move |request: Request<T>, reply: LocalReply<T>, id| {
+        let backstage = Arc::clone(&port.backstage);
+        let submit = move |request: Request<T>, reply: LocalReply<T>, id, now| {
             let home = thread_hint() % port.inboxes.len();
             let actor = port.choose(home, &mut home.clone());
             let key = JobKey { origin: LOCAL_ORIGIN, id };
             let push = move |port: &TypedPort<A>, request, reply| {
                 let job = Self::new(index).pack(request, Responder::Local(reply), key);
-                port.inboxes[actor].push_one(job, Instant::now());
+                port.inboxes[actor].push_one(job, now);
             };
             if port.middleware[index].is_empty() {
                 return push(&port, request, reply);
             }
-            let port = Arc::clone(&port);
-            // On a handler's arbiter: the caller's thread may have no executor of its own.
-            port.arbiters[actor % port.arbiters.len()].clone().spawn(async move {
+            let (port, backstage) = (Arc::clone(&port), Arc::clone(&port.backstage));
+            let arbiter = port.arbiters[actor % port.arbiters.len()].clone();
+            let wrapped = backstage.enter(key, async move {
                 let submit = |request, reply| push(&port, request, reply);
-                let chain = &port.middleware[index];
-                reply.end(serve(&port.service, chain, request, submit).await);
+                serve(&port.service, &port.middleware[index], request, submit).await
+            });
+            // On a handler's arbiter: the caller's thread may have no executor of its own.
+            arbiter.spawn(async move {
+                if let Some(result) = wrapped.await {
+                    reply.end(result);
+                }
             });
         };
         let cancel = move |origin, number| {
+            backstage.cancel(origin, Some(number));
             for inbox in &inboxes {
                 inbox.cancel(origin, Some(number));
             }

@@ -155,6 +155,15 @@ impl Registry for StaticRegistry {
 }
 
 /// How a file is followed.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use callboard::registry::{StaticOptions, StaticRegistry};
+///
+/// let options = StaticOptions::default().poll(Duration::from_millis(200));
+/// let registry = StaticRegistry::file_with("/etc/greeter/nodes", options);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StaticOptions {

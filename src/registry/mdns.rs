@@ -52,6 +52,17 @@ use super::snapshot::{Snapshot, SnapshotWatch, answered, within};
 ///
 /// It has threads of its own and works in any tokio runtime. Dropping it withdraws what it
 /// announced, for which it waits up to a second; watches end.
+///
+/// ```no_run
+/// use callboard::ServiceSystem;
+/// use callboard::registry::{Interfaces, MdnsOptions, MdnsRegistry};
+///
+/// # fn example() -> Result<(), callboard::Error> {
+/// let registry = MdnsRegistry::new(MdnsOptions::default().interfaces(Interfaces::All))?;
+/// let client = ServiceSystem::new("greeter.client").registry(registry);
+/// # Ok(())
+/// # }
+/// ```
 pub struct MdnsRegistry {
     options: MdnsOptions,
     inputs: SyncSender<Input>,
@@ -202,6 +213,14 @@ impl fmt::Debug for MdnsRegistry {
 }
 
 /// How multicast DNS is spoken.
+///
+/// ```
+/// use callboard::registry::{Interfaces, MdnsOptions};
+///
+/// // A world of its own, for a test.
+/// let options = MdnsOptions::default().port(20_353);
+/// assert_eq!(options.interfaces, Interfaces::Loopback);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MdnsOptions {
@@ -247,6 +266,12 @@ impl MdnsOptions {
 }
 
 /// The network interfaces that multicast DNS uses.
+///
+/// ```
+/// use callboard::registry::Interfaces;
+///
+/// assert_eq!(Interfaces::Name("eth0".into()).to_string(), "interface eth0");
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interfaces {

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::builder::SystemBuilder;
 use crate::config::{
-    AdvertiseAddress, Config, RegistryInterface, RegistryKind, SelectorKind, TransportKind,
-    advertised,
+    AdvertiseAddress, Config, ListenAddress, RegistryInterface, RegistryKind, SelectorKind,
+    TransportKind, advertised,
 };
 use crate::error::Error;
 use crate::handler::{HandlerHome, Placement};
@@ -82,10 +82,10 @@ pub(super) fn assemble(
     let advertise = config.server_advertise.clone();
     Ok(NodeParts {
         service,
+        listen: listen_on(&*transport, &config.server_address, &node.id),
         node,
         registry,
         transport,
-        listen: config.server_address.candidates().collect(),
         advertise: Box::new(move |listen| advertise_as(listen, advertise.as_ref())),
         handler_supervisor: Supervisor::builder("handlers").intensity(builder.handler_intensity),
         handlers: builder.handlers.into_iter().map(|handler| handler.build(&home)).collect(),
@@ -124,6 +124,15 @@ fn transport(kind: TransportKind) -> Arc<dyn Transport> {
     match kind {
         TransportKind::Tcp => Arc::new(NativeTransport),
         TransportKind::Memory => Arc::new(MemoryTransport::new()),
+    }
+}
+
+/// A transport in memory has no use for an address of the network: there the node's id will do.
+fn listen_on(transport: &dyn Transport, address: &ListenAddress, node: &str) -> Vec<String> {
+    if transport.name() == "memory" {
+        vec![format!("memory:{node}")]
+    } else {
+        address.candidates().collect()
     }
 }
 

@@ -22,6 +22,21 @@ use crate::middleware::Middleware;
 ///
 /// What is set here is overridden by the environment, and that by flags; see
 /// [`config`](crate::config).
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use callboard::prelude::*;
+///
+/// # async fn example() -> Result<(), callboard::Error> {
+/// let client = ServiceSystem::new("greeter.client")
+///     .timeout(Duration::from_secs(2))
+///     .configure(|config| config.client_retries = 3)
+///     .start()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing happens before `run` or `start`"]
 pub struct SystemBuilder {
     pub(super) config: Config,
@@ -123,6 +138,10 @@ impl SystemBuilder {
     }
 
     /// Changes limits and times that are no settings.
+    ///
+    /// Of those that are settings too (start, settle and drain times, lease, largest frame, call
+    /// timeout, retries, strategy, connections and their idle time) the setting counts: change them
+    /// with [`configure`](Self::configure).
     pub fn options(mut self, change: impl FnOnce(&mut NodeOptions)) -> Self {
         change(&mut self.options);
         self

@@ -34,33 +34,49 @@ impl Home {
 
 /// Starts a system on the present arbiter, or on a thread of its own.
 pub(super) async fn start(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
-    if Arbiter::try_current().is_some() && System::is_registered() {
-        return start_here(builder).await;
-    }
     let (started, outcome) = oneshot::channel();
-    let name = format!("callboard {}", builder.config.server_name);
-    let spawned = std::thread::Builder::new().name(name).spawn(move || host(builder, started));
-    spawned.map_err(|error| Error::Threads(error.to_string()))?;
+    if let Some(arbiter) = Arbiter::try_current().filter(|_| System::is_registered()) {
+        // Not in the present task, which may be one outside of the arbiter's own.
+        arbiter.spawn_fn(move || {
+            actix_rt::spawn(start_for(builder, started));
+        });
+    } else {
+        let name = format!("callboard {}", builder.config.server_name);
+        let thread = std::thread::Builder::new().name(name);
+        let spawned = thread.spawn(move || host(builder, started));
+        spawned.map_err(|error| Error::Threads(error.to_string()))?;
+    }
     outcome.await.unwrap_or_else(|_| Err(Error::Threads("the thread ended at once".into())))
 }
 
 /// Lives as long as the system that it hosts.
 fn host(builder: SystemBuilder, started: oneshot::Sender<Result<ServiceSystem, Error>>) {
     System::new().block_on(async move {
-        match start_here(builder).await {
-            Err(error) => {
-                // Nobody waits any more: then nobody misses it.
-                let _ = started.send(Err(error));
-            }
-            Ok(system) => {
-                let node = system.inner.node.clone();
-                if let Err(Ok(unwanted)) = started.send(Ok(system)) {
-                    unwanted.stop().await;
-                }
-                node.ended().await;
-            }
+        if let Some(node) = start_for(builder, started).await {
+            node.ended().await;
         }
     });
+}
+
+/// Starts a system for somebody who waits, and stops it if nobody does any more.
+async fn start_for(
+    builder: SystemBuilder,
+    started: oneshot::Sender<Result<ServiceSystem, Error>>,
+) -> Option<NodeRef> {
+    match start_here(builder).await {
+        Err(error) => {
+            // Nobody waits any more: then nobody misses it.
+            let _ = started.send(Err(error));
+            None
+        }
+        Ok(system) => {
+            let node = system.inner.node.clone();
+            if let Err(Ok(unwanted)) = started.send(Ok(system)) {
+                unwanted.stop().await;
+            }
+            Some(node)
+        }
+    }
 }
 
 async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {

@@ -17,6 +17,13 @@ use super::socket::{Accepted, Stream, accept_error, broken};
 /// The host is a name, an IPv4 address or an IPv6 address in brackets. `TCP_NODELAY` is on, as
 /// batches are put together above. A listener may take over an address right after another one
 /// left it.
+///
+/// ```
+/// use callboard::ServiceSystem;
+/// use callboard::transport::TcpTransport;
+///
+/// let client = ServiceSystem::new("greeter.client").transport(TcpTransport);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TcpTransport;
 

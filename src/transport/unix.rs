@@ -18,6 +18,13 @@ use super::socket::{Accepted, Stream, accept_error};
 ///
 /// The file of a server that died is replaced, that of a living one is not. A listener removes its
 /// file when dropped.
+///
+/// ```
+/// use callboard::ServiceSystem;
+/// use callboard::transport::UnixTransport;
+///
+/// let client = ServiceSystem::new("greeter.client").transport(UnixTransport);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UnixTransport;
 

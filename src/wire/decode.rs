@@ -18,6 +18,16 @@ use super::{
 /// Takes frames from the front of a receive buffer.
 ///
 /// Bodies are not copied: they share the memory of the buffer they arrived in.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use callboard::wire::FrameDecoder;
+///
+/// let mut messages = Vec::new();
+/// let mut half = BytesMut::from(&[3, 0, 0, 0, 5][..]);
+/// let decoded = FrameDecoder::new(4096).decode(&mut half, &mut messages, 10).unwrap();
+/// assert_eq!((decoded, half.len()), (0, 5), "the rest of the frame is still to come");
+/// ```
 #[derive(Debug)]
 pub struct FrameDecoder {
     max_frame: usize,

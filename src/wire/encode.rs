@@ -16,6 +16,22 @@ use super::{
 };
 
 /// Appends frames to one buffer.
+///
+/// ```
+/// use callboard::actors::message::{Message, Outgoing};
+/// use callboard::actors::transport::{Batch, Encoder};
+/// use callboard::wire::{FrameDecoder, FrameEncoder};
+///
+/// let mut encoder = FrameEncoder::new(4096);
+/// encoder.encode(Outgoing::Ping { nonce: 7 })?;
+/// let mut batch = Batch::default();
+/// encoder.take(&mut batch);
+///
+/// let mut messages = Vec::new();
+/// FrameDecoder::new(4096).decode(&mut batch.bytes, &mut messages, 10).unwrap();
+/// assert_eq!(messages, [Message::Ping { nonce: 7 }]);
+/// # Ok::<(), callboard::actors::transport::TransportError>(())
+/// ```
 #[derive(Debug)]
 pub struct FrameEncoder {
     buffer: BytesMut,
@@ -130,14 +146,7 @@ impl FrameEncoder {
         if metadata.is_empty() {
             return Ok(());
         }
-        if !metadata.is_within_limits() {
-            let (size, limit) = if metadata.len() > Metadata::MAX_ENTRIES {
-                (metadata.len(), Metadata::MAX_ENTRIES)
-            } else {
-                (metadata.bytes(), Metadata::MAX_BYTES)
-            };
-            return Err(TransportError::TooLarge { size, limit });
-        }
+        TransportError::check_metadata(metadata)?;
         self.put_varint(metadata.len() as u64);
         for (name, value) in metadata.iter() {
             self.put_text(name);

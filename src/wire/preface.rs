@@ -8,6 +8,15 @@ use super::varint::{Fields, MAX_VARINT, write_varint};
 use super::{MAX_VERSION, MIN_VERSION, WireError};
 
 /// What each side sends before its first frame.
+///
+/// ```
+/// use callboard::actors::transport::Hello;
+/// use callboard::wire::Preface;
+///
+/// let bytes = Preface::new(Hello::new("greeter", "greeter-1", 1)).encode()?;
+/// assert_eq!(bytes[..4], Preface::MAGIC);
+/// # Ok::<(), callboard::wire::WireError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preface {
     /// Lowest protocol version spoken.

@@ -24,6 +24,13 @@ pub fn write_varint(mut value: u64, target: &mut [u8]) -> usize {
 }
 
 /// Reads fields one after the other from a slice.
+///
+/// ```
+/// use callboard::wire::varint::Fields;
+///
+/// let mut fields = Fields::new(&[0xAC, 0x02, 2, b'h', b'i']);
+/// assert_eq!((fields.varint(), fields.text()), (Ok(300), Ok("hi")));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Fields<'a> {
     bytes: &'a [u8],

@@ -1,15 +1,19 @@
 //! One call: attempts, retries, deadline.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 
+use super::attempt::{Attempt, FailedAttempt, Flight};
 use super::caller::{Caller, RemoteService};
 use super::error::{CallError, Executed};
 use super::link::Link;
@@ -17,6 +21,8 @@ use crate::deadline::Deadline;
 use crate::message::{Body, Refusal};
 use crate::metadata::Metadata;
 use crate::selector::{Candidate, Filter, Outcome, Pick, PickError, Strategy};
+use crate::server::STATUS_ID;
+use crate::status::Status;
 use crate::transport::TransportError;
 use crate::transport::in_flight::Answer;
 use crate::transport::outbox::{NotSent, Outbox, OutgoingCall, Ticket};
@@ -53,6 +59,16 @@ pub struct CallOptions {
     pub node: Option<String>,
 }
 
+impl CallOptions {
+    /// Whether any node would take a request like this.
+    ///
+    /// # Errors
+    /// [`CallError::TooLarge`]: the metadata exceed their limits.
+    pub fn check(&self) -> Result<(), CallError> {
+        TransportError::check_metadata(&self.metadata).map_err(|error| invalid(&error))
+    }
+}
+
 /// A handler's value, encoded.
 #[derive(Debug, Clone)]
 pub struct EncodedReply {
@@ -60,8 +76,14 @@ pub struct EncodedReply {
     pub metadata: Metadata,
     /// In the content type of the request.
     pub body: Bytes,
+    pub(super) link: Arc<Link>,
+}
+
+impl EncodedReply {
     /// The address of the node that answered.
-    pub node: String,
+    pub fn node(&self) -> &str {
+        self.link.address()
+    }
 }
 
 /// The state of a call over its attempts.
@@ -128,15 +150,43 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Makes the first attempt, if that can be done without waiting; wakes `waker` at its end.
+    pub(super) fn attempt(
+        mut self,
+        body: &dyn Body,
+        waker: &Waker,
+        now: Instant,
+    ) -> Result<Option<Attempt>, CallError> {
+        Ok(match self.begin(body, false, Some(waker), now)? {
+            Begun::Sent(Some(ticket), flight) => Some(Attempt::new(ticket, flight)),
+            Begun::Sent(None, _) | Begun::Blocked(_) => None,
+        })
+    }
+
+    /// Makes attempts after one that failed.
+    pub(super) async fn run_after<B: Body>(
+        mut self,
+        failed: FailedAttempt,
+        body: B,
+    ) -> Result<EncodedReply, CallError> {
+        self.attempts = 1;
+        let next = self.judge(failed);
+        self.go_on(next).await?;
+        self.run(body).await
+    }
+
     /// Makes attempts until one is answered, or no further one is allowed.
     pub(super) async fn run<B: Body>(mut self, body: B) -> Result<EncodedReply, CallError> {
         loop {
-            match self.begin(&body, false, Instant::now())? {
+            match self.begin(&body, false, None, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
                 Begun::Sent(None, _) => return Err(self.timeout_of(Executed::Maybe)),
-                Begun::Sent(Some(ticket), flight) => match self.settle(ticket.await, flight) {
+                Begun::Sent(Some(ticket), flight) => match flight.settle(ticket.await) {
                     Ok(reply) => return Ok(reply),
-                    Err(next) => self.go_on(next).await?,
+                    Err(failed) => {
+                        let next = self.judge(failed);
+                        self.go_on(next).await?;
+                    }
                 },
             }
         }
@@ -145,7 +195,7 @@ impl<'a> Call<'a> {
     /// Makes attempts until the request has been handed to a connection.
     pub(super) async fn run_one_way<B: Body>(mut self, body: B) -> Result<(), CallError> {
         loop {
-            match self.begin(&body, true, Instant::now())? {
+            match self.begin(&body, true, None, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
                 Begun::Sent(..) => return Ok(()),
             }
@@ -153,7 +203,13 @@ impl<'a> Call<'a> {
     }
 
     /// Picks a node and sends the request, if that can be done without waiting.
-    fn begin(&mut self, body: &dyn Body, one_way: bool, now: Instant) -> Result<Begun, CallError> {
+    fn begin(
+        &mut self,
+        body: &dyn Body,
+        one_way: bool,
+        waker: Option<&Waker>,
+        now: Instant,
+    ) -> Result<Begun, CallError> {
         if self.options.deadline.has_passed_at(now) {
             return Err(self.last.take().unwrap_or_else(|| self.timeout_of(Executed::No)));
         }
@@ -162,7 +218,7 @@ impl<'a> Call<'a> {
             Err(obstacle) => return Ok(Begun::Blocked(obstacle)),
         };
         self.attempts += 1;
-        let flight = Flight::begin(candidate, now);
+        let flight = Flight::begin(Arc::clone(&link), candidate, now);
         let outbox = link.outbox();
         let Some(outbox) = &*outbox else {
             return Ok(Begun::Blocked(Obstacle::Unconnected(link, flight)));
@@ -178,7 +234,7 @@ impl<'a> Call<'a> {
         let sent = if one_way {
             outbox.one_way(&call).map(|()| None)
         } else {
-            outbox.call(&call).map(Some)
+            outbox.call(&call, waker).map(Some)
         };
         match sent {
             Ok(ticket) => Ok(Begun::Sent(ticket, flight)),
@@ -190,6 +246,9 @@ impl<'a> Call<'a> {
     }
 
     async fn overcome(&mut self, obstacle: Obstacle) -> Result<(), CallError> {
+        if self.caller.shard().pool.has_ended() {
+            return Err(CallError::Stopped);
+        }
         match obstacle {
             Obstacle::Unconnected(link, flight) => self.connect(link, flight).await,
             Obstacle::Full(outbox) => self.within(outbox.room()).await,
@@ -229,7 +288,7 @@ impl<'a> Call<'a> {
             let candidate = match RNG.with_borrow_mut(|rng| snapshot.pick(&pick, rng, now)) {
                 Ok(candidate) => candidate,
                 Err(error) => {
-                    let own = CallError::from_pick(&error, &self.service.name);
+                    let own = CallError::from_pick(&error, &self.service.name, self.target);
                     let known = self.last.clone().unwrap_or(own);
                     return match error {
                         PickError::AllDraining { .. } => Ok(Err(Obstacle::AllDraining(known))),
@@ -253,12 +312,15 @@ impl<'a> Call<'a> {
 
     async fn connect(&mut self, link: Arc<Link>, flight: Flight) -> Result<(), CallError> {
         let shard = self.caller.shard();
-        match self.within(link.ready(shard)).await? {
-            Ok(_) => {
+        // Without its supervisor nobody makes the connection, nor says that it is not made.
+        let (ready, ended) = (pin!(link.ready(shard)), pin!(shard.pool.ended()));
+        match self.within(select(ready, ended)).await? {
+            Either::Right(_) => Err(CallError::Stopped),
+            Either::Left((Ok(_), _)) => {
                 drop(flight);
                 Ok(())
             }
-            Err(source) => {
+            Either::Left((Err(source), _)) => {
                 let error = CallError::Connection {
                     node: link.address().to_owned(),
                     executed: Executed::No,
@@ -272,30 +334,40 @@ impl<'a> Call<'a> {
 
     async fn within<T>(&self, future: impl Future<Output = T>) -> Result<T, CallError> {
         let within = self.caller.shard().within(self.options.deadline, future);
-        within
-            .await
-            .ok_or_else(|| self.last.clone().unwrap_or_else(|| self.timeout_of(Executed::No)))
+        within.await.ok_or_else(|| {
+            // The timer goes with the system.
+            if self.caller.shard().pool.has_ended() {
+                return CallError::Stopped;
+            }
+            self.last.clone().unwrap_or_else(|| self.timeout_of(Executed::No))
+        })
     }
 
-    /// Turns an answer into the reply, or into what follows from the failure.
-    fn settle(&mut self, answer: Answer, mut flight: Flight) -> Result<EncodedReply, Next> {
+    /// What follows from an answer that is not a value.
+    fn judge(&mut self, failed: FailedAttempt) -> Next {
+        let FailedAttempt { answer, mut flight } = failed;
         let now = Instant::now();
         match answer {
-            Answer::Reply { metadata, body } => {
-                flight.finish(Outcome::Success { latency: now - flight.begun }, now);
-                Ok(EncodedReply { metadata, body, node: flight.address() })
+            // Never here: `Flight::settle` has taken it out.
+            Answer::Reply { .. } => Next::Fail(self.timeout_of(Executed::Maybe)),
+            // The handler was cut short at the very deadline at which this gives up.
+            Answer::Status(status)
+                if status.code == 408 && self.options.deadline.has_passed_at(now) =>
+            {
+                flight.finish(Outcome::Failure, now);
+                Next::Fail(self.timeout_of(Executed::Maybe))
             }
             Answer::Status(status) => {
                 flight.finish(Outcome::Success { latency: now - flight.begun }, now);
-                Err(Next::Fail(CallError::Status(*status)))
+                Next::Fail(from_status(*status))
             }
             Answer::TimedOut => {
                 flight.finish(Outcome::Failure, now);
-                Err(Next::Fail(self.timeout_of(Executed::Maybe)))
+                Next::Fail(self.timeout_of(Executed::Maybe))
             }
-            Answer::Broken { was_sent, error } => Err(self.broken(was_sent, error, flight)),
+            Answer::Broken { was_sent, error } => self.broken(was_sent, error, flight),
             Answer::Refused { refusal, status } => {
-                Err(self.refused(refusal, status.detail, flight, now))
+                self.refused(refusal, status.detail, flight, now)
             }
         }
     }
@@ -333,7 +405,7 @@ impl<'a> Call<'a> {
             Refusal::UnknownEndpoint => {
                 (fine, CallError::UnknownEndpoint { node, endpoint: self.target.endpoint })
             }
-            Refusal::TooLarge => (fine, CallError::TooLarge { detail }),
+            Refusal::TooLarge => (fine, CallError::TooLarge { detail, executed: Executed::No }),
             Refusal::Expired => (Outcome::Overloaded, self.timeout_of(Executed::No)),
             Refusal::Cancelled => {
                 (Outcome::Cancelled, CallError::Cancelled { endpoint: self.target.endpoint })
@@ -416,47 +488,21 @@ impl<'a> Call<'a> {
 
 type Picked = (Arc<Link>, Option<Arc<Candidate>>);
 
-/// An attempt under way; tells its node how it ended, once, whatever happens.
-struct Flight {
-    candidate: Option<Arc<Candidate>>,
-    begun: Instant,
-    is_over: bool,
-}
-
-impl Flight {
-    fn begin(candidate: Option<Arc<Candidate>>, now: Instant) -> Self {
-        if let Some(candidate) = &candidate {
-            candidate.begin();
-        }
-        Self { candidate, begun: now, is_over: false }
+/// The handler's own status, or what the node says when it cannot send the handler's reply.
+fn from_status(status: Status) -> CallError {
+    if status.code == 413 && status.id == STATUS_ID {
+        return CallError::TooLarge { detail: status.detail, executed: Executed::Yes };
     }
-
-    fn finish(&mut self, outcome: Outcome, now: Instant) {
-        if let Some(candidate) = &self.candidate
-            && !std::mem::replace(&mut self.is_over, true)
-        {
-            candidate.finish(outcome, now);
-        }
-    }
-
-    fn address(&self) -> String {
-        self.candidate.as_ref().map_or_else(String::new, |known| known.node().address.clone())
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.finish(Outcome::Cancelled, Instant::now());
-        }
-    }
+    CallError::Status(status)
 }
 
 /// The request itself cannot be sent; no node would take it.
 fn invalid(error: &TransportError) -> CallError {
     let detail = format!("the request was not sent: {error}");
     match error {
-        TransportError::TooLarge { .. } => CallError::TooLarge { detail },
+        TransportError::TooLarge { .. } | TransportError::Metadata { .. } => {
+            CallError::TooLarge { detail, executed: Executed::No }
+        }
         _ => CallError::Codec { detail, executed: Executed::No },
     }
 }

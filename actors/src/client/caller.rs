@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Duration;
 
 use actix::prelude::{Addr, Recipient};
 use actix_rt::ArbiterHandle;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
+use super::attempt::{Attempt, FailedAttempt};
 use super::call::{Call, CallOptions, CallTarget, EncodedReply};
 use super::error::CallError;
 use super::expiry::Expiry;
@@ -41,6 +44,12 @@ struct Shared {
 }
 
 /// Defaults of calls.
+///
+/// ```
+/// use callboard_actors::client::CallerOptions;
+///
+/// assert_eq!(CallerOptions::default().retries, 1);
+/// ```
 #[derive(Debug, Clone)]
 pub struct CallerOptions {
     /// Time for a call, retries included; default 5 s.
@@ -176,6 +185,44 @@ impl Caller {
         Call::new(self, service, target, options).run(body).await
     }
 
+    /// Makes the first attempt of a call, if that can be done without waiting; `waker` is woken
+    /// when it has ended.
+    ///
+    /// `None` when the nodes are unknown, or no connection is open or has room: nothing has
+    /// happened then, and [`call`](Self::call) does what is needed.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn begin(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        body: &dyn Body,
+        options: &CallOptions,
+        (waker, now): (&Waker, Instant),
+    ) -> Result<Option<Attempt>, CallError> {
+        let begun = Call::new(self, service, target, options).attempt(body, waker, now)?;
+        if begun.is_some() {
+            service.calls.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(begun)
+    }
+
+    /// Goes on with a call whose first attempt failed; the rest is as in [`call`](Self::call).
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn go_on<B: Body>(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        body: B,
+        options: &CallOptions,
+        failed: FailedAttempt,
+    ) -> Result<EncodedReply, CallError> {
+        Call::new(self, service, target, options).run_after(failed, body).await
+    }
+
     /// Sends a request that nobody waits for.
     ///
     /// # Errors
@@ -191,12 +238,16 @@ impl Caller {
         Call::new(self, service, target, options).run_one_way(body).await
     }
 
-    /// Wakes callers of the present thread at their deadlines.
-    pub fn expiry(&self) -> &Arc<Expiry> {
-        &self.shard().expiry
+    /// Wakes callers of this shard at their deadlines.
+    ///
+    /// # Panics
+    /// When there is no shard of this [index](Self::shard_index).
+    pub fn expiry(&self, shard: usize) -> &Expiry {
+        &self.shared.shards[shard].expiry
     }
 
-    pub(super) fn shard_index(&self) -> usize {
+    /// The shard of the present thread.
+    pub fn shard_index(&self) -> usize {
         thread_hint() % self.shared.shards.len()
     }
 

@@ -1,8 +1,8 @@
 //! The client's end of a connection.
 //!
-//! Supervised by the pool of its arbiter, temporary: it ends when it has been idle, when its node
-//! drains, or when its node left the registry, and the next call starts another one. After a
-//! failure of the connection it connects again with backoff.
+//! Supervised by the pool of its arbiter, temporary: it ends when it has been idle, or when its node
+//! left the registry, and the next call starts another one. After a failure of the connection it
+//! connects again with backoff; after its node has drained too, until another incarnation answers.
 //! What is lost with it: nothing but the calls in flight, and each of those is told whether it may
 //! have been executed.
 
@@ -32,12 +32,14 @@ pub(super) struct Connection {
     shard: Arc<Shard>,
     backoff: Backoff,
     open: Option<(Pump, ClientRole)>,
+    /// The node's incarnation when it was last reached.
+    incarnation: Option<u64>,
 }
 
 impl Connection {
     pub(super) fn new(link: Weak<Link>, shard: Arc<Shard>) -> Self {
         let backoff = Backoff::new(shard.options.backoff_first, shard.options.backoff_max);
-        Self { link, shard, backoff, open: None }
+        Self { link, shard, backoff, open: None, incarnation: None }
     }
 
     fn dial(&mut self, ctx: &mut Context<Self>) {
@@ -58,6 +60,12 @@ impl Connection {
 
     fn open(&mut self, mut socket: Box<dyn Socket>, ctx: &mut Context<Self>) {
         let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        let incarnation = socket.peer().incarnation;
+        let known = self.incarnation.replace(incarnation);
+        if link.is_draining() && known == Some(incarnation) {
+            // Still on its way out. A request sent now might arrive when nobody reads any more.
+            return self.dial_later(ctx);
+        }
         let options = &self.shard.options;
         let max_in_flight = options.max_in_flight.min(socket.peer().max_in_flight);
         let outbox = Outbox::new(socket.encoder(), max_in_flight);
@@ -73,22 +81,31 @@ impl Connection {
         self.backoff.reset();
         self.open = Some((Pump::new(socket, Arc::clone(&outbox), options.keepalive), role));
         link.opened(&outbox);
+        if known.is_some_and(|known| known != incarnation) {
+            self.shard.mark(&link, Outcome::Returned);
+        }
         ctx.spawn(Run.map(|result, this: &mut Self, ctx| this.ended(result, ctx)));
     }
 
     fn ended(&mut self, result: Result<(), TransportError>, ctx: &mut Context<Self>) {
         let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        let open = self.open.take();
         match result {
-            Err(error) if !link.is_draining() => {
-                if let Some((pump, _)) = self.open.take() {
+            Err(error) if !link.is_draining() && !matches!(error, TransportError::Closed) => {
+                if let Some((pump, _)) = open {
                     pump.fail(error.clone());
                 }
                 self.failed(error, ctx);
             }
-            // Closed by this side, or by a node that had said it would go.
+            // The registry need not know that a node left, nor that it was restarted at the same
+            // address. An address that a caller named is dialled when it is called again.
+            _ if link.is_draining() && !link.node().is_empty() => {
+                link.left();
+                self.dial_later(ctx);
+            }
+            // Closed in order, by either side: there is nothing to repair until the next call.
             _ => {
                 link.closed();
-                self.open = None;
                 ctx.exit(Exit::Normal);
             }
         }
@@ -100,6 +117,10 @@ impl Connection {
         tracing::debug!(address = link.address(), %error, "connection failed");
         link.failed(error);
         self.shard.mark(&link, Outcome::Unreachable);
+        self.dial_later(ctx);
+    }
+
+    fn dial_later(&mut self, ctx: &mut Context<Self>) {
         let delay = self.backoff.next_delay(&mut rand::rng()).max(DELAY_LEAST);
         ctx.run_later(delay, Self::dial);
     }
@@ -167,7 +188,8 @@ impl Role for ClientRole {
         for message in messages.drain(..) {
             match message {
                 Message::Reply { id, metadata, body } => {
-                    self.answers.push((id, Answer::Reply { metadata, body }));
+                    // The clock is read once for all that came together.
+                    self.answers.push((id, Answer::Reply { metadata, body, at: now }));
                 }
                 Message::Status { id, status, refusal: None } => {
                     self.answers.push((id, Answer::Status(status)));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::CallTarget;
 use crate::registry::RegistryError;
 use crate::selector::PickError;
 use crate::status::Status;
@@ -13,6 +14,17 @@ use crate::transport::TransportError;
 ///
 /// [`is_retryable`](Self::is_retryable) and [`executed`](Self::executed) are what a caller branches
 /// on; callboard has done so already, within the call's retries.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::client::{CallError, Executed};
+///
+/// let endpoint = "Greeter.Hello";
+/// let timeout = Duration::from_secs(5);
+/// let late = CallError::Timeout { endpoint, timeout, executed: Executed::Maybe };
+/// assert!(!late.is_retryable(), "it may have been executed");
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -81,6 +93,8 @@ pub enum CallError {
     TooLarge {
         /// Sizes and limits.
         detail: String,
+        /// Whether the handler has run, as it has when it is the reply.
+        executed: Executed,
     },
     /// The request cannot be encoded, or was not understood, or the reply was not.
     #[error("codec: {detail}")]
@@ -90,10 +104,10 @@ pub enum CallError {
         /// Whether the handler may have run.
         executed: Executed,
     },
-    /// The node has no such endpoint.
+    /// The node, or every node of the service, has no such endpoint.
     #[error("{node} has no endpoint {endpoint}: check its name and the service's version")]
     UnknownEndpoint {
-        /// The node's address.
+        /// The node's address, or the service where no node of it has the endpoint.
         node: String,
         /// The endpoint that was called.
         endpoint: &'static str,
@@ -128,6 +142,13 @@ impl From<CallError> for Status {
 }
 
 /// Whether the handler has run.
+///
+/// ```
+/// use callboard_actors::client::{CallError, Executed};
+///
+/// let error = CallError::NotFound { service: "greeter".into() };
+/// assert_eq!(error.executed(), Executed::No);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Executed {
     /// Certainly not: repeating is safe.
@@ -155,6 +176,7 @@ impl CallError {
             Self::Status(_) => Executed::Yes,
             Self::Timeout { executed, .. }
             | Self::Codec { executed, .. }
+            | Self::TooLarge { executed, .. }
             | Self::Connection { executed, .. } => *executed,
             Self::Cancelled { .. } => Executed::Maybe,
             _ => Executed::No,
@@ -192,7 +214,13 @@ impl CallError {
         Status::new(id, code, self.to_string())
     }
 
-    pub(crate) fn from_pick(error: &PickError, service: &str) -> Self {
-        Self::NoneAvailable { service: service.to_owned(), reason: error.to_string() }
+    pub(crate) fn from_pick(error: &PickError, service: &str, target: CallTarget) -> Self {
+        match error {
+            PickError::UnknownEndpoint { .. } => Self::UnknownEndpoint {
+                node: format!("service {service:?}"),
+                endpoint: target.endpoint,
+            },
+            _ => Self::NoneAvailable { service: service.to_owned(), reason: error.to_string() },
+        }
     }
 }

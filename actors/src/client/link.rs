@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -108,7 +108,9 @@ impl Link {
 
     fn start(self: &Arc<Self>, shard: &Arc<Shard>) {
         let (link, own) = (Arc::downgrade(self), Arc::clone(shard));
+        let mut unstarted = Unstarted(Some(Arc::downgrade(self)));
         let child = Child::new(format!("connection to {}", self.address), move || {
+            unstarted.disarm();
             Connection::new(link.clone(), Arc::clone(&own))
         });
         shard.pool.add_child(child.restart(Restart::Temporary).on(shard.arbiter.clone()));
@@ -117,12 +119,20 @@ impl Link {
     // ===== For the connection =====
 
     pub(super) fn opened(&self, outbox: &Arc<Outbox>) {
+        self.is_draining.store(false, Ordering::Release);
         self.open.store(Some(Arc::clone(outbox)));
         self.enter(Phase::Open);
     }
 
+    /// The node drained and its connection is over; it goes on counting as draining.
+    pub(super) fn left(&self) {
+        self.open.store(None);
+        self.enter(Phase::Failed(Arc::new(TransportError::Closed)));
+    }
+
     pub(super) fn failed(&self, error: TransportError) {
         self.open.store(None);
+        self.is_draining.store(false, Ordering::Release);
         self.enter(Phase::Failed(Arc::new(error)));
     }
 
@@ -140,6 +150,24 @@ impl Link {
     fn enter(&self, phase: Phase) {
         *self.phase.lock() = phase;
         self.changed.notify_waiters();
+    }
+}
+
+/// Tells who waits when a connection is never started: its pool stops, or has stopped.
+struct Unstarted(Option<Weak<Link>>);
+
+impl Unstarted {
+    fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.take().and_then(|link| link.upgrade()) {
+            let reason = String::from("this system is stopping");
+            link.failed(TransportError::Connect { address: link.address.clone(), reason });
+        }
     }
 }
 

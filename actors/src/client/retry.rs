@@ -12,6 +12,13 @@ use tokio::time::Instant;
 /// Retries help against the failure of single nodes; against the failure of all they only add
 /// load. So they may be at most a share of the calls, and a few per second on top for services
 /// that are called rarely.
+///
+/// ```
+/// use callboard_actors::client::RetryBudgetOptions;
+///
+/// let budget = RetryBudgetOptions::default();
+/// assert_eq!((budget.share, budget.per_second), (0.2, 10.0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryBudgetOptions {
     /// Retries per call in the long run; default 0.2.

@@ -32,6 +32,15 @@ pub(crate) struct Shard {
 }
 
 /// Limits of outgoing connections.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::client::ConnectionOptions;
+///
+/// let options = ConnectionOptions { dial_timeout: Duration::from_secs(1), ..Default::default() };
+/// assert_eq!(options.idle_time, Duration::from_secs(60));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionOptions {
     /// Time to connect and greet; default 5 s.

@@ -20,6 +20,12 @@ use super::{InboxStatus, Job};
 use crate::message::Refusal;
 
 /// Limits of an inbox.
+///
+/// ```
+/// use callboard_actors::inbox::InboxOptions;
+///
+/// assert_eq!(InboxOptions::default().capacity, 1024);
+/// ```
 #[derive(Debug, Clone)]
 pub struct InboxOptions {
     /// Requests that may wait; one more is refused as overloaded. Default 1,024.

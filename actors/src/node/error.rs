@@ -69,7 +69,7 @@ pub enum NodeError {
         /// The time for the whole start.
         timeout: Duration,
         /// What was under way.
-        step: &'static str,
+        step: String,
     },
     /// The node gave up because its parts failed too often.
     #[error("the node {0}")]

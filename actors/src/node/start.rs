@@ -18,7 +18,7 @@ use crate::heartbeat::{Announce, Heartbeat};
 use crate::registry::{NodeInfo, Registry, RegistryError, Service, Watcher, WatcherState};
 use crate::selector::{Selector, SelectorState};
 use crate::server::{Acceptor, RouteTable, Server};
-use crate::supervisor::{Child, StartError, Supervisor, SupervisorRef};
+use crate::supervisor::{Child, Restart, StartError, Supervisor, SupervisorRef};
 use crate::transport::{Hello, Listener, Transport};
 
 /// Starts a node; resolves once it is registered and `after_start` has run.
@@ -70,8 +70,9 @@ impl Start {
             selector,
         };
         let caller = Caller::new(caller_parts, options.caller.clone());
-        self.start_handlers(parts.handler_supervisor, parts.handlers).await?;
-        run_hooks("before_start", parts.hooks.before_start).await?;
+        let handlers = self.start_handlers(parts.handler_supervisor, parts.handlers).await?;
+        let limit = options.start_timeout;
+        start_hooks("before_start", parts.hooks.before_start, until, limit).await?;
 
         let record = Service { endpoints: routes.endpoints().cloned().collect(), ..service };
         let server = Server::new(hello, routes, options.acceptor.clone());
@@ -86,7 +87,7 @@ impl Start {
             check_self(&*transport, &address, &node).await?;
             let record = Service { nodes: vec![node.clone()], ..record };
             let child = self.start_heartbeat(&registry, record, &options).await?;
-            announce(&child, until, options.start_timeout).await?;
+            announce(&child, &*registry, until, options.start_timeout).await?;
             heartbeat = Some(child);
         }
         let shared = Shared {
@@ -103,8 +104,8 @@ impl Start {
             phase: watch::channel(Phase::Running).0,
         };
         let running = NodeRef { shared: Arc::new(shared) };
-        running.watch_root();
-        run_hooks("after_start", parts.hooks.after_start).await?;
+        running.watch(handlers);
+        start_hooks("after_start", parts.hooks.after_start, until, limit).await?;
         Ok(running)
     }
 
@@ -150,8 +151,10 @@ impl Start {
         &self,
         builder: crate::supervisor::SupervisorBuilder,
         handlers: Vec<HandlerParts>,
-    ) -> Result<(), NodeError> {
-        let supervisor = self.nested("handlers", builder).await?;
+    ) -> Result<SupervisorRef, NodeError> {
+        let (child, supervisor) = builder.into_child();
+        // Not restarted: where handlers give up, the node does; see `NodeRef::watch`.
+        self.child("handlers", child.restart(Restart::Temporary)).await?;
         for handler in handlers {
             let started = (handler.start)(supervisor.clone()).await;
             started.map_err(|source| NodeError::Child {
@@ -159,7 +162,7 @@ impl Start {
                 source,
             })?;
         }
-        Ok(())
+        Ok(supervisor)
     }
 
     async fn listen(
@@ -231,6 +234,19 @@ pub(super) async fn run_hooks(name: &'static str, hooks: Vec<Hook>) -> Result<()
     Ok(())
 }
 
+/// Runs hooks of the start, whose time they share.
+async fn start_hooks(
+    name: &'static str,
+    hooks: Vec<Hook>,
+    until: Instant,
+    limit: Duration,
+) -> Result<(), NodeError> {
+    let run = timeout_at(until, run_hooks(name, hooks)).await;
+    run.unwrap_or_else(|_| {
+        Err(NodeError::StartTimeout { timeout: limit, step: format!("the hook {name}") })
+    })
+}
+
 /// Connects to the own address, so that a node that cannot serve is never announced.
 async fn check_self(
     transport: &dyn Transport,
@@ -253,6 +269,7 @@ async fn check_self(
 /// Registers; a registry that is down is tried again until the start has taken too long.
 async fn announce(
     heartbeat: &Addr<Heartbeat>,
+    registry: &dyn Registry,
     until: Instant,
     limit: Duration,
 ) -> Result<(), NodeError> {
@@ -260,9 +277,13 @@ async fn announce(
     let mut last: Option<RegistryError> = None;
     loop {
         let answer = timeout_at(until, heartbeat.send(Announce)).await;
-        let failure = |last: Option<RegistryError>| match last {
-            Some(source) => NodeError::Register { timeout: limit, source },
-            None => NodeError::StartTimeout { timeout: limit, step: "the registration" },
+        let failure = |last: Option<RegistryError>| NodeError::Register {
+            timeout: limit,
+            source: last.unwrap_or_else(|| RegistryError::Unavailable {
+                registry: registry.name(),
+                address: registry.address(),
+                reason: "it did not answer".into(),
+            }),
         };
         match answer {
             Ok(Ok(Ok(()))) => return Ok(()),

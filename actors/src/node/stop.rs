@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::start::run_hooks;
 use super::{Hook, NodeRef, Phase};
 use crate::heartbeat::Release;
-use crate::supervisor::Exit;
+use crate::supervisor::{Exit, SupervisorRef};
 
 impl NodeRef {
     /// Stops the node in order; resolves with how it ended. Repeating it waits for the same end.
@@ -18,26 +18,25 @@ impl NodeRef {
     /// # Cancellation
     /// The node stops all the same.
     pub async fn stop(&self) -> Exit {
-        let is_first = self.shared.phase.send_if_modified(|phase| {
-            let is_first = *phase == Phase::Running;
-            if is_first {
-                *phase = Phase::Stopping;
-            }
-            is_first
-        });
-        if is_first {
+        if self.begins_to_stop() {
             let node = self.clone();
             // On the node's own arbiter: the caller's executor may have no timers, and may end.
-            if !self.shared.arbiter.spawn(async move { node.run_stop().await }) {
-                self.shared.phase.send_replace(Phase::Ended(Exit::ArbiterGone));
-            }
+            let abandoned = Abandoned(Some(node.clone()));
+            // Whether it can be spawned or not: it is dropped unfinished when the arbiter is gone.
+            self.shared.arbiter.spawn(async move {
+                node.run_stop().await;
+                drop(abandoned);
+            });
         }
         self.ended().await
     }
 
     /// Ends all waiting for others: a stop that is under way goes straight to its end.
     pub fn hurry(&self) {
-        self.shared.hurry.notify_one();
+        // A stop that has not been asked for is not to be shortened in advance.
+        if self.is_stopping() {
+            self.shared.hurry.notify_one();
+        }
     }
 
     /// How the node ended, once it has: [`Exit::Shutdown`] after a stop.
@@ -55,18 +54,45 @@ impl NodeRef {
         *self.shared.phase.borrow() != Phase::Running
     }
 
-    /// Notices when the root supervisor gives up.
-    pub(super) fn watch_root(&self) {
+    /// Notices when the handlers, or the root supervisor itself, give up.
+    pub(super) fn watch(&self, handlers: SupervisorRef) {
         let node = self.clone();
         actix_rt::spawn(async move {
-            let exit = node.shared.root.ended().await;
+            let mut abandoned = Abandoned(Some(node.clone()));
+            let root = &node.shared.root;
+            let handlers_gave_up = async {
+                match handlers.ended().await {
+                    // They were stopped, and the root tells why.
+                    exit if exit.is_normal() => std::future::pending().await,
+                    exit => exit,
+                }
+            };
+            let exit = tokio::select! {
+                exit = root.ended() => exit,
+                exit = handlers_gave_up => exit,
+            };
+            abandoned.0 = None;
             // A root that was told to stop is waited for by whoever told it.
-            if *node.shared.phase.borrow() == Phase::Running {
-                tracing::error!(%exit, "the node gave up");
+            if node.begins_to_stop() {
+                if !exit.is_normal() {
+                    tracing::error!(%exit, "the node gave up");
+                }
+                root.stop().await;
                 node.shared.server.close();
                 node.shared.phase.send_replace(Phase::Ended(exit));
             }
         });
+    }
+
+    /// Leaves the running phase; false when that has been done before.
+    fn begins_to_stop(&self) -> bool {
+        self.shared.phase.send_if_modified(|phase| {
+            let is_first = *phase == Phase::Running;
+            if is_first {
+                *phase = Phase::Stopping;
+            }
+            is_first
+        })
     }
 
     async fn run_stop(&self) {
@@ -116,6 +142,22 @@ impl NodeRef {
                 Err(_) => tracing::error!(hook = name, ?limit, "a hook took too long"),
             }
         }
+    }
+}
+
+/// Ends the node if it is dropped earlier: then its arbiter is gone, and nothing else would.
+struct Abandoned(Option<NodeRef>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        let Some(node) = self.0.take() else { return };
+        node.shared.phase.send_if_modified(|phase| {
+            let is_lost = !matches!(phase, Phase::Ended(_));
+            if is_lost {
+                *phase = Phase::Ended(Exit::ArbiterGone);
+            }
+            is_lost
+        });
     }
 }
 

@@ -8,6 +8,14 @@ use super::Service;
 ///
 /// The service of a `Created` or `Updated` is the whole version with all its nodes; of a `Deleted`,
 /// the version as it last was.
+///
+/// ```
+/// use callboard_actors::registry::{Change, Service, diff};
+///
+/// let (one, two) = (Service::new("greeter", "1"), Service::new("greeter", "2"));
+/// let changes = diff(&[one.clone()], &[two.clone()]);
+/// assert_eq!(changes, [Change::Deleted(one), Change::Created(two)]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A version appeared.

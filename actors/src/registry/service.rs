@@ -51,6 +51,13 @@ impl Service {
 }
 
 /// One running instance of a service.
+///
+/// ```
+/// use callboard_actors::registry::NodeInfo;
+///
+/// let node = NodeInfo::new("greeter-1", "127.0.0.1:9000").label("zone", "eu-1");
+/// assert_eq!(node.metadata["zone"], "eu-1");
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeInfo {
     /// Unique among all nodes, e.g. `greeter-0192…`.
@@ -80,6 +87,13 @@ impl NodeInfo {
 }
 
 /// One thing a service answers.
+///
+/// ```
+/// use callboard_actors::registry::{EndpointInfo, EndpointKind};
+///
+/// let hello = EndpointInfo { name: "Greeter.Hello".into(), ..EndpointInfo::default() };
+/// assert_eq!(hello.kind, EndpointKind::Unary);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointInfo {
     /// E.g. `Greeter.Hello`.

@@ -66,6 +66,15 @@ impl Watcher {
 }
 
 /// What a [`Watcher`] may take up, and how patient it is.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::registry::WatcherOptions;
+///
+/// let options = WatcherOptions { grace: Duration::from_secs(60), ..WatcherOptions::default() };
+/// assert_eq!(options.services, 1024);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatcherOptions {
     /// Services watched at once; 1,024, at least 1.

@@ -118,7 +118,7 @@ impl Candidate {
             Outcome::Failure | Outcome::Overloaded => {
                 self.vitals.load.penalise(now, options.latency_decay);
             }
-            Outcome::Unreachable | Outcome::Draining | Outcome::Cancelled => {}
+            Outcome::Unreachable | Outcome::Draining | Outcome::Returned | Outcome::Cancelled => {}
         }
         match self.vitals.health.record(outcome, now, options) {
             Verdict::Unchanged => {}

@@ -41,6 +41,13 @@ pub enum Filter {
 }
 
 /// What happens when no node in a zone is ready.
+///
+/// ```
+/// use callboard_actors::selector::{Filter, Locality};
+///
+/// assert!(Filter::zone("eu-1", Locality::Prefer).is_preference());
+/// assert!(!Filter::zone("eu-1", Locality::Require).is_preference());
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Locality {
     /// Another zone will do.

@@ -31,6 +31,8 @@ pub enum Outcome {
     Overloaded,
     /// It refused because it is about to leave. Skipped at once.
     Draining,
+    /// It has been restarted at the same address: what was known of it is void.
+    Returned,
     /// The caller gave up; says nothing about the node.
     Cancelled,
 }
@@ -118,6 +120,7 @@ impl Health {
                 self.draining_until.store(now.plus(options.draining));
                 Verdict::Unchanged
             }
+            Outcome::Returned => self.returned(),
             Outcome::Overloaded | Outcome::Cancelled => Verdict::Unchanged,
         }
     }
@@ -162,6 +165,18 @@ impl Health {
         }
         self.probing.store(false, Ordering::Relaxed);
         Verdict::Readmitted
+    }
+
+    fn returned(&self) -> Verdict {
+        let until = self.ejected_until.load();
+        self.draining_until.store(Moment::NEVER);
+        self.failures.store(0, Ordering::Relaxed);
+        self.probing.store(false, Ordering::Relaxed);
+        if until != Moment::NEVER && self.ejected_until.replace(until, Moment::NEVER) {
+            Verdict::Readmitted
+        } else {
+            Verdict::Unchanged
+        }
     }
 
     fn failed(&self, weight: u32, now: Moment, options: &SelectorOptions) -> Verdict {
@@ -307,6 +322,17 @@ mod tests {
         health.record(Outcome::Draining, at(30_000), &options);
         health.record(Outcome::Unreachable, at(30_001), &options);
         assert_eq!(health.standing(at(30_001)), Standing::Ejected);
+    }
+
+    #[test]
+    fn a_restarted_node_neither_drains_nor_stays_ejected() {
+        let (health, options) = (Health::default(), SelectorOptions::default());
+        health.record(Outcome::Draining, at(0), &options);
+        assert_eq!(health.record(Outcome::Returned, at(1), &options), Verdict::Unchanged);
+        assert_eq!(health.standing(at(1)), Standing::Ready);
+        health.record(Outcome::Unreachable, at(2), &options);
+        assert_eq!(health.record(Outcome::Returned, at(3), &options), Verdict::Readmitted);
+        assert_eq!(health.standing(at(3)), Standing::Ready);
     }
 
     fn at(millis: u64) -> Moment {

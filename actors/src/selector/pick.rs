@@ -41,6 +41,13 @@ impl Default for Pick<'_> {
 }
 
 /// Why no node was picked.
+///
+/// ```
+/// use callboard_actors::selector::PickError;
+///
+/// let error = PickError::NoNodes { service: "greeter".into() };
+/// assert_eq!(error.to_string(), "service greeter has no nodes");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PickError {
@@ -60,6 +67,16 @@ pub enum PickError {
         /// The filters, e.g. `version=2.0, zone=eu-1`.
         wanted: String,
     },
+    /// There are nodes, and none of them answers the endpoint.
+    #[error("none of the {nodes} nodes of service {service} has endpoint {endpoint}")]
+    UnknownEndpoint {
+        /// The service's name.
+        service: String,
+        /// How many nodes there are.
+        nodes: usize,
+        /// The endpoint to be called.
+        endpoint: String,
+    },
     /// Every node that would do is about to leave; trying again soon makes sense.
     #[error("all {nodes} nodes of service {service} that would do are draining")]
     AllDraining {
@@ -74,7 +91,7 @@ impl PickError {
     /// Whether picking again a little later may succeed without anybody changing the request.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        !matches!(self, Self::NoneMatches { .. })
+        !matches!(self, Self::NoneMatches { .. } | Self::UnknownEndpoint { .. })
     }
 }
 
@@ -161,6 +178,12 @@ impl Snapshot {
         let (service, nodes) = (self.shared.service.clone(), self.candidates.len());
         if nodes == 0 {
             return PickError::NoNodes { service };
+        }
+        if let Some(endpoint) = request.endpoint
+            && request.filters.iter().all(Filter::is_preference)
+            && !self.candidates.iter().any(|candidate| candidate.answers(endpoint))
+        {
+            return PickError::UnknownEndpoint { service, nodes, endpoint: endpoint.to_owned() };
         }
         let filters = request.filters.iter().filter(|filter| !filter.is_preference());
         let endpoint = request.endpoint.map(|endpoint| format!("endpoint={endpoint}"));

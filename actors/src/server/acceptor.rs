@@ -26,6 +26,13 @@ use crate::transport::outbox::Outbox;
 use crate::transport::{Hello, Incoming, KeepaliveOptions, Listener};
 
 /// Limits of a server.
+///
+/// ```
+/// use callboard_actors::server::AcceptorOptions;
+///
+/// let options = AcceptorOptions { max_connections: 100, ..AcceptorOptions::default() };
+/// assert_eq!(options.max_half_open, 512);
+/// ```
 #[derive(Debug, Clone)]
 pub struct AcceptorOptions {
     /// Connections open at once; further ones are closed at once. Default 10,000.

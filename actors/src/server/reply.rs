@@ -92,4 +92,4 @@ impl Drop for ReplySlot {
 }
 
 /// Who speaks in a status that no handler wrote.
-const STATUS_ID: &str = "callboard";
+pub(crate) const STATUS_ID: &str = "callboard";

@@ -15,6 +15,13 @@ pub struct RouteTable {
 }
 
 /// Two handlers answer one endpoint.
+///
+/// ```
+/// use callboard_actors::server::DuplicateEndpoint;
+///
+/// let error = DuplicateEndpoint("Greeter.Hello".into());
+/// assert!(error.to_string().starts_with("endpoint Greeter.Hello is answered by two handlers"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("endpoint {0} is answered by two handlers; each endpoint belongs to one")]
 pub struct DuplicateEndpoint(pub String);

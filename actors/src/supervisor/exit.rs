@@ -65,6 +65,14 @@ impl Exit {
 }
 
 /// When a child is restarted, as in Erlang/OTP.
+///
+/// ```
+/// use callboard_actors::supervisor::{Exit, Restart};
+///
+/// let failed = Exit::Failed("out of tea".into());
+/// assert!(Restart::Transient.applies_to(&failed));
+/// assert!(!Restart::Temporary.applies_to(&failed));
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Restart {
     /// Always.
@@ -88,6 +96,12 @@ impl Restart {
 }
 
 /// Which children are restarted when one fails, as in Erlang/OTP.
+///
+/// ```
+/// use callboard_actors::supervisor::RestartStrategy;
+///
+/// assert_eq!(RestartStrategy::default(), RestartStrategy::OneForOne);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum RestartStrategy {
     /// That one.

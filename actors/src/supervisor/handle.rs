@@ -14,6 +14,16 @@ use crate::vitals::VitalSigns;
 /// The handle to a running supervisor; cheap to clone, usable from any thread.
 ///
 /// Dropping it does not stop the supervisor.
+///
+/// ```
+/// use callboard_actors::supervisor::{Exit, Supervisor};
+///
+/// # actix::System::new().block_on(async {
+/// let supervisor = Supervisor::builder("workers").start();
+/// assert!(supervisor.children().await.is_empty());
+/// assert_eq!(supervisor.stop().await, Exit::Shutdown);
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct SupervisorRef {
     address: Addr<Supervisor>,
@@ -75,6 +85,12 @@ impl SupervisorRef {
         }
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        // The sender goes without a word when the arbiter is torn down.
+        self.exit.borrow().is_some() || self.exit.has_changed().is_err()
+    }
+
     /// What the children are doing; empty once the supervisor has ended.
     pub async fn children(&self) -> Vec<ChildInfo> {
         self.address.send(ListChildren).await.unwrap_or_default()
@@ -82,6 +98,23 @@ impl SupervisorRef {
 }
 
 /// A child as its supervisor sees it.
+///
+/// ```
+/// use actix::prelude::*;
+/// use callboard_actors::Context;
+/// use callboard_actors::supervisor::{Child, ChildState, Supervisor};
+///
+/// #[derive(Default)]
+/// struct Worker;
+/// impl Actor for Worker { type Context = Context<Self>; }
+///
+/// # actix::System::new().block_on(async {
+/// let supervisor = Supervisor::builder("workers").start();
+/// supervisor.start_child(Child::new("worker", Worker::default)).await.unwrap();
+/// let children = supervisor.children().await;
+/// assert_eq!((children[0].name.as_str(), children[0].state), ("worker", ChildState::Running));
+/// # });
+/// ```
 #[derive(Debug, Clone)]
 pub struct ChildInfo {
     /// Its name.

@@ -16,8 +16,8 @@ use crate::status::Status;
 /// How a call on a connection ended.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// The handler's value.
-    Reply { metadata: Metadata, body: Bytes },
+    /// The handler's value, and when it arrived.
+    Reply { metadata: Metadata, body: Bytes, at: Instant },
     /// The handler's status.
     Status(Box<Status>),
     /// The node did not execute it.
@@ -80,10 +80,10 @@ impl InFlight {
     }
 
     /// Takes the slot of [`reserve`](Self::reserve) for a call whose last byte is at `end`.
-    pub(crate) fn insert(&mut self, deadline: Instant, end: u64) {
+    pub(crate) fn insert(&mut self, deadline: Instant, end: u64, waker: Option<Waker>) {
         let Some(index) = self.free.pop() else { return };
         self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-        self.slots[index as usize].state = State::Waiting { waker: None, deadline, end };
+        self.slots[index as usize].state = State::Waiting { waker, deadline, end };
         self.waiting += 1;
     }
 
@@ -206,10 +206,10 @@ mod tests {
     async fn an_id_is_not_used_twice() {
         let mut calls = InFlight::default();
         let first = calls.reserve();
-        calls.insert(later(), 1);
+        calls.insert(later(), 1, None);
         assert!(calls.forget(first));
         let second = calls.reserve();
-        calls.insert(later(), 2);
+        calls.insert(later(), 2, None);
         assert_ne!(first, second);
         assert!(calls.answer(first, Answer::TimedOut).is_none());
         assert!(matches!(calls.look(second, Waker::noop()), Look::Waiting));
@@ -219,9 +219,9 @@ mod tests {
     async fn what_was_not_written_was_not_sent() {
         let mut calls = InFlight::default();
         let sent = calls.reserve();
-        calls.insert(later(), 10);
+        calls.insert(later(), 10, None);
         let unsent = calls.reserve();
-        calls.insert(later(), 20);
+        calls.insert(later(), 20, None);
         calls.fail_all(19, &Arc::new(TransportError::Closed), &mut Vec::new());
         let was_sent = |look| match look {
             Look::Answered(Answer::Broken { was_sent, .. }) => was_sent,
@@ -236,9 +236,9 @@ mod tests {
     async fn only_passed_deadlines_expire() {
         let (mut calls, now) = (InFlight::default(), Instant::now());
         let short = calls.reserve();
-        calls.insert(now + Duration::from_millis(10), 1);
+        calls.insert(now + Duration::from_millis(10), 1, None);
         let long = calls.reserve();
-        calls.insert(now + Duration::from_millis(20), 2);
+        calls.insert(now + Duration::from_millis(20), 2, None);
         calls.expire(now + Duration::from_millis(10), &mut Vec::new());
         assert!(matches!(calls.look(short, Waker::noop()), Look::Answered(Answer::TimedOut)));
         assert!(matches!(calls.look(long, Waker::noop()), Look::Waiting));

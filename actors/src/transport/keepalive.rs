@@ -7,6 +7,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How a connection finds out that its peer is gone without a word.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::transport::KeepaliveOptions;
+///
+/// let keepalive = KeepaliveOptions::default();
+/// assert!(keepalive.interval * keepalive.misses < Duration::from_secs(3));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepaliveOptions {
     /// Silence after which the peer is pinged while something is expected of it; default 900 ms.

@@ -100,14 +100,18 @@ impl Outbox {
 
     // ===== Sending =====
 
-    /// Sends a call.
-    pub(crate) fn call(self: &Arc<Self>, call: &OutgoingCall<'_>) -> Result<Ticket, NotSent> {
+    /// Sends a call; who has a waker already spares the first poll of the ticket.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        call: &OutgoingCall<'_>,
+        waker: Option<&Waker>,
+    ) -> Result<Ticket, NotSent> {
         let id = {
             let mut state = self.state.lock();
             state.check_room(self.max_in_flight)?;
             let id = state.calls.reserve();
             let end = state.encode_call(id, false, call)?;
-            state.calls.insert(call.deadline.instant(), end);
+            state.calls.insert(call.deadline.instant(), end, waker.cloned());
             id
         };
         self.schedule();

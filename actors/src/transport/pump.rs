@@ -155,7 +155,10 @@ impl Pump {
         }
         let (_, earliest) = self.outbox.calls();
         let pulse = self.keepalive.due(role.is_expecting());
-        let due = [earliest, role.idle_due()].into_iter().flatten().fold(pulse, Instant::min);
+        // An idle time that has passed while something is under way is no moment to wait for; what
+        // is under way wakes this task when it ends.
+        let idle = role.idle_due().filter(|due| *due > now);
+        let due = [earliest, idle].into_iter().flatten().fold(pulse, Instant::min);
         // A timer that fires early costs one poll; moving it for each batch would cost more.
         if due < self.timer.deadline() || self.timer.is_elapsed() || self.timer.deadline() <= now {
             self.timer.as_mut().reset(due);

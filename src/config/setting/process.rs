@@ -22,7 +22,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         flag: "arbiters",
         environment: &["CALLBOARD_ARBITERS"],
         placeholder: "COUNT",
-        summary: "Threads that run actors; auto is one per processor.",
+        summary: "Threads that run actors; auto is what the handlers ask for, one as a rule.",
         allowed: "auto, a number from 1 to 1024",
         names: || vec!["auto"],
         read: |config, text| {

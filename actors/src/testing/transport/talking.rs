@@ -88,7 +88,7 @@ pub async fn metadata_above_the_limits_are_refused(harness: Harness) {
     let (most, longest) = (Metadata::MAX_ENTRIES, Metadata::MAX_BYTES);
     for metadata in [many(most + 1), long(longest + 1)] {
         let refused = near.encode(outgoing(&with(metadata)));
-        assert!(matches!(refused, Err(TransportError::TooLarge { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(TransportError::Metadata { .. })), "{refused:?}");
     }
     for metadata in [many(most), long(longest)] {
         let message = with(metadata);

@@ -98,15 +98,8 @@ fn encoded(body: &dyn Body) -> Result<Bytes, TransportError> {
 }
 
 fn checked(metadata: &Metadata) -> Result<Metadata, TransportError> {
-    if metadata.is_within_limits() {
-        return Ok(metadata.clone());
-    }
-    let (size, limit) = if metadata.len() > Metadata::MAX_ENTRIES {
-        (metadata.len(), Metadata::MAX_ENTRIES)
-    } else {
-        (metadata.bytes(), Metadata::MAX_BYTES)
-    };
-    Err(TransportError::TooLarge { size, limit })
+    TransportError::check_metadata(metadata)?;
+    Ok(metadata.clone())
 }
 
 /// What a header takes at least, roughly.

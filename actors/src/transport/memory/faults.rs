@@ -10,6 +10,15 @@ use rand::{RngExt, SeedableRng};
 /// Faults of one direction between two names; by default none.
 ///
 /// Probabilities are of single messages and lie between 0 and 1.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard_actors::transport::Faults;
+///
+/// let faults = Faults::default().drop(0.01).delay(Duration::from_millis(20));
+/// assert_ne!(faults, Faults::default());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Faults {
     drop: f64,
