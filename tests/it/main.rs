@@ -1,3 +1,25 @@
 //! The public API, from a user's side.
 
+#![allow(clippy::large_futures, reason = "a test may take up its stack")]
+#![allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "handlers are described as the manual shows it"
+)]
+
+mod answers;
+mod calls;
+mod cancellation;
 mod derive;
+mod errors;
+mod failures;
+mod hooks;
+mod limits;
+mod middleware;
+mod nodes;
+mod panics;
+mod placement;
+mod registration;
+mod retries;
+mod runtimes;
+mod shortcut;
+mod stage;

@@ -1,0 +1,8 @@
+//! What happens to processes, and what their callers see of it.
+
+pub(crate) mod hostile;
+pub(crate) mod killed;
+pub(crate) mod outage;
+pub(crate) mod overload;
+pub(crate) mod rolling;
+pub(crate) mod silent;
