@@ -1,0 +1,47 @@
+//! The workload: an echo of a number and a hundred bytes of text.
+
+use callboard::prelude::*;
+
+/// What is sent, and comes back as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Echo.Echo", reply = Echo)]
+pub struct Echo {
+    /// Tells calls apart.
+    pub id: u64,
+    /// The load.
+    pub text: String,
+}
+
+impl Echo {
+    /// Creates a message with a hundred bytes of text.
+    pub fn new(id: u64) -> Self {
+        Self { id, text: TEXT.to_owned() }
+    }
+
+    /// Makes sure that a reply belongs to the request of this number.
+    ///
+    /// # Panics
+    /// When it does not: then nothing that is measured means anything.
+    pub fn check(&self, id: u64) {
+        assert!(self.id == id && self.text.len() == TEXT.len(), "a wrong reply to {id}: {self:?}");
+    }
+}
+
+/// Answers with what it is asked.
+#[derive(Debug, Default)]
+pub struct Echoer;
+
+impl Actor for Echoer {
+    type Context = Context<Self>;
+}
+
+impl Handler<Request<Echo>> for Echoer {
+    type Result = Reply<Echo>;
+
+    fn handle(&mut self, request: Request<Echo>, _: &mut Context<Self>) -> Reply<Echo> {
+        Ok(request.into_inner())
+    }
+}
+
+const TEXT: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\
+                    0123456789abcdefghijklmnopqrstuvwxyz,;";

@@ -1,2 +1,0 @@
-//! Measurements.
-fn main() {}

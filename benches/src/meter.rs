@@ -1,0 +1,136 @@
+//! Counts calls and their latencies on one thread.
+//!
+//! A closed loop reads the clock once per call: the end of one is the beginning of the next.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+/// How far a measurement has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Calls are made and not counted.
+    Warming,
+    /// Calls are counted.
+    Measuring,
+    /// Callers end.
+    Over,
+}
+
+/// Latencies in buckets whose width is 1/32 of their value or less.
+#[derive(Debug, Clone)]
+pub struct Histogram {
+    buckets: Vec<u64>,
+    count: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: vec![0; (64 - STEP_BITS as usize + 1) << STEP_BITS], count: 0 }
+    }
+}
+
+impl Histogram {
+    /// Counts a latency.
+    pub fn record(&mut self, latency: Duration) {
+        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        self.buckets[bucket(nanos)] += 1;
+        self.count += 1;
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The latency that this share of all does not exceed, to 3 %.
+    pub fn quantile(&self, share: f64) -> Duration {
+        // Counts of a run are far below where a float becomes coarse.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rank = ((self.count as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        let found = self.buckets.iter().position(|count| {
+            seen += count;
+            seen >= rank
+        });
+        Duration::from_nanos(found.map_or(0, lowest))
+    }
+}
+
+/// Below 64 each value has a bucket, above each power of two has 32.
+fn bucket(nanos: u64) -> usize {
+    let shift = (64 - nanos.leading_zeros()).saturating_sub(STEP_BITS + 1);
+    let step = usize::try_from(nanos >> shift).unwrap_or(usize::MAX);
+    ((shift as usize) << STEP_BITS) + step
+}
+
+/// The least value of a bucket.
+fn lowest(bucket: usize) -> u64 {
+    let shift = (bucket >> STEP_BITS).saturating_sub(1);
+    ((bucket - (shift << STEP_BITS)) as u64) << shift
+}
+
+/// The calls of one caller, one after the other.
+#[derive(Debug, Default)]
+pub struct Laps {
+    begun: Option<Instant>,
+}
+
+impl Laps {
+    /// Counts the call before; a number that this thread has not used, or `None` at the end.
+    pub fn next_call(&mut self) -> Option<u64> {
+        let now = Instant::now();
+        let begun = self.begun.replace(now);
+        match (PHASE.get(), begun) {
+            (Phase::Over, _) => return None,
+            (Phase::Measuring, Some(begun)) => {
+                LATENCIES.with_borrow_mut(|latencies| latencies.record(now - begun));
+            }
+            _ => {}
+        }
+        Some(NUMBER.replace(NUMBER.get() + 1))
+    }
+}
+
+/// Enters a phase on this thread; returns what was counted in the one before.
+pub fn enter(phase: Phase) -> Histogram {
+    PHASE.set(phase);
+    LATENCIES.take()
+}
+
+thread_local! {
+    static PHASE: Cell<Phase> = const { Cell::new(Phase::Warming) };
+    static NUMBER: Cell<u64> = const { Cell::new(0) };
+    static LATENCIES: RefCell<Histogram> = RefCell::default();
+}
+
+const STEP_BITS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_narrower_than_a_thirtieth_of_its_value() {
+        for bits in 0..63 {
+            for nanos in [1 << bits, (1 << bits) + 1, (1 << bits) * 3 / 2, (2 << bits) - 1] {
+                let lowest = lowest(bucket(nanos));
+                assert!(lowest <= nanos && nanos - lowest <= nanos / 30, "{nanos}: {lowest}");
+            }
+        }
+    }
+
+    #[test]
+    fn buckets_are_ordered_and_fit_the_table() {
+        let buckets: Vec<_> = (0..10_000).map(bucket).collect();
+        assert!(buckets.is_sorted());
+        assert!(bucket(u64::MAX) < Histogram::default().buckets.len());
+    }
+
+    #[test]
+    fn a_quantile_is_the_latency_that_this_share_does_not_exceed() {
+        let mut histogram = Histogram::default();
+        (1..=60).for_each(|nanos| histogram.record(Duration::from_nanos(nanos)));
+        assert_eq!(histogram.quantile(0.5), Duration::from_nanos(30));
+        assert_eq!(histogram.quantile(1.0), Duration::from_nanos(60));
+    }
+}
