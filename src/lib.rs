@@ -1,15 +1,99 @@
 //! Services are actors: discovery, supervision and fast calls for actix, by service name.
+//!
+//! A service is a set of supervised actix actors, reachable from any machine by the service's
+//! name. On the callboard the actors read who is on, and where.
+//!
+//! # Serving
+//!
+//! ```no_run
+//! use callboard::prelude::*;
+//!
+//! #[derive(Debug, Serialize, Deserialize, Endpoint)]
+//! #[endpoint(name = "Greeter.Hello", reply = HelloReply)]
+//! struct Hello {
+//!     name: String,
+//! }
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct HelloReply {
+//!     greeting: String,
+//! }
+//!
+//! #[derive(Default)]
+//! struct Greeter;
+//!
+//! impl Actor for Greeter {
+//!     type Context = Context<Self>;
+//! }
+//!
+//! impl Handler<Request<Hello>> for Greeter {
+//!     type Result = Reply<Hello>; // Result<HelloReply, Status>
+//!
+//!     fn handle(&mut self, request: Request<Hello>, _: &mut Context<Self>) -> Reply<Hello> {
+//!         Ok(HelloReply { greeting: format!("Hello {}", request.name) })
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), callboard::Error> {
+//!     ServiceSystem::new("greeter")
+//!         .version("1.0.0")
+//!         .handler(Greeter::default, |h| h.request::<Hello>())
+//!         .run() // flags and environment, register, serve, drain on SIGTERM
+//! }
+//! ```
+//!
+//! # Calling
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use callboard::prelude::*;
+//! # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+//! # #[endpoint(name = "Greeter.Hello", reply = String)]
+//! # struct Hello { name: String }
+//!
+//! # async fn example() -> Result<(), callboard::Error> {
+//! let system = ServiceSystem::new("greeter.client").start().await?;
+//! let greeter = system.service("greeter"); // looks like an actix Addr, reaches any node
+//! let reply = greeter.send(Hello { name: "John".into() }).await?;
+//! greeter.do_send(Hello { name: "fire and forget".into() });
+//! let reply = greeter
+//!     .send(Hello { name: "John".into() })
+//!     .timeout(Duration::from_millis(200))
+//!     .retries(2)
+//!     .metadata("trace", "1")
+//!     .key("user-42")
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! | | |
+//! |---|---|
+//! | [`ServiceSystem`], [`SystemBuilder`] | a node and its client |
+//! | [`ServiceRef`], [`CallBuilder`], [`CallError`] | calling |
+//! | [`Endpoint`], [`Request`], [`Status`] | what travels |
+//! | [`handler::HandlerBuilder`], [`middleware`] | serving |
+//! | [`config`] | settings, flags and environment |
+//! | [`registry`], [`transport`], [`wire`], [`codec`] | what touches the world |
+//! | [`actors`] | the engine: supervision, and everything else that runs in memory |
+//! | [`manual`] | the manual: how it all behaves, with every limit |
 
 pub mod client;
 pub mod codec;
 pub mod config;
 mod error;
 pub mod handler;
+pub mod manual;
 pub mod middleware;
 pub mod prelude;
 pub mod registry;
 pub mod request;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod wire;
 
@@ -24,3 +108,8 @@ pub use self::client::{CallBuilder, ServiceRef};
 pub use self::error::Error;
 pub use self::request::{Endpoint, Reply, Request};
 pub use self::system::{ServiceSystem, SystemBuilder};
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,32 @@
+# Lists what there is.
+default:
+    @just --list
+
+# Every check there is.
+check:
+    ./tests/run
+
+# Formats everything.
+format:
+    cargo fmt --all
+
+# Lints as the checks do.
+lint:
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# The engine's tests; in memory, on paused time.
+engine *arguments:
+    cargo test --package callboard-actors {{arguments}}
+
+# All tests but those in the documentation.
+test *arguments:
+    cargo test --workspace --all-features --tests {{arguments}}
+
+# The documentation, with its examples compiled.
+docs:
+    cargo test --workspace --all-features --doc
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
+
+# Server and client in one process.
+hello:
+    cargo run --example hello

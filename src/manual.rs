@@ -1,0 +1,50 @@
+//! The manual: how callboard behaves, and what it promises.
+//!
+//! | page | |
+//! |---|---|
+//! | [`architecture`] | the parts, who supervises whom, a request's way, the invariants |
+//! | [`supervision`] | restarts, what they lose, in which order, when a supervisor gives up |
+//! | [`calling`] | errors, retries, deadlines, cancellation, order |
+//! | [`serving`] | endpoints, placement, overload, middleware, hooks, draining |
+//! | [`discovery`] | registries, outages, how a node is chosen, health |
+//! | [`wire`] | what two nodes say to each other |
+//! | [`configuration`] | every setting |
+//! | [`limits`] | every limit: its value, how to change it, what happens there |
+//! | [`testing`] | a service under test, with faults |
+//! | [`back_ends`] | a registry or a transport of your own |
+//!
+//! # What there is not yet
+//!
+//! Streams, publish and subscribe, HTTP and other protocols on the same port, registries beyond
+//! multicast DNS and a written list, codecs beyond bincode, TLS, metrics and a command come later.
+//! Nothing in this manual speaks of them as if they were there.
+
+#[doc = include_str!("manual/architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("manual/supervision.md")]
+pub mod supervision {}
+
+#[doc = include_str!("manual/calling.md")]
+pub mod calling {}
+
+#[doc = include_str!("manual/serving.md")]
+pub mod serving {}
+
+#[doc = include_str!("manual/discovery.md")]
+pub mod discovery {}
+
+#[doc = include_str!("manual/wire.md")]
+pub mod wire {}
+
+#[doc = include_str!("manual/configuration.md")]
+pub mod configuration {}
+
+#[doc = include_str!("manual/limits.md")]
+pub mod limits {}
+
+#[doc = include_str!("manual/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("manual/back_ends.md")]
+pub mod back_ends {}
