@@ -90,8 +90,13 @@ impl Connection {
     fn ended(&mut self, result: Result<(), TransportError>, ctx: &mut Context<Self>) {
         let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
         let open = self.open.take();
+        // A node closes what has had no use; one that closes on calls in flight has died.
+        let is_in_order = |error: &TransportError| {
+            let calls = open.as_ref().map_or(0, |(_, role)| role.outbox.calls().0);
+            matches!(error, TransportError::Closed) && calls == 0
+        };
         match result {
-            Err(error) if !link.is_draining() && !matches!(error, TransportError::Closed) => {
+            Err(error) if !link.is_draining() && !is_in_order(&error) => {
                 if let Some((pump, _)) = open {
                     pump.fail(error.clone());
                 }
