@@ -74,8 +74,9 @@ impl ServiceRef {
 
     /// Sends a message and forgets about it.
     ///
-    /// It may be lost without a trace but a line in the log: when no node can be found, when a
-    /// queue is full, when a connection breaks. At most once.
+    /// It leaves at once when a connection is open and has room. Else it waits for one, with at
+    /// most 1,024 others; further ones are dropped. It may be lost with no more than a line in the
+    /// log: when no node can be found, when a queue is full, when a connection breaks. At most once.
     pub fn do_send<T: Endpoint>(&self, message: T) {
         self.send(message).detach();
     }

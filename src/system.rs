@@ -17,6 +17,7 @@ use callboard_actors::node::NodeRef;
 use callboard_actors::registry::NodeInfo;
 use callboard_actors::supervisor::{Exit, SupervisorRef};
 use callboard_actors::transport::Hello;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
 use crate::handler::LocalEndpoint;
@@ -55,6 +56,8 @@ struct Inner {
     local: LocalTable,
     client_middleware: Arc<[Arc<dyn Middleware>]>,
     home: Home,
+    /// Places for messages that nobody waits for and that cannot leave at once.
+    detached: Arc<Semaphore>,
 }
 
 /// Handlers of this process by their `LocalEndpoint`'s type.
@@ -136,6 +139,11 @@ impl ServiceSystem {
         Arc::clone(found).downcast().ok()
     }
 
+    /// Leave to let one more message wait that nobody waits for.
+    pub(crate) fn detached_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.detached).try_acquire_owned().ok()
+    }
+
     /// Runs a future on the system's own threads; false when it has ended.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
         self.inner.home.arbiter().spawn(future)
@@ -172,3 +180,6 @@ impl Hasher for TypeHasher {
         self.0 ^= word;
     }
 }
+
+/// Messages without a waiting caller that may wait for a connection.
+const DETACHED_MOST: usize = 1024;

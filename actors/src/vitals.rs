@@ -40,7 +40,7 @@ pub struct VitalSigns {
     pub expired: u64,
     /// Requests dropped because their caller went away.
     pub cancelled: u64,
-    /// Time spent inside the actor's code.
+    /// Time spent inside the actor's code; an estimate from one poll in 16.
     pub busy: Duration,
     /// Times the actor was polled.
     pub polls: u64,

@@ -144,13 +144,25 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Makes the call without waiting for it; see [`ServiceRef::do_send`](super::ServiceRef).
     pub fn detach(self) {
-        let system = self.service.system().clone();
+        let call = self.prepare(Instant::now());
+        let service = call.service.clone();
+        let warn = move |error: &dyn std::fmt::Display| {
+            let service = service.name();
+            tracing::warn!(service, endpoint = T::NAME, %error, "a message was not delivered");
+        };
+        let call = match call.post() {
+            Ok(None) => return,
+            Ok(Some(call)) => call,
+            Err(error) => return warn(&error),
+        };
+        let system = call.service.system().clone();
+        let Some(place) = system.detached_place() else {
+            return warn(&"too many messages wait for a connection");
+        };
         system.spawn(async move {
-            let call = self.prepare(Instant::now());
-            let service = call.service.clone();
+            let _place = place;
             if let Err(error) = call.run_one_way().await {
-                let service = service.name();
-                tracing::warn!(service, endpoint = T::NAME, %error, "a message was not delivered");
+                warn(&error);
             }
         });
     }

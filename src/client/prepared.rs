@@ -117,6 +117,25 @@ impl<T: Endpoint> Prepared<T> {
         decode::<T>(&reply)
     }
 
+    /// Hands the request over, if that can be done at once; else it comes back.
+    pub(super) fn post(self) -> Result<Option<Self>, CallError> {
+        if !self.service.system().client_middleware().is_empty() {
+            return Ok(Some(self));
+        }
+        let now = Instant::now();
+        if let Some(local) = self.local() {
+            self.options.check()?;
+            let request = request(self.message, &self.options, &self.service);
+            let (_, mut cancel) = local.send(request, now);
+            cancel.disarm();
+            return Ok(None);
+        }
+        let body = Encoded { codec: Codec::Bincode, value: &self.message };
+        let (caller, service) = (self.service.system().caller(), self.service.remote());
+        let is_sent = caller.post(service, target::<T>(), &body, &self.options, now)?;
+        Ok((!is_sent).then_some(self))
+    }
+
     /// Hands the request over without waiting for an answer.
     pub(super) async fn run_one_way(self) -> Result<(), CallError> {
         if !self.service.system().client_middleware().is_empty() || self.local().is_some() {

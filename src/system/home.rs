@@ -7,10 +7,10 @@ use callboard_actors::client::use_shard;
 use callboard_actors::node::{NodeParts, NodeRef};
 use callboard_actors::transport::Hello;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::builder::SystemBuilder;
-use super::{Inner, LocalTable, ServiceSystem, assemble};
+use super::{DETACHED_MOST, Inner, LocalTable, ServiceSystem, assemble};
 use crate::error::Error;
 
 /// The threads of a system.
@@ -109,7 +109,8 @@ async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
     let info = node.node();
     let hello = Arc::new(Hello::new(&service, &info.id, info.incarnation));
     let local = local_table(&node);
-    let inner = Inner { node, service, hello, local, client_middleware, home };
+    let detached = Arc::new(Semaphore::new(DETACHED_MOST));
+    let inner = Inner { node, service, hello, local, client_middleware, home, detached };
     let inner = Arc::new(inner);
     // However the node ends, and whether anybody still holds a handle: its threads end too.
     let own = Arc::clone(&inner);

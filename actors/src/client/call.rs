@@ -163,6 +163,11 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Hands a one-way request over, if that can be done without waiting.
+    pub(super) fn post(mut self, body: &dyn Body, now: Instant) -> Result<bool, CallError> {
+        Ok(matches!(self.begin(body, true, None, now)?, Begun::Sent(..)))
+    }
+
     /// Makes attempts after one that failed.
     pub(super) async fn run_after<B: Body>(
         mut self,

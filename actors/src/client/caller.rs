@@ -208,6 +208,28 @@ impl Caller {
         Ok(begun)
     }
 
+    /// Sends a request that nobody waits for, if that can be done at once.
+    ///
+    /// False when the nodes are unknown, or no connection is open or has room: nothing has
+    /// happened then, and [`send_one_way`](Self::send_one_way) does what is needed.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn post(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        body: &dyn Body,
+        options: &CallOptions,
+        now: Instant,
+    ) -> Result<bool, CallError> {
+        let is_sent = Call::new(self, service, target, options).post(body, now)?;
+        if is_sent {
+            service.calls.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(is_sent)
+    }
+
     /// Goes on with a call whose first attempt failed; the rest is as in [`call`](Self::call).
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker, ready};
 
 use actix::dev::channel::AddressReceiver;
@@ -44,16 +45,23 @@ pub(crate) enum Report {
 #[derive(Default)]
 pub(crate) struct Control {
     orders: Mutex<Vec<Order>>,
+    /// Spares the runner the lock on each of its polls.
+    has_orders: AtomicBool,
     pub(super) waker: AtomicWaker,
 }
 
 impl Control {
     pub(crate) fn order(&self, order: Order) {
         self.orders.lock().push(order);
+        self.has_orders.store(true, Ordering::Release);
         self.waker.wake();
     }
 
     pub(super) fn take(&self) -> Vec<Order> {
+        // Cleared before the orders are taken: one that comes in between is seen the next time.
+        if !self.has_orders.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
         std::mem::take(&mut *self.orders.lock())
     }
 }

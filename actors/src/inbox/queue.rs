@@ -103,11 +103,7 @@ impl<A: Actor> Inbox<A> {
             self.shared.wake.wake();
         }
         if !jobs.is_empty() {
-            let refusal = if is_closed {
-                Refusal::Draining
-            } else {
-                Refusal::Overloaded { retry_after: self.shared.retry_after(now) }
-            };
+            let refusal = self.shared.refusal(is_closed, now);
             // Outside the lock: an answer takes the lock of a connection.
             for mut job in jobs.drain(..) {
                 job.refuse(refusal);
@@ -122,8 +118,23 @@ impl<A: Actor> Inbox<A> {
 
     /// Queues one request.
     pub fn push_one(&self, job: Box<dyn Job<A>>, now: Instant) {
-        let mut jobs = vec![job];
-        self.push(&mut jobs, now);
+        let refused = {
+            let mut queue = self.shared.queue.lock();
+            if self.shared.room(&queue) > 0 {
+                self.shared.queued.fetch_add(1, Ordering::Relaxed);
+                self.shared.pending.fetch_add(1, Ordering::Relaxed);
+                let was_empty = queue.entries.is_empty();
+                queue.entries.push_back(Entry { job, since: now });
+                drop(queue);
+                if was_empty {
+                    self.shared.wake.wake();
+                }
+                return;
+            }
+            (job, queue.is_closed)
+        };
+        let (mut job, is_closed) = refused;
+        job.refuse(self.shared.refusal(is_closed, now));
     }
 
     /// The part of it that does not depend on the actor's type.
@@ -136,14 +147,25 @@ impl<A: Actor> Inbox<A> {
 }
 
 impl<A: Actor> Shared<A> {
-    fn append(&self, jobs: &mut Vec<Box<dyn Job<A>>>, now: Instant) -> (bool, bool) {
-        let mut queue = self.queue.lock();
-        let room = if queue.is_closed {
+    fn room(&self, queue: &Queue<A>) -> usize {
+        if queue.is_closed {
             0
         } else {
             self.capacity.saturating_sub(self.queued.load(Ordering::Relaxed))
-        };
-        let count = room.min(jobs.len());
+        }
+    }
+
+    fn refusal(&self, is_closed: bool, now: Instant) -> Refusal {
+        if is_closed {
+            Refusal::Draining
+        } else {
+            Refusal::Overloaded { retry_after: self.retry_after(now) }
+        }
+    }
+
+    fn append(&self, jobs: &mut Vec<Box<dyn Job<A>>>, now: Instant) -> (bool, bool) {
+        let mut queue = self.queue.lock();
+        let count = self.room(&queue).min(jobs.len());
         let was_empty = queue.entries.is_empty() && count > 0;
         self.queued.fetch_add(count, Ordering::Relaxed);
         self.pending.fetch_add(count, Ordering::Relaxed);

@@ -114,3 +114,25 @@ fn a_connection_without_use_is_closed_though_a_request_outlived_the_idle_time() 
         assert_eq!(node.connections(), 0);
     });
 }
+
+#[test]
+fn messages_that_nobody_waits_for_leave_at_once_or_wait_in_bounds() {
+    World::run(|world| async move {
+        let (node, client, log) = pair(&world).await;
+        work(&client, 0, 0).await.unwrap();
+        for id in 1..=100 {
+            client.service("worker").do_send(Work::new(id, 0));
+        }
+        assert!(client.detached_place().is_some(), "a connection was open, so none had to wait");
+        world.advance(millis(10)).await;
+        assert_eq!(log.count("done"), 101);
+
+        world.isolate(&node);
+        for id in 0..2000 {
+            client.service("nobody").do_send(Work::new(id, 0));
+        }
+        assert!(client.detached_place().is_none(), "more wait than may");
+        world.advance(Duration::from_secs(10)).await;
+        assert!(client.detached_place().is_some(), "they wait for ever");
+    });
+}
