@@ -100,7 +100,9 @@ impl<T: Endpoint> Prepared<T> {
             let request = request(message, &options, &service);
             let waiting = LocalCall::new(local, request, &options, service.clone(), Instant::now());
             match waiting.await {
-                Err(LocalFailure::Refused(refusal, Some(message))) if refusal.is_retryable() => {
+                Err(LocalFailure::Refused(refusal, Some(message)))
+                    if refusal.is_retryable() && options.retries > 0 =>
+                {
                     self = Self { service, message, options, may_be_local: false };
                 }
                 other => return other.map_err(|failure| with_timeout(failure, timeout)),

@@ -129,6 +129,11 @@ impl Candidate {
                 );
             }
             Verdict::Readmitted => {
+                // What it was like while it failed would keep calls away for several decay times.
+                self.vitals.load.forget();
+                if let Outcome::Success { latency } = outcome {
+                    self.vitals.load.observe(latency, now, options.latency_decay);
+                }
                 tracing::info!(
                     service = %self.shared.service, node = %self.node.id, "node readmitted"
                 );
@@ -253,6 +258,7 @@ const SHARE_MIN: f32 = 0.1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selector::ServiceNodes;
 
     #[test]
     fn what_a_pick_looks_at_fits_one_cache_line() {
@@ -275,5 +281,23 @@ mod tests {
     fn a_node_that_was_there_from_the_beginning_gets_its_whole_share() {
         let share = Vitals::default().share(Moment::NEVER, &SelectorOptions::default());
         assert!((share - 1.0).abs() < f32::EPSILON);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_readmitted_node_is_as_fast_as_it_is_now() {
+        let node = NodeInfo::new("a", "127.0.0.1:1");
+        let nodes = ServiceNodes::fixed("greeter", vec![Service::new("greeter", "1").node(node)]);
+        let snapshot = nodes.load();
+        let (candidate, begin) = (&snapshot.candidates()[0], Instant::now());
+        for _ in 0..20 {
+            candidate.mark(Outcome::Failure, begin);
+        }
+        assert_eq!(candidate.standing(begin), Standing::Ejected);
+        assert!(candidate.latency(begin) > Some(Duration::from_secs(1)));
+        let later = begin + Duration::from_secs(2);
+        let latency = Duration::from_millis(1);
+        candidate.mark(Outcome::Success { latency }, later);
+        assert_eq!(candidate.standing(later), Standing::Ready);
+        assert!(candidate.latency(later).is_some_and(|known| known <= latency * 2));
     }
 }

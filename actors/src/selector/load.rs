@@ -51,6 +51,11 @@ impl Load {
         });
     }
 
+    /// Takes the node for one of which nothing is known.
+    pub(super) fn forget(&self) {
+        self.latency.store(0, Ordering::Relaxed);
+    }
+
     /// The latency as it counts now; `None` when nothing was observed yet.
     pub(super) fn latency(&self, now: Moment, decay: Duration) -> Option<Duration> {
         let known = Latency::unpack(self.latency.load(Ordering::Relaxed))?;
