@@ -16,14 +16,15 @@ mod connection;
 mod error;
 mod expiry;
 pub(crate) mod link;
+mod options;
 mod retry;
 mod shard;
 
 pub use self::attempt::{Attempt, FailedAttempt};
-pub use self::call::{CallOptions, CallTarget, EncodedReply};
 pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
 pub use self::error::{CallError, Executed};
 pub use self::expiry::Expiry;
 pub use self::link::Links;
+pub use self::options::{CallOptions, CallTarget, EncodedReply};
 pub use self::retry::RetryBudgetOptions;
 pub use self::shard::{ConnectionOptions, thread_hint, use_shard};

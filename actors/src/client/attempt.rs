@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::call::EncodedReply;
 use super::link::Link;
+use super::options::EncodedReply;
 use crate::selector::{Candidate, Outcome};
 use crate::transport::in_flight::Answer;
 use crate::transport::outbox::Ticket;

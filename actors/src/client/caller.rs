@@ -13,10 +13,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, FailedAttempt};
-use super::call::{Call, CallOptions, CallTarget, EncodedReply};
+use super::call::Call;
 use super::error::CallError;
 use super::expiry::Expiry;
 use super::link::Links;
+use super::options::{CallOptions, CallTarget, EncodedReply};
 use super::retry::{RetryBudget, RetryBudgetOptions};
 use super::shard::{ConnectionOptions, Shard, next_turn, thread_hint};
 use crate::deadline::Deadline;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::CallTarget;
+use super::options::CallTarget;
 use crate::registry::RegistryError;
 use crate::selector::PickError;
 use crate::status::Status;

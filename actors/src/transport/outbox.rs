@@ -4,6 +4,8 @@
 //! encoding only; the connection's own task takes all that is queued and writes it in one go. The
 //! task is woken once per batch, whoever wakes it.
 
+mod room;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -17,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::room::Room;
 use super::in_flight::{Answer, InFlight, Look, MOST_IN_FLIGHT};
 use super::{Batch, Encoder, TransportError};
 use crate::deadline::Deadline;
@@ -350,43 +353,6 @@ impl State {
         for _ in 0..room {
             let Some((_, waker)) = self.waiters.pop_first() else { return };
             waker.wake();
-        }
-    }
-}
-
-/// Waits for room on a connection; first come, first served.
-pub(crate) struct Room<'a> {
-    outbox: &'a Outbox,
-    /// Its place among the waiters.
-    place: Option<u64>,
-}
-
-impl Future for Room<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.outbox.state.lock();
-        if !matches!(state.check_room(self.outbox.max_in_flight), Err(NotSent::Full)) {
-            return Poll::Ready(());
-        }
-        let place = self.place.unwrap_or_else(|| {
-            state.last_waiter += 1;
-            state.last_waiter
-        });
-        state.waiters.insert(place, cx.waker().clone());
-        drop(state);
-        self.place = Some(place);
-        Poll::Pending
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let mut state = self.outbox.state.lock();
-        if state.waiters.remove(&place).is_none() && !state.is_over {
-            // It was woken and may not make use of it: the next one's turn.
-            state.wake_waiters(1);
         }
     }
 }
