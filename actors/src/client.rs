@@ -25,6 +25,6 @@ pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
 pub use self::error::{CallError, Executed};
 pub use self::expiry::Expiry;
 pub use self::link::Links;
-pub use self::options::{CallOptions, CallTarget, EncodedReply};
+pub use self::options::{CallOptions, CallTarget, Choice, EncodedReply, NodeReply};
 pub use self::retry::RetryBudgetOptions;
 pub use self::shard::{ConnectionOptions, thread_hint, use_shard};

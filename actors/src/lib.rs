@@ -49,15 +49,18 @@
 //! | [`server::HandlerPort`] | the user's types | | |
 
 pub mod backoff;
+mod bell;
 pub mod client;
 pub mod contain;
 mod context;
 pub mod deadline;
 pub mod heartbeat;
 pub mod inbox;
+mod listener;
 pub mod message;
 pub mod metadata;
 pub mod node;
+mod now;
 pub mod registry;
 pub mod selector;
 pub mod server;
@@ -71,6 +74,7 @@ pub use self::backoff::Backoff;
 pub use self::context::Context;
 pub use self::deadline::Deadline;
 pub use self::metadata::Metadata;
+pub use self::now::Now;
 pub use self::status::Status;
 pub use self::supervisor::Supervisor;
 pub use self::vitals::{VitalSigns, Vitals};

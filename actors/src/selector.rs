@@ -21,6 +21,7 @@ mod moment;
 mod nodes;
 mod options;
 mod pick;
+mod recent;
 mod ring;
 mod snapshot;
 mod strategy;

@@ -6,6 +6,7 @@
 
 pub(crate) mod in_flight;
 mod keepalive;
+mod ledger;
 mod memory;
 pub(crate) mod outbox;
 pub(crate) mod pump;
@@ -96,6 +97,14 @@ pub trait Socket: Send {
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>>;
 
+    /// Asks that one [`poll_read`](Self::poll_read) appends no more than about this many messages.
+    ///
+    /// A hint: what arrived together is better handed on in portions, so that the answers to one
+    /// are on their way while the next is worked on.
+    fn portion(&mut self, messages: usize) {
+        let _ = messages;
+    }
+
     /// Sends `batch`; ready when all of it has been handed over.
     ///
     /// The batch shrinks as it goes. An empty one is ready at once.
@@ -110,6 +119,9 @@ pub trait Socket: Send {
     /// Compared with the positions that [`Encoder::encode`] returned: a message whose position is
     /// greater cannot have reached the peer whole, so it has not been executed.
     fn written(&self) -> u64;
+
+    /// Gives back what only a busy connection needs; called once when it has been quiet for a while.
+    fn rest(&mut self) {}
 
     /// Says goodbye: what was written arrives, then the peer sees [`TransportError::Closed`].
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -129,6 +141,9 @@ pub trait Encoder: Send {
 
     /// Exchanges what has been encoded with `batch`, which must be empty.
     fn take(&mut self, batch: &mut Batch);
+
+    /// Gives back what only a busy connection needs, as [`Socket::rest`] does.
+    fn rest(&mut self) {}
 }
 
 /// Encoded messages on their way from an [`Encoder`] to its [`Socket`].

@@ -2,16 +2,20 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
-use callboard_actors::client::{CallError, CallOptions};
+use callboard_actors::client::{Attempt, CallError, CallOptions, Choice};
 use callboard_actors::selector::{Filter, Strategy};
-use callboard_actors::{Deadline, Metadata};
 use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::future::CallFuture;
-use super::prepared::Prepared;
+use super::local::LocalCall;
+use super::prepared::{Prepared, target};
+use crate::codec::{Codec, Encoded};
+use crate::handler::LocalEndpoint;
 use crate::request::{Endpoint, RequestContext};
 
 /// A call that has not been made; awaiting it makes it.
@@ -35,46 +39,22 @@ use crate::request::{Endpoint, RequestContext};
 /// ```
 #[must_use = "a call is made when it is awaited"]
 pub struct CallBuilder<T: Endpoint> {
-    service: ServiceRef,
-    message: T,
-    timeout: Duration,
-    retries: u32,
-    /// Of the request on whose behalf the call is made.
-    limit: Option<Deadline>,
-    metadata: Metadata,
-    /// Boxed, because few calls have one and all are moved around.
-    choice: Option<Box<Choice>>,
+    pub(super) service: ServiceRef,
+    pub(super) message: T,
+    pub(super) options: CallOptions,
     is_local: Option<bool>,
-}
-
-/// What the caller says about the node.
-#[derive(Default)]
-struct Choice {
-    key: Option<String>,
-    filters: Vec<Filter>,
-    strategy: Option<Strategy>,
-    node: Option<String>,
 }
 
 impl<T: Endpoint> CallBuilder<T> {
     pub(super) fn new(service: ServiceRef, message: T) -> Self {
-        let options = service.system().caller().options();
-        let (timeout, retries) = (options.timeout, options.retries);
-        Self {
-            service,
-            message,
-            timeout,
-            retries,
-            limit: None,
-            metadata: Metadata::new(),
-            choice: None,
-            is_local: None,
-        }
+        let caller = service.system().caller();
+        let options = caller.call_options(caller.options().timeout);
+        Self { service, message, options, is_local: None }
     }
 
     /// Time for the call, all attempts included, from when it is first polled; default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.options.timeout = timeout;
         self
     }
 
@@ -82,20 +62,20 @@ impl<T: Endpoint> CallBuilder<T> {
     /// for what may have been executed if the endpoint is idempotent. What was certainly not
     /// executed is tried on other nodes in any case.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.retries = retries;
+        self.options.retries = retries;
         self
     }
 
     /// Adds a pair that travels beside the message.
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.metadata.insert(name, value);
+        self.options.metadata.insert(name, value);
         self
     }
 
     /// Sends calls with equal keys to the same node, with the strategy `hash` unless another one
     /// is set on the call.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        let choice = self.choice.get_or_insert_default();
+        let choice = self.choice();
         choice.key = Some(key.into());
         choice.strategy.get_or_insert(Strategy::ConsistentHash);
         self
@@ -103,19 +83,19 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Chooses among the nodes like this, for this call.
     pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.choice.get_or_insert_default().strategy = Some(strategy);
+        self.choice().strategy = Some(strategy);
         self
     }
 
     /// Calls only nodes that the filter wants; may be repeated, and then all of them count.
     pub fn filter(mut self, filter: Filter) -> Self {
-        self.choice.get_or_insert_default().filters.push(filter);
+        self.choice().filters.push(filter);
         self
     }
 
     /// Calls the node at this address, whatever the registry says.
     pub fn node(mut self, address: impl Into<String>) -> Self {
-        self.choice.get_or_insert_default().node = Some(address.into());
+        self.choice().node = Some(address.into());
         self
     }
 
@@ -130,29 +110,33 @@ impl<T: Endpoint> CallBuilder<T> {
     /// its trace apply to the call too.
     pub fn within(mut self, request: &impl AsRef<RequestContext>) -> Self {
         let context = request.as_ref();
-        self.limit = match (self.limit, context.deadline) {
+        let CallOptions { limit, metadata, .. } = &mut self.options;
+        *limit = match (*limit, context.deadline) {
             (Some(limit), other) => Some(limit.earlier(other)),
             (None, other) => other,
         };
         for name in TRACE {
-            if let (Some(value), None) = (context.metadata.value(name), self.metadata.value(name)) {
-                self.metadata.insert(*name, value);
+            if let (Some(value), None) = (context.metadata.value(name), metadata.value(name)) {
+                metadata.insert(*name, value);
             }
         }
         self
     }
 
+    fn choice(&mut self) -> &mut Choice {
+        self.options.choice.get_or_insert_default()
+    }
+
     /// Makes the call without waiting for it; see [`ServiceRef::do_send`](super::ServiceRef).
     pub fn detach(self) {
-        let call = self.prepare(Instant::now());
-        let service = call.service.clone();
+        let service = self.service.clone();
         let warn = move |error: &dyn std::fmt::Display| {
             let service = service.name();
             tracing::warn!(service, endpoint = T::NAME, %error, "a message was not delivered");
         };
-        let call = match call.post() {
+        let call = match self.post() {
             Ok(None) => return,
-            Ok(Some(call)) => call,
+            Ok(Some(call)) => call.prepare(),
             Err(error) => return warn(&error),
         };
         let system = call.service.system().clone();
@@ -167,17 +151,40 @@ impl<T: Endpoint> CallBuilder<T> {
         });
     }
 
-    /// The call as it begins at `now`.
-    pub(super) fn prepare(self, now: Instant) -> Prepared<T> {
-        let Self { service, message, timeout, retries, limit, metadata, choice, is_local } = self;
-        let deadline = Deadline::after(now, timeout).earlier(limit);
-        let timeout = timeout.min(deadline.time_left_at(now));
-        let Choice { key, filters, strategy, node } = choice.map_or_else(Choice::default, |it| *it);
-        let is_bound = key.is_some() || strategy.is_some() || !filters.is_empty() || node.is_some();
-        let options =
-            CallOptions { deadline, timeout, retries, metadata, key, filters, strategy, node };
-        let may_be_local = is_local.unwrap_or(!is_bound);
-        Prepared { service, message, options, may_be_local }
+    /// The handler in this process that takes the call.
+    pub(super) fn handler(&self) -> Option<Arc<LocalEndpoint<T>>> {
+        let is_local = self.is_local.unwrap_or(self.options.choice.is_none());
+        if is_local { self.service.system().local::<T>(self.service.name()) } else { None }
+    }
+
+    /// Sends the request to a node, if that can be done at once.
+    pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
+        let body = Encoded { codec: Codec::Bincode, value: &self.message };
+        let (caller, service) = (self.service.system().caller(), self.service.remote());
+        caller.begin(service, target::<T>(), &body, &self.options, cx.waker())
+    }
+
+    /// Hands the request over, if that can be done at once; else it comes back.
+    fn post(self) -> Result<Option<Self>, CallError> {
+        if !self.service.system().client_middleware().is_empty() {
+            return Ok(Some(self));
+        }
+        if let Some(handler) = self.handler() {
+            LocalCall::post(handler, self.message, &self.options, &self.service)?;
+            return Ok(None);
+        }
+        let body = Encoded { codec: Codec::Bincode, value: &self.message };
+        let (caller, service) = (self.service.system().caller(), self.service.remote());
+        let is_sent = caller.post(service, target::<T>(), &body, &self.options)?;
+        Ok((!is_sent).then_some(self))
+    }
+
+    /// The call as it goes on when there is no shorter way; its time runs from now on.
+    pub(super) fn prepare(self) -> Prepared<T> {
+        let may_be_local = self.is_local.unwrap_or(self.options.choice.is_none());
+        let Self { service, message, options, .. } = self;
+        let deadline = options.deadline_at(Instant::now());
+        Prepared { service, message, options, deadline, may_be_local }
     }
 }
 
@@ -195,7 +202,7 @@ impl<T: Endpoint> fmt::Debug for CallBuilder<T> {
         f.debug_struct("CallBuilder")
             .field("service", &self.service.name())
             .field("endpoint", &T::NAME)
-            .field("timeout", &self.timeout)
+            .field("timeout", &self.options.timeout)
             .finish_non_exhaustive()
     }
 }

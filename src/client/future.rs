@@ -9,12 +9,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use callboard_actors::client::{Attempt, CallError, CallOptions};
-use tokio::time::Instant;
+use callboard_actors::client::{Attempt, CallError};
 
 use super::call::CallBuilder;
 use super::local::LocalCall;
-use super::prepared::{Prepared, decode, request, with_timeout};
+use super::prepared::{Prepared, decode};
 use crate::handler::LocalFailure;
 use crate::request::Endpoint;
 
@@ -38,15 +37,16 @@ use crate::request::Endpoint;
 /// ```
 #[must_use = "a call is made when its future is polled"]
 pub struct CallFuture<T: Endpoint> {
+    /// Stays here while the request is under way to a node, and is borrowed only.
+    call: Option<CallBuilder<T>>,
     state: State<T>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "the large ones are those that are common")]
+#[allow(clippy::large_enum_variant, reason = "the large one is common")]
 enum State<T: Endpoint> {
-    New(CallBuilder<T>),
-    /// The options are for making the call elsewhere, should the handler not take it.
-    Local(LocalCall<T>, CallOptions),
-    Sent(Attempt, Prepared<T>),
+    New,
+    Local(LocalCall<T>),
+    Sent(Attempt),
     Boxed(Pin<Box<dyn Future<Output = Result<T::Reply, CallError>> + Send>>),
     Over,
 }
@@ -56,38 +56,37 @@ impl<T: Endpoint> Unpin for CallFuture<T> {}
 
 impl<T: Endpoint> CallFuture<T> {
     pub(super) fn new(call: CallBuilder<T>) -> Self {
-        Self { state: State::New(call) }
+        Self { call: Some(call), state: State::New }
     }
 
-    /// Leaves the present state.
+    /// Leaves the state `New`.
     fn begin(&mut self, cx: &Context<'_>) -> Result<(), CallError> {
-        let State::New(call) = std::mem::replace(&mut self.state, State::Over) else {
-            return Ok(());
-        };
-        let now = Instant::now();
-        let call = call.prepare(now);
-        self.state = if !call.service.system().client_middleware().is_empty() {
-            State::Boxed(Box::pin(call.run()))
-        } else if let Some(local) = call.local() {
-            call.options.check()?;
-            let Prepared { service, message, options, .. } = call;
-            let request = request(message, &options, &service);
-            State::Local(LocalCall::new(local, request, &options, service, now), options)
-        } else {
-            match call.begin(cx, now)? {
-                Some(attempt) => State::Sent(attempt, call),
-                None => State::Boxed(Box::pin(call.run())),
+        self.state = State::Over;
+        let Some(call) = &self.call else { return Ok(()) };
+        if call.service.system().client_middleware().is_empty() {
+            if let Some(handler) = call.handler() {
+                if let Some(call) = self.call.take() {
+                    let CallBuilder { service, message, options, .. } = call;
+                    self.state = State::Local(LocalCall::new(handler, message, options, service)?);
+                }
+                return Ok(());
             }
-        };
+            if let Some(attempt) = call.begin(cx)? {
+                self.state = State::Sent(attempt);
+                return Ok(());
+            }
+        }
+        self.go_on(Prepared::run);
         Ok(())
     }
 
-    /// The handler in this process did not take the message.
-    fn go_elsewhere(&mut self, message: T) {
-        if let State::Local(local, options) = std::mem::replace(&mut self.state, State::Over) {
-            let service = local.service.clone();
-            let call = Prepared { service, message, options, may_be_local: false };
-            self.state = State::Boxed(Box::pin(call.run()));
+    /// Goes on in a future of its own.
+    fn go_on<F>(&mut self, run: impl FnOnce(Prepared<T>) -> F)
+    where
+        F: Future<Output = Result<T::Reply, CallError>> + Send + 'static,
+    {
+        if let Some(call) = self.call.take() {
+            self.state = State::Boxed(Box::pin(run(call.prepare())));
         }
     }
 }
@@ -98,33 +97,28 @@ impl<T: Endpoint> Future for CallFuture<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match &mut self.state {
-                State::New(_) => {
+                State::New => {
                     self.begin(cx)?;
                     // The connection knows the waker already.
                     if matches!(self.state, State::Sent(..)) {
                         return Poll::Pending;
                     }
                 }
-                State::Sent(attempt, _) => match ready!(attempt.poll_reply(cx)) {
-                    Ok(reply) => return Poll::Ready(decode::<T>(&reply)),
+                State::Sent(attempt) => match ready!(attempt.poll_reply(cx)) {
+                    Ok(reply) => return Poll::Ready(decode::<T>(&reply, || attempt.node())),
                     Err(failed) => {
-                        if let State::Sent(_, call) =
-                            std::mem::replace(&mut self.state, State::Over)
-                        {
-                            self.state = State::Boxed(Box::pin(call.go_on(failed)));
-                        }
+                        self.state = State::Over;
+                        self.go_on(|call| call.go_on(failed));
                     }
                 },
                 State::Boxed(call) => return call.as_mut().poll(cx),
-                State::Local(call, options) => match ready!(Pin::new(call).poll(cx)) {
-                    Err(LocalFailure::Refused(refusal, Some(message)))
-                        if refusal.is_retryable() && options.retries > 0 =>
-                    {
-                        self.go_elsewhere(message);
+                State::Local(call) => match ready!(Pin::new(&mut *call).poll(cx)) {
+                    Err(LocalFailure::Refused(refusal, Some(message))) if call.may_go(refusal) => {
+                        let elsewhere = call.elsewhere(message);
+                        self.state = State::Boxed(Box::pin(elsewhere.run()));
                     }
                     result => {
-                        let timeout = options.timeout;
-                        return Poll::Ready(result.map_err(|error| with_timeout(error, timeout)));
+                        return Poll::Ready(result.map_err(|error| call.explain(error)));
                     }
                 },
                 State::Over => unreachable!("polled after it had resolved with an error"),

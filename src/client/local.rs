@@ -4,59 +4,117 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
+use callboard_actors::message::Refusal;
 use callboard_actors::{Deadline, Status};
 use tokio::time::Instant;
 
 use super::ServiceRef;
+use super::prepared::Prepared;
 use crate::handler::{LocalAnswer, LocalCancel, LocalEndpoint, LocalFailure};
-use crate::request::{Endpoint, Request};
+use crate::request::{Endpoint, Request, RequestContext};
 
 /// A call to a handler in this process.
 pub(super) struct LocalCall<T: Endpoint> {
     answer: LocalAnswer<T>,
     cancel: LocalCancel<T>,
+    service: ServiceRef,
+    options: CallOptions,
     deadline: Deadline,
-    timeout: Duration,
-    pub(super) service: ServiceRef,
-    /// Which shard wakes it at its deadline, and its entry there, once it had to wait.
-    alarm: Option<(usize, usize)>,
+    wait: Wait,
+}
+
+/// How far waiting for the answer has come.
+#[derive(Clone, Copy)]
+enum Wait {
+    None,
+    /// It gave way once.
+    Turn,
+    /// A shard wakes it at its deadline; its entry there.
+    Alarm {
+        shard: usize,
+        entry: usize,
+    },
 }
 
 impl<T: Endpoint> LocalCall<T> {
+    /// Hands a message to the handler.
     pub(super) fn new(
-        local: Arc<LocalEndpoint<T>>,
-        request: Request<T>,
-        options: &CallOptions,
+        handler: Arc<LocalEndpoint<T>>,
+        message: T,
+        options: CallOptions,
         service: ServiceRef,
-        now: Instant,
-    ) -> Self {
-        let (answer, cancel) = local.send(request, now);
-        let (deadline, timeout) = (options.deadline, options.timeout);
-        Self { answer, cancel, deadline, timeout, service, alarm: None }
+    ) -> Result<Self, CallError> {
+        let now = Instant::now();
+        let deadline = options.deadline_at(now);
+        let request = request(message, &options, deadline, &service)?;
+        let (answer, cancel) = handler.send(request, now);
+        Ok(Self { answer, cancel, service, options, deadline, wait: Wait::None })
+    }
+
+    /// The same for a message that nobody waits for.
+    pub(super) fn post(
+        handler: Arc<LocalEndpoint<T>>,
+        message: T,
+        options: &CallOptions,
+        service: &ServiceRef,
+    ) -> Result<(), CallError> {
+        let now = Instant::now();
+        let request = request(message, options, options.deadline_at(now), service)?;
+        let (_, mut cancel) = handler.send(request, now);
+        cancel.disarm();
+        Ok(())
+    }
+
+    /// Whether a call that was refused like this may be made to another node.
+    pub(super) fn may_go(&self, refusal: Refusal) -> bool {
+        refusal.is_retryable() && self.options.retries > 0
+    }
+
+    /// The same call to another node.
+    pub(super) fn elsewhere(&self, message: T) -> Prepared<T> {
+        Prepared {
+            service: self.service.clone(),
+            message,
+            options: self.options.clone(),
+            deadline: self.deadline,
+            may_be_local: false,
+        }
+    }
+
+    /// What the caller is told; one that expired in the queue says how long it had.
+    pub(super) fn explain(&self, failure: LocalFailure<T>) -> CallError {
+        match failure.into_call_error() {
+            CallError::Timeout { endpoint, executed, .. } => {
+                CallError::Timeout { endpoint, timeout: self.options.timeout, executed }
+            }
+            error => error,
+        }
     }
 
     fn timed_out(&self) -> LocalFailure<T> {
         LocalFailure::TimedOut(CallError::Timeout {
             endpoint: T::NAME,
-            timeout: self.timeout,
+            timeout: self.options.timeout,
             executed: Executed::Maybe,
         })
     }
 
+    /// Has the task woken at the deadline; over when that has passed.
     fn wait(&mut self, cx: &Context<'_>) -> Poll<Result<T::Reply, LocalFailure<T>>> {
         let caller = self.service.system().caller();
-        match self.alarm {
-            None => {
+        match self.wait {
+            Wait::None | Wait::Turn => {
                 let shard = caller.shard_index();
                 let entry =
                     caller.expiry(shard).insert(self.deadline.instant(), cx.waker().clone());
-                self.alarm = Some((shard, entry));
+                self.wait = Wait::Alarm { shard, entry };
             }
-            Some(_) if self.deadline.has_passed() => return Poll::Ready(Err(self.timed_out())),
-            Some((shard, entry)) => caller.expiry(shard).update(entry, cx.waker()),
+            Wait::Alarm { .. } if self.deadline.has_passed() => {
+                return Poll::Ready(Err(self.timed_out()));
+            }
+            Wait::Alarm { shard, entry } => caller.expiry(shard).update(entry, cx.waker()),
         }
         Poll::Pending
     }
@@ -66,6 +124,13 @@ impl<T: Endpoint> Future for LocalCall<T> {
     type Output = Result<T::Reply, LocalFailure<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.wait, Wait::None) {
+            // An actor on this thread, woken a moment ago, has its turn before this task has it
+            // again, and then the answer is there without anybody having been asked to tell.
+            self.wait = Wait::Turn;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match Pin::new(&mut self.answer).poll(cx) {
             Poll::Pending => self.wait(cx),
             Poll::Ready(answer) => {
@@ -90,8 +155,25 @@ impl<T: Endpoint> Future for LocalCall<T> {
 
 impl<T: Endpoint> Drop for LocalCall<T> {
     fn drop(&mut self) {
-        if let Some((shard, entry)) = self.alarm {
+        if let Wait::Alarm { shard, entry } = self.wait {
             self.service.system().caller().expiry(shard).remove(entry);
         }
     }
+}
+
+/// What the handler is given.
+fn request<T: Endpoint>(
+    message: T,
+    options: &CallOptions,
+    deadline: Deadline,
+    service: &ServiceRef,
+) -> Result<Request<T>, CallError> {
+    options.check()?;
+    let context = RequestContext {
+        endpoint: T::NAME,
+        metadata: options.metadata.clone(),
+        deadline: Some(deadline),
+        peer: service.system().hello(),
+    };
+    Ok(Request::new(message, context))
 }

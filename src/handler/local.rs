@@ -1,5 +1,6 @@
 //! The way to a handler in the same process: no socket, no serialisation.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,7 +75,7 @@ impl<T: Endpoint> LocalEndpoint<T> {
         now: Instant,
     ) -> (LocalAnswer<T>, LocalCancel<T>) {
         let (reply, answer) = local_reply();
-        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let number = next_number();
         (self.submit)(request, reply, number, now);
         (answer, LocalCancel { endpoint: Some(self), number })
     }
@@ -107,7 +108,25 @@ impl<T: Endpoint> fmt::Debug for LocalEndpoint<T> {
     }
 }
 
+/// A number that no other local call has; threads take them from the common store by the thousand.
+fn next_number() -> u64 {
+    NUMBERS.with(|numbers| {
+        let (next, end) = numbers.get();
+        let next = if next < end { next } else { NEXT_NUMBER.fetch_add(STORE, Ordering::Relaxed) };
+        let end = if next < end { end } else { next + STORE };
+        numbers.set((next + 1, end));
+        next
+    })
+}
+
+thread_local! {
+    /// The next number of this thread, and where its store ends.
+    static NUMBERS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+const STORE: u64 = 1024;
 
 /// Connections are numbered from 1.
 pub(super) const LOCAL_ORIGIN: u64 = 0;

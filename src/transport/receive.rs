@@ -14,7 +14,7 @@ use crate::wire::FrameDecoder;
 
 /// Turns what a stream receives into messages.
 ///
-/// The buffer exists only while something is in it. Its size follows the traffic: it doubles when a
+/// The buffer is kept until the connection [rests](Self::rest). Its size follows the traffic: it doubles when a
 /// read fills it and halves when a read uses less than a quarter. It exceeds
 /// [`LARGEST_READ`] only for the frame at its front, and then grows with what has arrived, so that
 /// a peer has to send what it makes this node allocate.
@@ -23,6 +23,8 @@ pub(super) struct Receiver {
     buffer: BytesMut,
     /// Bytes to make room for before the next read.
     room: usize,
+    /// Messages to append at a time.
+    portion: usize,
     over: Option<TransportError>,
 }
 
@@ -32,6 +34,7 @@ impl Receiver {
             decoder: FrameDecoder::new(max_frame),
             buffer: BytesMut::new(),
             room: SMALLEST_READ,
+            portion: PORTION,
             over: None,
         }
     }
@@ -45,9 +48,10 @@ impl Receiver {
         let before = messages.len();
         let mut read = 0;
         loop {
-            self.decode(messages, before + MESSAGE_BUDGET);
+            self.decode(messages, before + self.portion);
             let arrived = messages.len() - before;
-            if arrived > 0 && (self.over.is_some() || spent(arrived, read)) {
+            let is_spent = arrived >= self.portion || read >= BYTE_BUDGET;
+            if arrived > 0 && (self.over.is_some() || is_spent) {
                 return Poll::Ready(Ok(()));
             }
             if let Some(error) = &self.over {
@@ -66,6 +70,19 @@ impl Receiver {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Appends about this many messages at a time from now on.
+    pub(super) fn portion(&mut self, messages: usize) {
+        self.portion = messages.max(1);
+    }
+
+    /// Gives the buffer back unless something is in it.
+    pub(super) fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+            self.room = SMALLEST_READ;
         }
     }
 
@@ -106,10 +123,7 @@ impl Receiver {
         if self.buffer.is_empty() {
             match stream.poll_readable(cx) {
                 Poll::Ready(readable) => readable?,
-                Poll::Pending => {
-                    self.buffer = BytesMut::new();
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
         self.make_room();
@@ -151,14 +165,13 @@ impl Receiver {
     }
 }
 
-/// Whether other connections should have their turn.
-fn spent(messages: usize, bytes: usize) -> bool {
-    messages >= MESSAGE_BUDGET || bytes >= BYTE_BUDGET
-}
-
 const SMALLEST_READ: usize = 4 * 1024;
 const LARGEST_READ: usize = 64 * 1024;
-const MESSAGE_BUDGET: usize = 1024;
+
+/// Messages appended at a time, unless told otherwise.
+const PORTION: usize = 1024;
+
+/// Bytes read at a time; then other connections have their turn.
 const BYTE_BUDGET: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -203,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_idle_connection_holds_no_buffer() {
+    async fn a_connection_at_rest_holds_no_buffer() {
         let (mut near, mut far) = UnixStream::pair().unwrap();
         let mut receiver = Receiver::new(1024 * 1024);
         near.write_all(&reply(100_000)).await.unwrap();
@@ -211,6 +224,7 @@ mod tests {
         let mut messages = Vec::new();
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(receiver.poll(&mut far, &mut cx, &mut messages).is_pending());
+        receiver.rest();
         assert_eq!(receiver.buffer.capacity(), 0);
     }
 
@@ -254,7 +268,7 @@ mod tests {
             std::future::poll_fn(|cx| receiver.poll(&mut far, cx, &mut messages)).await.unwrap();
             counts.push(messages.len());
         }
-        assert!(counts.iter().all(|count| *count <= MESSAGE_BUDGET), "{counts:?}");
+        assert!(counts.iter().all(|count| *count <= PORTION), "{counts:?}");
     }
 
     /// Polls until a message has arrived or `done`; returns how many have.

@@ -98,7 +98,7 @@ impl<S: Stream> Socket for StreamSocket<S> {
         Box::new(FrameEncoder::new(self.peer.max_frame))
     }
 
-    /// Stops after 1,024 messages or 256 KiB, so that one connection cannot occupy its arbiter:
+    /// Stops after a portion of messages or 256 KiB, so that one connection cannot occupy its arbiter:
     /// the waker is registered only when this returns `Pending`.
     fn poll_read(
         &mut self,
@@ -106,6 +106,10 @@ impl<S: Stream> Socket for StreamSocket<S> {
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>> {
         self.receiver.poll(&mut self.stream, cx, messages)
+    }
+
+    fn portion(&mut self, messages: usize) {
+        self.receiver.portion(messages);
     }
 
     fn poll_write(
@@ -131,7 +135,7 @@ impl<S: Stream> Socket for StreamSocket<S> {
                 batch.bytes.advance(written);
             }
         }
-        // A buffer that once held a large body is not kept for small ones.
+        // A buffer for the largest bodies is not kept for small ones.
         if self.batch_written > KEPT_BATCH {
             batch.bytes = bytes::BytesMut::new();
         }
@@ -141,6 +145,10 @@ impl<S: Stream> Socket for StreamSocket<S> {
 
     fn written(&self) -> u64 {
         self.written
+    }
+
+    fn rest(&mut self) {
+        self.receiver.rest();
     }
 
     /// Waits, at most a second, until the peer closes too: closing a TCP socket on which something
@@ -180,5 +188,5 @@ pub(super) fn accept_error(error: &io::Error) -> TransportError {
 /// How long a close waits for the peer's.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Largest batch whose buffer is used again.
-const KEPT_BATCH: usize = 256 * 1024;
+/// Largest batch whose buffer is used again, until the connection rests.
+const KEPT_BATCH: usize = 4 * 1024 * 1024;

@@ -244,7 +244,7 @@ fn pairs(fields: &mut Fields<'_>) -> Result<Metadata, WireError> {
         if size > Metadata::MAX_BYTES {
             return Err(WireError::Metadata);
         }
-        metadata.insert(name, value);
+        metadata.put(name, value);
     }
     Ok(metadata)
 }
@@ -283,4 +283,19 @@ fn go_away(fields: &mut Fields<'_>) -> Result<GoAway, WireError> {
     let reason = fields.byte()?;
     let detail = fields.text()?;
     Ok(if reason == ERROR { GoAway::Error(detail.to_owned()) } else { GoAway::Draining })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_names_of_a_peer_collapse() {
+        let frame = [14, 0, 0, 0, REPLY, METADATA, 7, 3, 1, b'a', 0, 1, b'b', 0, 1, b'A', 1, b'x'];
+        let mut buffer = BytesMut::from(&frame[..]);
+        let mut messages = Vec::new();
+        FrameDecoder::new(4096).decode(&mut buffer, &mut messages, 1).unwrap();
+        let metadata = Metadata::new().with("a", "x").with("b", "");
+        assert_eq!(messages, [Message::Reply { id: RequestId(7), metadata, body: Bytes::new() }]);
+    }
 }

@@ -211,6 +211,12 @@ impl Encoder for FrameEncoder {
         }
         std::mem::swap(&mut self.buffer, &mut batch.bytes);
     }
+
+    fn rest(&mut self) {
+        if self.whole == 0 {
+            self.buffer = BytesMut::new();
+        }
+    }
 }
 
 /// The fixed beginning of a frame, put together on the stack and appended at once.
@@ -292,5 +298,6 @@ fn micros(time: Duration) -> u64 {
 /// Length, kind, flags, three varints and a byte.
 const HEAD_BYTES: usize = LENGTH_BYTES + 2 + 3 * MAX_VARINT + 1;
 
-/// Largest buffer kept for the next batch: larger ones come from rare large bodies.
-const KEPT_CAPACITY: usize = 256 * 1024;
+/// Largest buffer kept for the next batch, until the connection rests. Making one anew for each
+/// large body costs more than sending it.
+const KEPT_CAPACITY: usize = 4 * 1024 * 1024;

@@ -122,7 +122,9 @@ async fn retries_end_with_the_time_for_the_call() {
     let begun = std::time::Instant::now();
     let call = client.service("stage").send(Unsafe).retries(1000);
     let error = within(LONG, call.timeout(Duration::from_millis(200))).await.unwrap_err();
-    assert_eq!(error.executed(), Executed::No, "{error:?}");
+    // The time may end between two attempts or during one.
+    let is_expected = matches!(error, CallError::Overloaded { .. } | CallError::Timeout { .. });
+    assert!(is_expected, "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(3));
     assert!(refusals.load(Ordering::Relaxed) > 1);
     stop(&[&client, &server]).await;

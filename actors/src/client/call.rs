@@ -1,25 +1,28 @@
 //! One call: attempts, retries, deadline.
 
+mod first;
 mod verdict;
 
 use std::cell::RefCell;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Waker;
 
 use futures_util::future::{Either, select};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
+pub(super) use self::first::First;
 use self::verdict::Next;
-use super::attempt::{Attempt, FailedAttempt, Flight};
+use super::attempt::FailedAttempt;
 use super::caller::{Caller, RemoteService};
 use super::error::{CallError, Executed};
 use super::link::Link;
-use super::options::{CallOptions, CallTarget, EncodedReply, invalid};
+use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply, invalid};
+use crate::deadline::Deadline;
 use crate::message::Body;
 use crate::selector::{Candidate, Outcome, Pick, PickError};
+use crate::transport::in_flight::{Answer, Patience};
 use crate::transport::outbox::{NotSent, Outbox, OutgoingCall, Ticket};
 
 /// The state of a call over its attempts.
@@ -28,6 +31,8 @@ pub(super) struct Call<'a> {
     pub(super) service: &'a RemoteService,
     pub(super) target: CallTarget,
     pub(super) options: &'a CallOptions,
+    /// Covers all attempts.
+    pub(super) deadline: Deadline,
     /// Nodes that did not take it.
     tried: Vec<Arc<Candidate>>,
     retries_left: u32,
@@ -40,14 +45,14 @@ pub(super) struct Call<'a> {
 /// How an attempt began.
 enum Begun {
     /// A one-way request has no ticket.
-    Sent(Option<Ticket>, Flight),
+    Sent(Option<Ticket>),
     Blocked(Obstacle),
 }
 
 /// What must be waited for before a request can be sent.
 enum Obstacle {
     /// There is no open connection to this node.
-    Unconnected(Arc<Link>, Flight),
+    Unconnected(Arc<Link>, Option<Arc<Candidate>>),
     /// The connection to this node is full.
     Full(Arc<Outbox>),
     /// The nodes of the service are not known.
@@ -61,7 +66,7 @@ impl<'a> Call<'a> {
         caller: &'a Caller,
         service: &'a RemoteService,
         target: CallTarget,
-        options: &'a CallOptions,
+        (options, deadline): (&'a CallOptions, Deadline),
     ) -> Self {
         let retries_left = options.retries;
         Self {
@@ -69,6 +74,7 @@ impl<'a> Call<'a> {
             service,
             target,
             options,
+            deadline,
             tried: Vec::new(),
             retries_left,
             attempts: 0,
@@ -77,30 +83,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Makes the first attempt, if that can be done without waiting; wakes `waker` at its end.
-    pub(super) fn attempt(
-        mut self,
-        body: &dyn Body,
-        waker: &Waker,
-        now: Instant,
-    ) -> Result<Option<Attempt>, CallError> {
-        Ok(match self.begin(body, false, Some(waker), now)? {
-            Begun::Sent(Some(ticket), flight) => Some(Attempt::new(ticket, flight)),
-            Begun::Sent(None, _) | Begun::Blocked(_) => None,
-        })
-    }
-
-    /// Hands a one-way request over, if that can be done without waiting.
-    pub(super) fn post(mut self, body: &dyn Body, now: Instant) -> Result<bool, CallError> {
-        Ok(matches!(self.begin(body, true, None, now)?, Begun::Sent(..)))
-    }
-
     /// Makes attempts after one that failed.
     pub(super) async fn run_after<B: Body>(
         mut self,
         failed: FailedAttempt,
         body: B,
-    ) -> Result<EncodedReply, CallError> {
+    ) -> Result<NodeReply, CallError> {
         self.attempts = 1;
         let next = self.judge(failed);
         self.go_on(next).await?;
@@ -108,18 +96,24 @@ impl<'a> Call<'a> {
     }
 
     /// Makes attempts until one is answered, or no further one is allowed.
-    pub(super) async fn run<B: Body>(mut self, body: B) -> Result<EncodedReply, CallError> {
+    pub(super) async fn run<B: Body>(mut self, body: B) -> Result<NodeReply, CallError> {
         loop {
-            match self.begin(&body, false, None, Instant::now())? {
+            match self.begin(&body, false, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
-                Begun::Sent(None, _) => return Err(self.timeout_of(Executed::Maybe)),
-                Begun::Sent(Some(ticket), flight) => match flight.settle(ticket.await) {
-                    Ok(reply) => return Ok(reply),
-                    Err(failed) => {
-                        let next = self.judge(failed);
-                        self.go_on(next).await?;
+                Begun::Sent(None) => return Err(self.timeout_of(Executed::Maybe)),
+                Begun::Sent(Some(ticket)) => {
+                    let outbox = Arc::clone(ticket.outbox());
+                    match ticket.await {
+                        Answer::Reply { metadata, body } => {
+                            let node = outbox.address().to_owned();
+                            return Ok(NodeReply { node, reply: EncodedReply { metadata, body } });
+                        }
+                        Answer::Failed(failure) => {
+                            let next = self.judge(FailedAttempt { failure, outbox });
+                            self.go_on(next).await?;
+                        }
                     }
-                },
+                }
             }
         }
     }
@@ -127,22 +121,16 @@ impl<'a> Call<'a> {
     /// Makes attempts until the request has been handed to a connection.
     pub(super) async fn run_one_way<B: Body>(mut self, body: B) -> Result<(), CallError> {
         loop {
-            match self.begin(&body, true, None, Instant::now())? {
+            match self.begin(&body, true, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
-                Begun::Sent(..) => return Ok(()),
+                Begun::Sent(_) => return Ok(()),
             }
         }
     }
 
     /// Picks a node and sends the request, if that can be done without waiting.
-    fn begin(
-        &mut self,
-        body: &dyn Body,
-        one_way: bool,
-        waker: Option<&Waker>,
-        now: Instant,
-    ) -> Result<Begun, CallError> {
-        if self.options.deadline.has_passed_at(now) {
+    fn begin(&mut self, body: &dyn Body, one_way: bool, now: Instant) -> Result<Begun, CallError> {
+        if self.deadline.has_passed_at(now) {
             return Err(self.last.take().unwrap_or_else(|| self.timeout_of(Executed::No)));
         }
         let (link, candidate) = match self.pick(now)? {
@@ -150,29 +138,25 @@ impl<'a> Call<'a> {
             Err(obstacle) => return Ok(Begun::Blocked(obstacle)),
         };
         self.attempts += 1;
-        let flight = Flight::begin(Arc::clone(&link), candidate, now);
         let outbox = link.outbox();
-        let Some(outbox) = &*outbox else {
-            return Ok(Begun::Blocked(Obstacle::Unconnected(link, flight)));
-        };
         let call = OutgoingCall {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
-            deadline: self.options.deadline,
-            now,
+            patience: Patience::Until(self.deadline),
+            time_left: self.deadline.time_left_at(now),
             metadata: &self.options.metadata,
             body,
         };
         let sent = if one_way {
             outbox.one_way(&call).map(|()| None)
         } else {
-            outbox.call(&call, waker).map(Some)
+            outbox.call(&call, candidate.as_ref(), None).map(Some)
         };
         match sent {
-            Ok(ticket) => Ok(Begun::Sent(ticket, flight)),
+            Ok(ticket) => Ok(Begun::Sent(ticket)),
             Err(NotSent::Full) => Ok(Begun::Blocked(Obstacle::Full(Arc::clone(outbox)))),
             // The link has not noticed yet; by the time it is asked it will have.
-            Err(NotSent::Closed) => Ok(Begun::Blocked(Obstacle::Unconnected(link, flight))),
+            Err(NotSent::Closed) => Ok(Begun::Blocked(Obstacle::Unconnected(link, candidate))),
             Err(NotSent::Invalid(error)) => Err(invalid(&error)),
         }
     }
@@ -182,12 +166,12 @@ impl<'a> Call<'a> {
             return Err(CallError::Stopped);
         }
         match obstacle {
-            Obstacle::Unconnected(link, flight) => self.connect(link, flight).await,
+            Obstacle::Unconnected(link, candidate) => self.connect(link, candidate).await,
             Obstacle::Full(outbox) => self.within(outbox.room()).await,
             Obstacle::Unresolved => {
                 self.is_resolved = true;
                 let timeout = self.timeout_of(Executed::No);
-                self.caller.resolve(self.service, self.options.deadline, timeout).await
+                self.caller.resolve(self.service, self.deadline, timeout).await
             }
             Obstacle::AllDraining(error) => {
                 self.attempts += 1;
@@ -202,22 +186,19 @@ impl<'a> Call<'a> {
     }
 
     fn pick(&self, now: Instant) -> Result<Result<Picked, Obstacle>, CallError> {
-        let (index, links) = self.caller.link_index();
-        if let Some(address) = &self.options.node {
+        let place = self.caller.link_place();
+        if let Some(address) = self.options.node() {
             let direct = self.caller.direct_links(address);
-            return Ok(Ok((Arc::clone(direct.of(index, links, "", address)), None)));
+            return Ok(Ok((Arc::clone(direct.of(place, "", address)), None)));
         }
         let Some(nodes) = self.service.nodes() else { return Ok(Err(Obstacle::Unresolved)) };
-        let snapshot = nodes.load();
-        let pick = Pick {
-            strategy: self.options.strategy.as_ref().unwrap_or(self.caller.strategy()),
-            key: self.options.key.as_deref(),
-            endpoint: Some(self.target.endpoint),
-            filters: &self.options.filters,
-            exclude: &self.tried,
-        };
+        let pick = self.options.pick(self.target, self.caller.strategy());
+        let pick = Pick { exclude: &self.tried, ..pick };
         loop {
-            let candidate = match RNG.with_borrow_mut(|rng| snapshot.pick(&pick, rng, now)) {
+            let picked = nodes.look(|snapshot| {
+                RNG.with_borrow_mut(|rng| snapshot.pick(&pick, rng, now).cloned())
+            });
+            let candidate = match picked {
                 Ok(candidate) => candidate,
                 Err(error) => {
                     let own = CallError::from_pick(&error, &self.service.name, self.target);
@@ -233,39 +214,40 @@ impl<'a> Call<'a> {
                 }
             };
             let node = candidate.node();
-            let link = candidate.links.of(index, links, &node.id, &node.address);
+            let link = candidate.links.of(place, &node.id, &node.address);
             if !link.is_draining() {
-                return Ok(Ok((Arc::clone(link), Some(Arc::clone(candidate)))));
+                return Ok(Ok((Arc::clone(link), Some(candidate))));
             }
             // Heard on the connection before the selector did.
             candidate.mark_draining(now);
         }
     }
 
-    async fn connect(&mut self, link: Arc<Link>, flight: Flight) -> Result<(), CallError> {
+    async fn connect(
+        &mut self,
+        link: Arc<Link>,
+        candidate: Option<Arc<Candidate>>,
+    ) -> Result<(), CallError> {
         let shard = self.caller.shard();
         // Without its supervisor nobody makes the connection, nor says that it is not made.
         let (ready, ended) = (pin!(link.ready(shard)), pin!(shard.pool.ended()));
         match self.within(select(ready, ended)).await? {
             Either::Right(_) => Err(CallError::Stopped),
-            Either::Left((Ok(_), _)) => {
-                drop(flight);
-                Ok(())
-            }
+            Either::Left((Ok(()), _)) => Ok(()),
             Either::Left((Err(source), _)) => {
                 let error = CallError::Connection {
                     node: link.address().to_owned(),
                     executed: Executed::No,
                     source,
                 };
-                let next = self.not_executed(error, flight, Outcome::Unreachable);
+                let next = self.not_executed(error, candidate, Outcome::Unreachable);
                 self.go_on(next).await
             }
         }
     }
 
     async fn within<T>(&self, future: impl Future<Output = T>) -> Result<T, CallError> {
-        let within = self.caller.shard().within(self.options.deadline, future);
+        let within = self.caller.shard().within(self.deadline, future);
         within.await.ok_or_else(|| {
             // The timer goes with the system.
             if self.caller.shard().pool.has_ended() {

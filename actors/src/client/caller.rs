@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, FailedAttempt};
-use super::call::Call;
+use super::call::{Call, First};
 use super::error::CallError;
 use super::expiry::Expiry;
-use super::link::Links;
-use super::options::{CallOptions, CallTarget, EncodedReply};
+use super::link::{LinkPlace, Links};
+use super::options::{CallOptions, CallTarget, NodeReply};
 use super::retry::{RetryBudget, RetryBudgetOptions};
 use super::shard::{ConnectionOptions, Shard, next_turn, thread_hint};
 use crate::deadline::Deadline;
@@ -98,7 +98,7 @@ pub struct CallerParts {
 pub struct RemoteService {
     pub(super) name: String,
     nodes: OnceLock<Arc<ServiceNodes>>,
-    pub(super) calls: AtomicU64,
+    pub(super) retries: AtomicU64,
     pub(super) budget: Mutex<RetryBudget>,
 }
 
@@ -141,7 +141,7 @@ impl Caller {
         let service = Arc::new(RemoteService {
             name: name.to_owned(),
             nodes: OnceLock::new(),
-            calls: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
             budget: Mutex::new(RetryBudget::new(self.shared.options.budget)),
         });
         services.insert(name.to_owned(), Arc::clone(&service));
@@ -153,21 +153,18 @@ impl Caller {
         &self.shared.options
     }
 
-    /// Options with the defaults, and a deadline that is `timeout` away.
+    /// Options with the defaults, but for the timeout.
     pub fn call_options(&self, timeout: Duration) -> CallOptions {
         CallOptions {
-            deadline: Deadline::within(timeout),
             timeout,
+            limit: None,
             retries: self.shared.options.retries,
             metadata: Metadata::new(),
-            key: None,
-            filters: Vec::new(),
-            strategy: None,
-            node: None,
+            choice: None,
         }
     }
 
-    /// Calls an endpoint of a service and waits for the answer.
+    /// Calls an endpoint of a service and waits for the answer, at most until the deadline.
     ///
     /// # Cancellation
     /// Dropping the future cancels the call at the node: it is not started if it has not been, and
@@ -180,9 +177,8 @@ impl Caller {
         service: &RemoteService,
         target: CallTarget,
         body: B,
-        options: &CallOptions,
-    ) -> Result<EncodedReply, CallError> {
-        service.calls.fetch_add(1, Ordering::Relaxed);
+        options: (&CallOptions, Deadline),
+    ) -> Result<NodeReply, CallError> {
         Call::new(self, service, target, options).run(body).await
     }
 
@@ -200,13 +196,9 @@ impl Caller {
         target: CallTarget,
         body: &dyn Body,
         options: &CallOptions,
-        (waker, now): (&Waker, Instant),
+        waker: &Waker,
     ) -> Result<Option<Attempt>, CallError> {
-        let begun = Call::new(self, service, target, options).attempt(body, waker, now)?;
-        if begun.is_some() {
-            service.calls.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(begun)
+        First { caller: self, service, target, options, body }.call(waker)
     }
 
     /// Sends a request that nobody waits for, if that can be done at once.
@@ -222,13 +214,8 @@ impl Caller {
         target: CallTarget,
         body: &dyn Body,
         options: &CallOptions,
-        now: Instant,
     ) -> Result<bool, CallError> {
-        let is_sent = Call::new(self, service, target, options).post(body, now)?;
-        if is_sent {
-            service.calls.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(is_sent)
+        First { caller: self, service, target, options, body }.post()
     }
 
     /// Goes on with a call whose first attempt failed; the rest is as in [`call`](Self::call).
@@ -242,8 +229,9 @@ impl Caller {
         body: B,
         options: &CallOptions,
         failed: FailedAttempt,
-    ) -> Result<EncodedReply, CallError> {
-        Call::new(self, service, target, options).run_after(failed, body).await
+    ) -> Result<NodeReply, CallError> {
+        let deadline = failed.deadline().unwrap_or_else(|| options.deadline_at(Instant::now()));
+        Call::new(self, service, target, (options, deadline)).run_after(failed, body).await
     }
 
     /// Sends a request that nobody waits for.
@@ -255,9 +243,8 @@ impl Caller {
         service: &RemoteService,
         target: CallTarget,
         body: B,
-        options: &CallOptions,
+        options: (&CallOptions, Deadline),
     ) -> Result<(), CallError> {
-        service.calls.fetch_add(1, Ordering::Relaxed);
         Call::new(self, service, target, options).run_one_way(body).await
     }
 
@@ -271,18 +258,22 @@ impl Caller {
 
     /// The shard of the present thread.
     pub fn shard_index(&self) -> usize {
-        thread_hint() % self.shared.shards.len()
+        match self.shared.shards.len() {
+            1 => 0,
+            shards => thread_hint() % shards,
+        }
     }
 
     pub(super) fn shard(&self) -> &Arc<Shard> {
         &self.shared.shards[self.shard_index()]
     }
 
-    /// Which of a node's links the next call on this thread uses, and how many there are.
-    pub(super) fn link_index(&self) -> (usize, usize) {
+    /// Which of a node's links the next call on this thread uses.
+    pub(super) fn link_place(&self) -> LinkPlace {
         let per_arbiter = self.shared.options.connections_per_arbiter.max(1);
         let turn = if per_arbiter > 1 { next_turn() % per_arbiter } else { 0 };
-        (self.shard_index() * per_arbiter + turn, self.shared.shards.len() * per_arbiter)
+        let index = self.shard_index() * per_arbiter + turn;
+        LinkPlace { index, count: self.shared.shards.len() * per_arbiter }
     }
 
     pub(super) fn strategy(&self) -> &Strategy {
@@ -347,9 +338,10 @@ impl RemoteService {
         self.nodes.get()
     }
 
-    /// Calls made so far.
+    /// Calls to nodes of its own choice that have ended, one-way ones left out.
     pub fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+        let attempts = self.nodes().map_or(0, |nodes| nodes.ended());
+        attempts.saturating_sub(self.retries.load(Ordering::Relaxed))
     }
 }
 

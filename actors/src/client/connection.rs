@@ -18,10 +18,10 @@ use super::link::Link;
 use super::shard::Shard;
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::message::{GoAway, Message, RequestId};
+use crate::message::{GoAway, Message};
 use crate::selector::{Mark, Outcome};
 use crate::supervisor::Exit;
-use crate::transport::in_flight::Answer;
+use crate::transport::in_flight::Cause;
 use crate::transport::outbox::Outbox;
 use crate::transport::pump::{Pump, Role};
 use crate::transport::{Socket, TransportError};
@@ -68,19 +68,19 @@ impl Connection {
         }
         let options = &self.shard.options;
         let max_in_flight = options.max_in_flight.min(socket.peer().max_in_flight);
-        let outbox = Outbox::new(socket.encoder(), max_in_flight);
+        let outbox = Arc::clone(link.outbox());
+        outbox.open(socket.encoder(), max_in_flight);
         let role = ClientRole {
             link: Arc::downgrade(&link),
             shard: Arc::clone(&self.shard),
             outbox: Arc::clone(&outbox),
-            answers: Vec::new(),
             wakers: Vec::new(),
             used: Instant::now(),
             idle_time: options.idle_time,
         };
         self.backoff.reset();
         self.open = Some((Pump::new(socket, Arc::clone(&outbox), options.keepalive), role));
-        link.opened(&outbox);
+        link.opened();
         if known.is_some_and(|known| known != incarnation) {
             self.shard.mark(&link, Outcome::Returned);
         }
@@ -92,7 +92,7 @@ impl Connection {
         let open = self.open.take();
         // A node closes what has had no use; one that closes on calls in flight has died.
         let is_in_order = |error: &TransportError| {
-            let calls = open.as_ref().map_or(0, |(_, role)| role.outbox.calls().0);
+            let calls = open.as_ref().map_or(0, |(_, role)| role.outbox.in_flight());
             matches!(error, TransportError::Closed) && calls == 0
         };
         match result {
@@ -105,11 +105,13 @@ impl Connection {
             // The registry need not know that a node left, nor that it was restarted at the same
             // address. An address that a caller named is dialled when it is called again.
             _ if link.is_draining() && !link.node().is_empty() => {
+                drop(open);
                 link.left();
                 self.dial_later(ctx);
             }
             // Closed in order, by either side: there is nothing to repair until the next call.
             _ => {
+                drop(open);
                 link.closed();
                 ctx.exit(Exit::Normal);
             }
@@ -126,6 +128,9 @@ impl Connection {
     }
 
     fn dial_later(&mut self, ctx: &mut Context<Self>) {
+        if self.link.upgrade().is_none_or(|link| link.is_retired()) {
+            return ctx.exit(Exit::Normal);
+        }
         let delay = self.backoff.next_delay(&mut rand::rng()).max(DELAY_LEAST);
         ctx.run_later(delay, Self::dial);
     }
@@ -149,6 +154,7 @@ impl Actor for Connection {
 impl Drop for Connection {
     // Also reached by a panic: whoever waits for the link asks anew.
     fn drop(&mut self) {
+        self.open = None;
         if let Some(link) = self.link.upgrade() {
             link.closed();
         }
@@ -179,7 +185,6 @@ struct ClientRole {
     link: Weak<Link>,
     shard: Arc<Shard>,
     outbox: Arc<Outbox>,
-    answers: Vec<(RequestId, Answer)>,
     wakers: Vec<Waker>,
     /// When a call was last in flight.
     used: Instant,
@@ -189,53 +194,56 @@ struct ClientRole {
 impl Role for ClientRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.used = now;
-        let mut result = Ok(());
-        for message in messages.drain(..) {
-            match message {
-                Message::Reply { id, metadata, body } => {
-                    // The clock is read once for all that came together.
-                    self.answers.push((id, Answer::Reply { metadata, body, at: now }));
-                }
-                Message::Status { id, status, refusal: None } => {
-                    self.answers.push((id, Answer::Status(status)));
-                }
-                Message::Status { id, status, refusal: Some(refusal) } => {
-                    self.answers.push((id, Answer::Refused { refusal, status }));
-                }
-                Message::GoAway { reason: GoAway::Draining } => {
-                    if let Some(link) = self.link.upgrade() {
-                        link.drains();
-                        self.shard.mark(&link, Outcome::Draining);
-                    }
-                }
-                Message::GoAway { reason: GoAway::Error(reason) } => {
-                    result = Err(TransportError::Broken(format!("the node gave up: {reason}")));
-                }
-                // Nodes do not ask clients.
-                Message::Request { .. }
-                | Message::Cancel { .. }
-                | Message::Ping { .. }
-                | Message::Pong { .. } => {}
-            }
-        }
+        let wakers = &mut self.wakers;
         // All answers under one lock, and the callers are woken when it is free again.
-        self.outbox.answer(self.answers.drain(..), &mut self.wakers);
+        let farewell = self.outbox.answer(now, |calls| {
+            let mut farewell = None;
+            for message in messages.drain(..) {
+                match message {
+                    Message::Reply { id, metadata, body } => {
+                        wakers.extend(calls.reply(id, metadata, body, now));
+                    }
+                    Message::Status { id, status, refusal: None } => {
+                        wakers.extend(calls.fail(id, Cause::Status(status)));
+                    }
+                    Message::Status { id, status, refusal: Some(refusal) } => {
+                        wakers.extend(calls.fail(id, Cause::Refused { refusal, status }));
+                    }
+                    Message::GoAway { reason } => farewell = Some(reason),
+                    // Nodes do not ask clients.
+                    Message::Request { .. }
+                    | Message::Cancel { .. }
+                    | Message::Ping { .. }
+                    | Message::Pong { .. } => {}
+                }
+            }
+            farewell
+        });
+        let result = farewell.map_or(Ok(()), |reason| self.take_leave(reason));
         self.wakers.drain(..).for_each(Waker::wake);
         result
     }
 
+    /// Half of what is in flight, so that node and callers work at the same time rather than wait
+    /// for each other; within bounds that keep writes large and turns short.
+    fn portion(&self) -> usize {
+        (self.outbox.in_flight() / 2).clamp(PORTION_LEAST, PORTION_MOST)
+    }
+
     fn is_expecting(&self) -> bool {
-        self.outbox.calls().0 > 0
+        self.outbox.in_flight() > 0
     }
 
     fn is_idle(&mut self, now: Instant) -> bool {
-        if self.outbox.calls().0 > 0 {
+        if self.outbox.in_flight() > 0 {
             self.used = now;
             return false;
         }
         // A node that drains, or has left the registry, is left as soon as nothing is in flight.
         match self.link.upgrade() {
-            Some(link) if !link.is_draining() => now >= self.used + self.idle_time,
+            Some(link) if !link.is_draining() && !link.is_retired() => {
+                now >= self.used + self.idle_time
+            }
             _ => true,
         }
     }
@@ -244,6 +252,27 @@ impl Role for ClientRole {
         Some(self.used + self.idle_time)
     }
 }
+
+impl ClientRole {
+    fn take_leave(&self, reason: GoAway) -> Result<(), TransportError> {
+        match reason {
+            GoAway::Draining => {
+                if let Some(link) = self.link.upgrade() {
+                    link.drains();
+                    self.shard.mark(&link, Outcome::Draining);
+                }
+                Ok(())
+            }
+            GoAway::Error(reason) => {
+                Err(TransportError::Broken(format!("the node gave up: {reason}")))
+            }
+        }
+    }
+}
+
+/// Answers taken at a time.
+const PORTION_LEAST: usize = 32;
+const PORTION_MOST: usize = 128;
 
 /// Two attempts to connect are at least this far apart.
 const DELAY_LEAST: Duration = Duration::from_millis(10);

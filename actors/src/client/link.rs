@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -21,22 +20,41 @@ pub struct Links {
 }
 
 impl Links {
-    /// The link of this index among `count`; made if need be.
-    pub(crate) fn of(&self, index: usize, count: usize, node: &str, address: &str) -> &Arc<Link> {
+    /// The link of this place; made if need be.
+    pub(crate) fn of(&self, place: LinkPlace, node: &str, address: &str) -> &Arc<Link> {
+        let LinkPlace { index, count } = place;
         let links = self.all.get_or_init(|| (0..count).map(|_| OnceLock::new()).collect());
         links[index].get_or_init(|| Arc::new(Link::new(node, address)))
     }
+
+    /// The node is gone: connections end as soon as nothing is in flight on them, although
+    /// somebody may still look at an old list of nodes.
+    pub(crate) fn retire(&self) {
+        for link in self.all.get().into_iter().flatten().filter_map(OnceLock::get) {
+            link.is_retired.store(true, Ordering::Release);
+            link.outbox.wake();
+        }
+    }
+}
+
+/// Which of the links to a node: for each client arbiter its own, one or a few.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LinkPlace {
+    pub(super) index: usize,
+    pub(super) count: usize,
 }
 
 /// The connection from one arbiter to one node, over all reconnections.
 pub(crate) struct Link {
     node: String,
     address: String,
-    /// Set while the connection is open.
-    open: ArcSwapOption<Outbox>,
+    /// Open while there is a connection.
+    outbox: Arc<Outbox>,
     phase: Mutex<Phase>,
     changed: Notify,
     is_draining: AtomicBool,
+    /// Its node has left the registry.
+    is_retired: AtomicBool,
 }
 
 #[derive(Debug, Clone)]
@@ -54,10 +72,11 @@ impl Link {
         Self {
             node: node.to_owned(),
             address: address.to_owned(),
-            open: ArcSwapOption::empty(),
+            outbox: Arc::new(Outbox::new(address)),
             phase: Mutex::new(Phase::Idle),
             changed: Notify::new(),
             is_draining: AtomicBool::new(false),
+            is_retired: AtomicBool::new(false),
         }
     }
 
@@ -73,20 +92,25 @@ impl Link {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    /// The open connection, if there is one; wait-free.
-    pub(crate) fn outbox(&self) -> arc_swap::Guard<Option<Arc<Outbox>>> {
-        self.open.load()
+    /// Whether its node has left the registry.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Acquire)
+    }
+
+    /// Where calls are sent; it says itself whether there is a connection.
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     /// Waits until the connection is open; starts it if nobody has.
     pub(crate) async fn ready(
         self: &Arc<Self>,
         shard: &Arc<Shard>,
-    ) -> Result<Arc<Outbox>, Arc<TransportError>> {
+    ) -> Result<(), Arc<TransportError>> {
         loop {
             let changed = self.changed.notified();
-            if let Some(outbox) = &*self.open.load() {
-                return Ok(Arc::clone(outbox));
+            if !self.outbox.is_over() {
+                return Ok(());
             }
             let must_start = {
                 let mut phase = self.phase.lock();
@@ -118,26 +142,22 @@ impl Link {
 
     // ===== For the connection =====
 
-    pub(super) fn opened(&self, outbox: &Arc<Outbox>) {
+    pub(super) fn opened(&self) {
         self.is_draining.store(false, Ordering::Release);
-        self.open.store(Some(Arc::clone(outbox)));
         self.enter(Phase::Open);
     }
 
     /// The node drained and its connection is over; it goes on counting as draining.
     pub(super) fn left(&self) {
-        self.open.store(None);
         self.enter(Phase::Failed(Arc::new(TransportError::Closed)));
     }
 
     pub(super) fn failed(&self, error: TransportError) {
-        self.open.store(None);
         self.is_draining.store(false, Ordering::Release);
         self.enter(Phase::Failed(Arc::new(error)));
     }
 
     pub(super) fn closed(&self) {
-        self.open.store(None);
         // Whoever connects anew finds out anew; until then the node itself is marked.
         self.is_draining.store(false, Ordering::Release);
         self.enter(Phase::Idle);

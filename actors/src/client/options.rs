@@ -1,15 +1,14 @@
 //! What a call is asked to be, and what it comes to.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::error::{CallError, Executed};
-use super::link::Link;
 use crate::deadline::Deadline;
 use crate::metadata::Metadata;
-use crate::selector::{Filter, Strategy};
+use crate::selector::{Filter, Pick, Strategy};
 use crate::transport::TransportError;
 
 /// What is called.
@@ -26,14 +25,21 @@ pub struct CallTarget {
 /// How a call is made.
 #[derive(Debug, Clone)]
 pub struct CallOptions {
-    /// When the answer is of no use any more; covers all attempts.
-    pub deadline: Deadline,
-    /// The time given at the beginning, for messages.
+    /// Time for the call, all attempts included.
     pub timeout: Duration,
+    /// When the answer is of no use any more, whatever the timeout says.
+    pub limit: Option<Deadline>,
     /// Attempts after the first for what may have been executed, or was refused for overload.
     pub retries: u32,
     /// Pairs beside the body.
     pub metadata: Metadata,
+    /// What it wants of its node; boxed, as few calls want anything and all are moved around.
+    pub choice: Option<Box<Choice>>,
+}
+
+/// What a call wants of its node.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
     /// Equal keys go to the same node, with a strategy that heeds them.
     pub key: Option<String>,
     /// What the node must be like.
@@ -45,6 +51,30 @@ pub struct CallOptions {
 }
 
 impl CallOptions {
+    /// When a call that begins at `now` is over.
+    pub fn deadline_at(&self, now: Instant) -> Deadline {
+        Deadline::after(now, self.timeout).earlier(self.limit)
+    }
+
+    /// The address of the node that is wanted.
+    pub(super) fn node(&self) -> Option<&str> {
+        self.choice.as_ref()?.node.as_deref()
+    }
+
+    /// What is asked of the selector; `default` is the strategy unless the call has its own.
+    pub(super) fn pick<'a>(&'a self, target: CallTarget, default: &'a Strategy) -> Pick<'a> {
+        let plain = Pick { strategy: default, endpoint: Some(target.endpoint), ..Pick::default() };
+        match &self.choice {
+            None => plain,
+            Some(choice) => Pick {
+                strategy: choice.strategy.as_ref().unwrap_or(default),
+                key: choice.key.as_deref(),
+                filters: &choice.filters,
+                ..plain
+            },
+        }
+    }
+
     /// Whether any node would take a request like this.
     ///
     /// # Errors
@@ -61,14 +91,15 @@ pub struct EncodedReply {
     pub metadata: Metadata,
     /// In the content type of the request.
     pub body: Bytes,
-    pub(super) link: Arc<Link>,
 }
 
-impl EncodedReply {
+/// A handler's value, and who gave it.
+#[derive(Debug, Clone)]
+pub struct NodeReply {
     /// The address of the node that answered.
-    pub fn node(&self) -> &str {
-        self.link.address()
-    }
+    pub node: String,
+    /// What it answered.
+    pub reply: EncodedReply,
 }
 
 /// The request itself cannot be sent; no node would take it.

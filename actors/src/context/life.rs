@@ -164,25 +164,24 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     }
 
     fn poll_tasks(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
-        let mut budget = TASKS_PER_POLL;
-        while desk.tasks.collect_ready() {
-            loop {
-                match desk.tasks.poll_next(&mut self.actor, &mut self.ctx) {
-                    Polled::None => break,
-                    Polled::Ended(Origin::Request(_, endpoint)) => {
-                        if let Some(inbox) = desk.inbox.as_deref_mut() {
-                            inbox.answered(endpoint);
-                        }
+        // One round, not until none is ready: a task that wakes itself to let others on the
+        // arbiter have their turn must not have it again before them.
+        desk.tasks.collect_ready();
+        for budget in (0..TASKS_PER_POLL).rev() {
+            match desk.tasks.poll_next(&mut self.actor, &mut self.ctx) {
+                Polled::None => break,
+                Polled::Ended(Origin::Request(_, endpoint)) => {
+                    if let Some(inbox) = desk.inbox.as_deref_mut() {
+                        inbox.answered(endpoint);
                     }
-                    Polled::Pending | Polled::Ended(Origin::Spawned(_)) => {}
                 }
-                if self.is_blocked(desk, cx) {
-                    return Step::Blocked;
-                }
-                budget -= 1;
-                if budget == 0 {
-                    return Step::Budget;
-                }
+                Polled::Pending | Polled::Ended(Origin::Spawned(_)) => {}
+            }
+            if self.is_blocked(desk, cx) {
+                return Step::Blocked;
+            }
+            if budget == 0 {
+                return Step::Budget;
             }
         }
         // An answer may have freed the place that a queued request waits for.

@@ -95,6 +95,7 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
             }
         }
         let turn = if this.life.is_some() { this.live(cx) } else { this.wait(cx) };
+        this.settle();
         if turn == Turn::More {
             cx.waker().wake_by_ref();
         }
@@ -104,7 +105,7 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
 
 impl<A: Actor<Context = Context<A>>> Runner<A> {
     fn register(&self, cx: &TaskContext<'_>) {
-        self.seed.control.waker.register(cx.waker());
+        self.seed.control.bell.register(cx.waker());
         self.tasks.register(cx.waker());
         if let Some(inbox) = &self.seed.inbox {
             inbox.register(cx.waker());
@@ -153,6 +154,13 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
                 self.panicked(panic);
                 Turn::More
             }
+        }
+    }
+
+    /// Counts out the requests that this poll answered.
+    fn settle(&mut self) {
+        if let Some(inbox) = self.seed.inbox.as_mut() {
+            inbox.settle();
         }
     }
 

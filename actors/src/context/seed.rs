@@ -8,10 +8,10 @@ use std::task::{Context as TaskContext, Poll, Waker, ready};
 use actix::dev::channel::AddressReceiver;
 use actix::prelude::Actor;
 use futures_core::Stream;
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::Context;
+use crate::bell::Bell;
 use crate::contain::contain_drop;
 use crate::inbox::InboxReceiver;
 use crate::supervisor::Exit;
@@ -47,17 +47,20 @@ pub(crate) struct Control {
     orders: Mutex<Vec<Order>>,
     /// Spares the runner the lock on each of its polls.
     has_orders: AtomicBool,
-    pub(super) waker: AtomicWaker,
+    pub(super) bell: Bell,
 }
 
 impl Control {
     pub(crate) fn order(&self, order: Order) {
         self.orders.lock().push(order);
         self.has_orders.store(true, Ordering::Release);
-        self.waker.wake();
+        self.bell.ring();
     }
 
     pub(super) fn take(&self) -> Vec<Order> {
+        if !self.has_orders.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         // Cleared before the orders are taken: one that comes in between is seen the next time.
         if !self.has_orders.swap(false, Ordering::AcqRel) {
             return Vec::new();

@@ -9,10 +9,10 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use actix::fut::LocalBoxActorFuture;
 use actix::prelude::{Actor, AsyncContext, SpawnHandle};
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use slab::Slab;
 
+use crate::bell::Bell;
 use crate::contain::{contain, contain_drop};
 use crate::context::Context;
 use crate::inbox::JobKey;
@@ -110,11 +110,14 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
 
     /// Moves what was woken into this turn; false when there is nothing to poll.
     pub(super) fn collect_ready(&mut self) -> bool {
-        let mut woken = self.ready.tickets.lock();
-        if self.turn.is_empty() {
-            std::mem::swap(&mut self.turn, &mut *woken);
-        } else {
-            self.turn.append(&mut woken);
+        if self.ready.has_some.load(Ordering::Acquire) {
+            let mut woken = self.ready.tickets.lock();
+            self.ready.has_some.store(false, Ordering::Release);
+            if self.turn.is_empty() {
+                std::mem::swap(&mut self.turn, &mut *woken);
+            } else {
+                self.turn.append(&mut woken);
+            }
         }
         !self.turn.is_empty()
     }
@@ -251,7 +254,9 @@ fn poll_free(
 #[derive(Default)]
 struct ReadyQueue {
     tickets: Mutex<VecDeque<Ticket>>,
-    parent: AtomicWaker,
+    /// Spares a poll without any the lock; changed under it.
+    has_some: AtomicBool,
+    parent: Bell,
 }
 
 struct TaskWaker {
@@ -267,8 +272,12 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            self.ready.tickets.lock().push_back(self.ticket);
-            self.ready.parent.wake();
+            {
+                let mut tickets = self.ready.tickets.lock();
+                tickets.push_back(self.ticket);
+                self.ready.has_some.store(true, Ordering::Release);
+            }
+            self.ready.parent.ring();
         }
     }
 }

@@ -5,11 +5,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 use actix::prelude::Actor;
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -17,6 +16,8 @@ use tokio::time::Instant;
 use super::cancels::Cancels;
 use super::receiver::InboxReceiver;
 use super::{InboxStatus, Job};
+use crate::bell::Bell;
+use crate::listener::Listener;
 use crate::message::Refusal;
 
 /// Limits of an inbox.
@@ -52,13 +53,21 @@ pub struct Inbox<A: Actor> {
 
 pub(super) struct Shared<A: Actor> {
     pub(super) queue: Mutex<Queue<A>>,
-    capacity: usize,
-    /// Not started: in the queue, or held back by the actor for a limit.
-    pub(super) queued: AtomicUsize,
-    /// Not answered.
-    pending: AtomicUsize,
-    pub(super) wake: AtomicWaker,
+    pub(super) capacity: usize,
+    /// Not started: in the queue, or held back by the actor for a limit. Changed under the lock.
+    queued: AtomicUsize,
+    /// Entries of the queue, and whether there are cancellations; changed under the lock, and read
+    /// without it by those who mostly find none.
+    entries: AtomicUsize,
+    has_cancels: AtomicBool,
+    /// Requests ever taken in; changed under the lock.
+    accepted: AtomicU64,
+    /// Requests ever answered; changed by the actor's side only.
+    finished: AtomicU64,
+    pub(super) bell: Bell,
     idle: Notify,
+    /// Those who wait until it is idle.
+    listeners: AtomicUsize,
 }
 
 pub(super) struct Queue<A: Actor> {
@@ -82,8 +91,12 @@ impl<A: Actor> Inbox<A> {
             }),
             capacity: options.capacity,
             queued: AtomicUsize::new(0),
-            pending: AtomicUsize::new(0),
-            wake: AtomicWaker::new(),
+            entries: AtomicUsize::new(0),
+            has_cancels: AtomicBool::new(false),
+            listeners: AtomicUsize::new(0),
+            accepted: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            bell: Bell::default(),
             idle: Notify::new(),
         });
         let receiver = InboxReceiver::new(Arc::clone(&shared), options.concurrency);
@@ -100,7 +113,7 @@ impl<A: Actor> Inbox<A> {
         }
         let (was_empty, is_closed) = self.shared.append(jobs, now);
         if was_empty {
-            self.shared.wake.wake();
+            self.shared.bell.ring();
         }
         if !jobs.is_empty() {
             let refusal = self.shared.refusal(is_closed, now);
@@ -121,13 +134,13 @@ impl<A: Actor> Inbox<A> {
         let refused = {
             let mut queue = self.shared.queue.lock();
             if self.shared.room(&queue) > 0 {
-                self.shared.queued.fetch_add(1, Ordering::Relaxed);
-                self.shared.pending.fetch_add(1, Ordering::Relaxed);
+                self.shared.take_in(1, &queue);
                 let was_empty = queue.entries.is_empty();
                 queue.entries.push_back(Entry { job, since: now });
+                self.shared.entries.store(queue.entries.len(), Ordering::Release);
                 drop(queue);
                 if was_empty {
-                    self.shared.wake.wake();
+                    self.shared.bell.ring();
                 }
                 return;
             }
@@ -167,9 +180,9 @@ impl<A: Actor> Shared<A> {
         let mut queue = self.queue.lock();
         let count = self.room(&queue).min(jobs.len());
         let was_empty = queue.entries.is_empty() && count > 0;
-        self.queued.fetch_add(count, Ordering::Relaxed);
-        self.pending.fetch_add(count, Ordering::Relaxed);
+        self.take_in(count, &queue);
         queue.entries.extend(jobs.drain(..count).map(|job| Entry { job, since: now }));
+        self.entries.store(queue.entries.len(), Ordering::Release);
         (was_empty, queue.is_closed)
     }
 
@@ -184,8 +197,64 @@ impl<A: Actor> Shared<A> {
         queue.entries.front().map(|entry| now.saturating_duration_since(entry.since))
     }
 
-    pub(super) fn finished(&self) {
-        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+    fn take_in(&self, requests: usize, queue: &Queue<A>) {
+        let accepted = self.accepted.load(Ordering::Relaxed) + requests as u64;
+        self.accepted.store(accepted, Ordering::Release);
+        self.queue_more(requests, queue);
+    }
+
+    /// Whether the queue has something.
+    pub(super) fn has_entries(&self) -> bool {
+        self.entries.load(Ordering::Acquire) > 0
+    }
+
+    /// Takes up to `most` entries of the queue, in order.
+    pub(super) fn take_entries(&self, most: usize, into: &mut VecDeque<Entry<A>>) {
+        if self.has_entries() {
+            self.move_entries(most, &mut self.queue.lock(), into);
+        }
+    }
+
+    fn move_entries(&self, most: usize, queue: &mut Queue<A>, into: &mut VecDeque<Entry<A>>) {
+        let count = queue.entries.len().min(most);
+        into.extend(queue.entries.drain(..count));
+        self.entries.store(queue.entries.len(), Ordering::Release);
+        self.queue_fewer(count, queue);
+    }
+
+    /// Takes the cancellations, and in the same step all entries, so that what a cancellation names
+    /// is among those taken now or before.
+    pub(super) fn take_cancels(&self, into: &mut VecDeque<Entry<A>>) -> Option<Cancels> {
+        if !self.has_cancels.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut queue = self.queue.lock();
+        self.move_entries(usize::MAX, &mut queue, into);
+        self.has_cancels.store(false, Ordering::Release);
+        Some(std::mem::take(&mut queue.cancels))
+    }
+
+    /// Counts requests as queued; the lock makes counting one step.
+    pub(super) fn queue_more(&self, requests: usize, _: &Queue<A>) {
+        self.queued.store(self.queued.load(Ordering::Relaxed) + requests, Ordering::Relaxed);
+    }
+
+    /// Counts requests as not queued any more.
+    pub(super) fn queue_fewer(&self, requests: usize, _: &Queue<A>) {
+        let left = self.queued.load(Ordering::Relaxed).saturating_sub(requests);
+        self.queued.store(left, Ordering::Relaxed);
+    }
+
+    /// Counts answered requests out; for the actor's side only.
+    pub(super) fn finished(&self, requests: usize) {
+        let finished = self.finished.load(Ordering::Relaxed) + requests as u64;
+        self.finished.store(finished, Ordering::Release);
+        // Whoever is not counted yet has not looked yet either. The fence keeps the store above
+        // from being seen after the count is read.
+        fence(Ordering::SeqCst);
+        if self.listeners.load(Ordering::SeqCst) > 0
+            && finished == self.accepted.load(Ordering::Acquire)
+        {
             self.idle.notify_waiters();
         }
     }
@@ -197,7 +266,9 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
     }
 
     fn pending(&self) -> usize {
-        self.pending.load(Ordering::Acquire)
+        let finished = self.finished.load(Ordering::Acquire);
+        let accepted = self.accepted.load(Ordering::Acquire);
+        usize::try_from(accepted.saturating_sub(finished)).unwrap_or(usize::MAX)
     }
 
     fn head_age(&self, now: Instant) -> Option<Duration> {
@@ -205,14 +276,19 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
     }
 
     fn cancel(&self, origin: u64, id: Option<u64>) {
-        if self.pending.load(Ordering::Acquire) > 0 {
-            self.queue.lock().cancels.add(origin, id);
-            self.wake.wake();
+        if self.pending() > 0 {
+            {
+                let mut queue = self.queue.lock();
+                queue.cancels.add(origin, id);
+                self.has_cancels.store(true, Ordering::Release);
+            }
+            self.bell.ring();
         }
     }
 
     fn idle(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
+            let _listener = Listener::new(&self.listeners);
             loop {
                 let notified = self.idle.notified();
                 if self.pending() == 0 {

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Waker;
+use std::time::Duration;
 
 use actix::prelude::Actor;
+use tokio::time::Instant;
 
 use super::Job;
 use super::cancels::Cancels;
@@ -21,6 +22,9 @@ pub(crate) struct InboxReceiver<A: Actor> {
     lanes: Vec<Lane<A>>,
     /// Held back before, may start now.
     unblocked: VecDeque<Entry<A>>,
+    /// Answered, and not counted out yet.
+    finished: usize,
+    clock: Clock,
 }
 
 /// The concurrency of one endpoint.
@@ -52,20 +56,23 @@ pub(crate) enum Next<A: Actor> {
 impl<A: Actor> InboxReceiver<A> {
     pub(super) fn new(shared: Arc<Shared<A>>, concurrency: Vec<usize>) -> Self {
         let lanes = concurrency.into_iter().map(Lane::new).collect();
-        Self { shared, taken: VecDeque::new(), lanes, unblocked: VecDeque::new() }
+        Self {
+            shared,
+            taken: VecDeque::new(),
+            lanes,
+            unblocked: VecDeque::new(),
+            finished: 0,
+            clock: Clock::default(),
+        }
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
-        self.shared.wake.register(waker);
+        self.shared.bell.register(waker);
     }
 
     pub(crate) fn next(&mut self) -> Next<A> {
-        let Some(entry) = self.unblocked.pop_front().or_else(|| self.take_runnable()) else {
-            return Next::Empty;
-        };
-        self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-        // The clock is read for each request: the handler before may have taken any time.
-        if entry.job.deadline().is_some_and(Deadline::has_passed) {
+        let Some(entry) = self.next_entry() else { return Next::Empty };
+        if entry.job.deadline().is_some_and(|deadline| self.clock.has_passed(deadline)) {
             let endpoint = entry.job.endpoint();
             refuse(entry, Refusal::Expired);
             self.answered(endpoint);
@@ -74,11 +81,15 @@ impl<A: Actor> InboxReceiver<A> {
         Next::Run(entry.job)
     }
 
+    fn next_entry(&mut self) -> Option<Entry<A>> {
+        let Some(entry) = self.unblocked.pop_front() else { return self.take_runnable() };
+        self.queue_fewer(1);
+        Some(entry)
+    }
+
     /// Whether [`next`](Self::next) may have something.
     pub(crate) fn has_more(&self) -> bool {
-        !self.unblocked.is_empty()
-            || !self.taken.is_empty()
-            || !self.shared.queue.lock().entries.is_empty()
+        !self.unblocked.is_empty() || !self.taken.is_empty() || self.shared.has_entries()
     }
 
     /// Whether a request that had been held back may start now.
@@ -89,7 +100,15 @@ impl<A: Actor> InboxReceiver<A> {
     /// Frees the place of an answered request of this endpoint.
     pub(crate) fn answered(&mut self, endpoint: usize) {
         self.leave(endpoint);
-        self.shared.finished();
+        self.finished += 1;
+    }
+
+    /// Counts out what has been answered; to be called at the end of each poll.
+    pub(crate) fn settle(&mut self) {
+        match std::mem::take(&mut self.finished) {
+            0 => {}
+            finished => self.shared.finished(finished),
+        }
     }
 
     /// Gives up a place; the next request of this endpoint gets it.
@@ -105,34 +124,28 @@ impl<A: Actor> InboxReceiver<A> {
     /// Takes the cancellations that arrived, drops what they name of the queue, and returns them
     /// for what is running already, with the number dropped.
     pub(crate) fn take_cancels(&mut self) -> (Cancels, u64) {
-        let cancels = {
-            let mut queue = self.shared.queue.lock();
-            if queue.cancels.is_empty() {
-                return (Cancels::default(), 0);
-            }
-            self.taken.append(&mut queue.entries);
-            std::mem::take(&mut queue.cancels)
+        let Some(cancels) = self.shared.take_cancels(&mut self.taken) else {
+            return (Cancels::default(), 0);
         };
         let mut doomed = Vec::new();
+        split_off(&mut self.taken, &cancels, &mut doomed);
+        let taken = doomed.len();
         for lane in &mut self.lanes {
             split_off(&mut lane.held_back, &cancels, &mut doomed);
         }
-        split_off(&mut self.taken, &cancels, &mut doomed);
         let without_place = doomed.len();
         split_off(&mut self.unblocked, &cancels, &mut doomed);
         for entry in &doomed[without_place..] {
             self.leave(entry.job.endpoint());
         }
-        let dropped = doomed.len() as u64;
-        for entry in doomed {
-            self.refuse_queued_one(entry, Refusal::Cancelled);
-        }
-        (cancels, dropped)
+        let dropped = doomed.len();
+        self.queue_fewer(dropped - taken);
+        self.refuse_all(doomed, Refusal::Cancelled);
+        (cancels, dropped as u64)
     }
 
     /// Refuses everything that has not been started.
     pub(crate) fn refuse_queued(&mut self) {
-        let entries = std::mem::take(&mut self.shared.queue.lock().entries);
         let mut rest: Vec<_> =
             self.lanes.iter_mut().flat_map(|lane| lane.held_back.drain(..)).collect();
         let without_place = rest.len();
@@ -140,29 +153,38 @@ impl<A: Actor> InboxReceiver<A> {
         for entry in &rest[without_place..] {
             self.leave(entry.job.endpoint());
         }
+        self.queue_fewer(rest.len());
+        self.shared.take_entries(usize::MAX, &mut self.taken);
         rest.extend(self.taken.drain(..));
-        for entry in rest.into_iter().chain(entries) {
-            self.refuse_queued_one(entry, Refusal::Draining);
-        }
+        self.refuse_all(rest, Refusal::Draining);
     }
 
-    fn refuse_queued_one(&self, entry: Entry<A>, refusal: Refusal) {
-        self.shared.queued.fetch_sub(1, Ordering::Relaxed);
-        refuse(entry, refusal);
-        self.shared.finished();
+    fn queue_fewer(&self, requests: usize) {
+        self.shared.queue_fewer(requests, &self.shared.queue.lock());
+    }
+
+    fn refuse_all(&mut self, entries: Vec<Entry<A>>, refusal: Refusal) {
+        self.finished += entries.len();
+        for entry in entries {
+            refuse(entry, refusal);
+        }
+        self.settle();
     }
 
     fn take_runnable(&mut self) -> Option<Entry<A>> {
         loop {
             if self.taken.is_empty() {
-                // One lock for a batch; a small one, so that the age of the queue's head stays true.
-                let mut queue = self.shared.queue.lock();
-                let count = queue.entries.len().min(BATCH);
-                self.taken.extend(queue.entries.drain(..count));
+                // One lock for a batch; a small one, so that the age of the queue's head, and what
+                // counts as queued, stay true. A short queue is taken from one by one.
+                let batch = (self.shared.capacity / BATCH_SHARE).clamp(1, BATCH_MOST);
+                self.shared.take_entries(batch, &mut self.taken);
             }
             let entry = self.taken.pop_front()?;
             match self.lanes.get_mut(entry.job.endpoint()) {
-                Some(lane) if lane.running >= lane.limit => lane.held_back.push_back(entry),
+                Some(lane) if lane.running >= lane.limit => {
+                    self.shared.queue_more(1, &self.shared.queue.lock());
+                    lane.held_back.push_back(entry);
+                }
                 Some(lane) => {
                     lane.running += 1;
                     return Some(entry);
@@ -207,5 +229,41 @@ fn refuse<A: Actor>(mut entry: Entry<A>, refusal: Refusal) {
     }
 }
 
-/// Requests taken from the queue under one lock.
-const BATCH: usize = 64;
+/// Tells whether deadlines have passed, and reads the clock as seldom as that allows.
+///
+/// Reading it costs as much as handling a short request. While requests are handled in quick
+/// succession, one reading serves a few of them; after a pause, or a slow one, each gets its own.
+/// So should the whole thread stall, a few whose deadline passed meanwhile may still be started.
+#[derive(Default)]
+struct Clock {
+    read: Option<Instant>,
+    /// Requests that may still go by the latest reading.
+    credit: u32,
+}
+
+impl Clock {
+    fn has_passed(&mut self, deadline: Deadline) -> bool {
+        if let (Some(read), true) = (self.read, self.credit > 0)
+            && deadline.time_left_at(read) > SPARE
+        {
+            self.credit -= 1;
+            return false;
+        }
+        let now = Instant::now();
+        let was_quick = self.read.is_some_and(|read| now - read < QUICK);
+        self.credit = if was_quick { CREDIT } else { 0 };
+        self.read = Some(now);
+        deadline.has_passed_at(now)
+    }
+}
+
+/// Requests taken from the queue under one lock: a share of its capacity, at most so many.
+const BATCH_SHARE: usize = 16;
+const BATCH_MOST: usize = 64;
+
+/// Requests that go by one reading of the clock, if those before took less than [`QUICK`].
+const CREDIT: u32 = 8;
+const QUICK: Duration = Duration::from_micros(100);
+
+/// A deadline nearer than this is compared with a clock read for it.
+const SPARE: Duration = Duration::from_millis(20);

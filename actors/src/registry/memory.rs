@@ -5,8 +5,8 @@
 
 mod leases;
 mod watch;
+mod watches;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,15 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use self::leases::{Leases, text_bytes};
+use self::leases::{Event, Leases, text_bytes};
 use self::watch::{MemoryWatch, WatchQueue};
-use super::{BoxFuture, Change, Registry, RegistryError, Service, Watch, WatchScope};
+use self::watches::Watches;
+use super::{BoxFuture, Registry, RegistryError, Service, Watch, WatchScope};
 
 /// A registry in memory; clones share one content.
 ///
 /// A lease is gone at its TTL for whoever asks, and watches tell of it then. A watch that is not
-/// read keeps 256 changes, then one [`Change::Resync`] in their place.
+/// read keeps 256 changes, then one [`Change::Resync`](super::Change::Resync) in their place.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,9 +70,7 @@ impl MemoryRegistry {
     pub fn outage(&self) {
         let mut state = self.shared.state.lock();
         state.outage = true;
-        for (_, queue) in state.watches.drain() {
-            queue.wake();
-        }
+        state.watches.end();
     }
 
     /// Ends an outage.
@@ -82,8 +81,8 @@ impl MemoryRegistry {
     /// Loses every lease of the node `id`, as if it had run out.
     pub fn forget(&self, id: &str) {
         let mut state = self.shared.state.lock();
-        let changes = state.leases.forget(id);
-        state.tell(&changes);
+        let events = state.leases.forget(id);
+        state.tell(events);
     }
 
     /// Loses every lease.
@@ -92,8 +91,8 @@ impl MemoryRegistry {
     /// registry that keeps nothing.
     pub fn forget_all(&self) {
         let mut state = self.shared.state.lock();
-        let changes = state.leases.forget_all();
-        state.tell(&changes);
+        let events = state.leases.forget_all();
+        state.tell(events);
     }
 
     /// Makes every operation from now on take at least `delay`; zero by default.
@@ -183,26 +182,28 @@ impl Registry for MemoryRegistry {
                 return Err(unavailable("it holds as many leases as it may"));
             }
             let name = service.name.clone();
-            let change = state.leases.register(service, now.saturating_add(ttl));
-            state.tell(change.as_slice());
-            state.reconsider_expiry(&name);
-            Ok(())
+            state.leasing(&name, |state| {
+                let event = state.leases.register(service, now.saturating_add(ttl));
+                state.tell(event);
+                Ok(())
+            })
         }))
     }
 
     fn renew(&self, service: Service, ttl: Duration) -> BoxFuture<'_, Result<(), RegistryError>> {
         Box::pin(self.act(&self.shared.counts.renewals, move |state, now| {
-            let answer = state.leases.renew(&service, now.saturating_add(ttl));
-            answer.map_err(|node| RegistryError::LeaseLost { registry: NAME, node })?;
-            state.reconsider_expiry(&service.name);
-            Ok(())
+            let name = service.name.clone();
+            state.leasing(&name, |state| {
+                let answer = state.leases.renew(&service, now.saturating_add(ttl));
+                answer.map_err(|node| RegistryError::LeaseLost { registry: NAME, node })
+            })
         }))
     }
 
     fn deregister(&self, service: Service) -> BoxFuture<'_, Result<(), RegistryError>> {
         Box::pin(self.act(&self.shared.counts.deregistrations, move |state, _| {
-            let changes = state.leases.deregister(&service);
-            state.tell(&changes);
+            let event = state.leases.deregister(&service);
+            state.tell(event);
             Ok(())
         }))
     }
@@ -226,10 +227,8 @@ impl Registry for MemoryRegistry {
             if state.watches.len() == MAX_WATCHES {
                 return Err(unavailable("it has as many watches as it may"));
             }
-            let id = state.next_watch;
-            state.next_watch += 1;
             let wake = Arc::new(Notify::new());
-            state.watches.insert(id, WatchQueue::new(scope, Arc::clone(&wake)));
+            let id = state.watches.insert(WatchQueue::new(scope, Arc::clone(&wake)));
             let watch = MemoryWatch { id, shared: Arc::clone(&self.shared), wake };
             Ok(Box::new(watch) as Box<dyn Watch>)
         }))
@@ -273,29 +272,38 @@ impl Shared {
 #[derive(Debug, Default)]
 struct State {
     leases: Leases,
-    watches: HashMap<usize, WatchQueue>,
-    next_watch: usize,
+    watches: Watches,
     outage: bool,
     delay: Duration,
 }
 
 impl State {
     fn expire(&mut self, now: Duration) {
-        let changes = self.leases.expire(now);
-        self.tell(&changes);
+        let events = self.leases.expire(now);
+        self.tell(events);
     }
 
-    fn tell(&mut self, changes: &[Change]) {
-        for queue in self.watches.values_mut() {
-            for change in changes {
-                queue.push(change);
+    fn tell(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            if self.watches.is_unwatched(event.name()) {
+                continue;
+            }
+            let name = event.name().to_owned();
+            if let Some(change) = self.leases.change(event) {
+                self.watches.tell(&name, &change);
             }
         }
     }
 
-    // A lease may now end earlier than the moment a watch sleeps until.
-    fn reconsider_expiry(&self, name: &str) {
-        self.watches.values().filter(|queue| queue.scope.covers(name)).for_each(WatchQueue::wake);
+    /// Changes leases of a service, and wakes its watches where one now ends before they wake.
+    fn leasing<T>(&mut self, service: &str, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.leases.next_expiry_of(service);
+        let answer = act(self);
+        let after = self.leases.next_expiry_of(service);
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.watches.wake(service);
+        }
+        answer
     }
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::health::{Health, Outcome, Standing, Verdict};
 use super::load::{Load, Total};
-use super::moment::Moment;
+use super::moment::{AtomicMoment, Moment};
 use super::options::SelectorOptions;
 use super::ring;
 use crate::client::link::Links;
@@ -25,6 +26,8 @@ pub struct Candidate {
     seed: u64,
     /// The connections to it.
     pub links: Arc<Links>,
+    /// Its calls that are in the service's total.
+    counted: AtomicU32,
     release: Arc<Release>,
     shared: Arc<Shared>,
     node: NodeInfo,
@@ -39,7 +42,8 @@ impl Candidate {
     ) -> Self {
         let vitals = Vitals { warming_since, ..Vitals::default() };
         let seed = ring::hash(&node.id);
-        Self { vitals, seed, links: Arc::default(), release, shared, node }
+        let counted = AtomicU32::new(0);
+        Self { vitals, seed, links: Arc::default(), counted, release, shared, node }
     }
 
     /// The same node with another record.
@@ -50,7 +54,8 @@ impl Candidate {
             warming_since: self.vitals.warming_since,
         };
         let (links, shared) = (Arc::clone(&self.links), Arc::clone(&self.shared));
-        Self { vitals, seed: self.seed, links, release, shared, node }
+        let counted = AtomicU32::new(0);
+        Self { vitals, seed: self.seed, links, counted, release, shared, node }
     }
 
     /// The node's record.
@@ -75,14 +80,12 @@ impl Candidate {
 
     /// The record of one endpoint.
     pub fn endpoint(&self, name: &str) -> Option<&EndpointInfo> {
-        let endpoints = &self.release.endpoints;
-        let index = endpoints.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
-        Some(&endpoints[index])
+        self.release.endpoint(name)
     }
 
     /// Whether it answers an endpoint, or does not tell what it answers.
     pub fn answers(&self, endpoint: &str) -> bool {
-        self.release.endpoints.is_empty() || self.endpoint(endpoint).is_some()
+        self.release.answers(endpoint)
     }
 
     /// The value of a label of the node or else of its version.
@@ -90,27 +93,36 @@ impl Candidate {
         self.node.metadata.get(name).or_else(|| self.release.metadata.get(name))
     }
 
-    /// Takes note that a call begins. Exactly one [`finish`](Self::finish) must follow, on this
-    /// very candidate, however the call ends; also when its future is dropped.
+    /// Takes note that a call begins. It must be [finished](Self::finish) once, on this very
+    /// candidate, however it ends; also when its future is dropped.
     ///
-    /// Not a guard, because the caller keeps one of its own with everything else that it must
-    /// undo.
+    /// Not a guard, because whoever keeps the calls of a connection finishes many at once.
     pub fn begin(&self) {
         self.vitals.load.begin();
-        self.shared.total.add(self.seed, 1);
+        if self.shared.is_hashed() {
+            self.counted.fetch_add(1, Ordering::Relaxed);
+            self.shared.total.add(self.seed, 1);
+        }
     }
 
-    /// Takes note that a call that had [begun](Self::begin) ended, and how.
-    pub fn finish(&self, outcome: Outcome, now: Instant) {
-        if self.vitals.load.end() {
-            self.shared.total.add(self.seed, -1);
+    /// Takes note that this many calls that had [begun](Self::begin) ended; how is told apart, to
+    /// [`mark`](Self::mark).
+    pub fn finish(&self, calls: u32) {
+        self.vitals.load.end(calls);
+        self.shared.ended.fetch_add(u64::from(calls), Ordering::Relaxed);
+        if self.shared.is_hashed() {
+            // Those that began before anybody chose by hash are not in the total.
+            let fewer = |counted: u32| Some(counted.saturating_sub(calls));
+            let counted = self.counted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+            let ended = counted.map_or(0, |counted| counted.min(calls));
+            self.shared.total.add(self.seed, -i64::from(ended));
         }
-        self.mark(outcome, now);
     }
 
     /// Takes note of something that was learnt about the node apart from a call.
     pub fn mark(&self, outcome: Outcome, now: Instant) {
         let (now, options) = (self.shared.moment(now), &self.shared.options);
+        self.shared.heard.store(now);
         match outcome {
             Outcome::Success { latency } => {
                 self.vitals.load.observe(latency, now, options.latency_decay);
@@ -230,6 +242,16 @@ impl Release {
         endpoints.sort_by(|one, other| one.name.cmp(&other.name));
         Self { version, metadata, endpoints }
     }
+
+    fn endpoint(&self, name: &str) -> Option<&EndpointInfo> {
+        let found = self.endpoints.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
+        Some(&self.endpoints[found])
+    }
+
+    /// Whether its nodes answer an endpoint, or do not tell what they answer.
+    pub(super) fn answers(&self, endpoint: &str) -> bool {
+        self.endpoints.is_empty() || self.endpoint(endpoint).is_some()
+    }
 }
 
 /// What the nodes of one service have in common, from first to last.
@@ -238,12 +260,42 @@ pub(super) struct Shared {
     pub(super) service: String,
     pub(super) options: SelectorOptions,
     pub(super) total: Total,
+    /// Calls that have ended.
+    pub(super) ended: AtomicU64,
+    /// Whether nodes have been chosen by hash, which is what the total is for.
+    is_hashed: AtomicBool,
     epoch: Instant,
+    /// When something was last learnt about one of its nodes.
+    heard: AtomicMoment,
 }
 
 impl Shared {
     pub(super) fn new(service: String, options: SelectorOptions, epoch: Instant) -> Self {
-        Self { service, options, total: Total::default(), epoch }
+        Self {
+            service,
+            options,
+            total: Total::default(),
+            ended: AtomicU64::new(0),
+            is_hashed: AtomicBool::new(false),
+            epoch,
+            heard: AtomicMoment::default(),
+        }
+    }
+
+    /// Has calls counted from now on.
+    pub(super) fn count(&self) {
+        if !self.is_hashed() {
+            self.is_hashed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_hashed(&self) -> bool {
+        self.is_hashed.load(Ordering::Relaxed)
+    }
+
+    /// When something was last learnt about one of its nodes.
+    pub(super) fn heard(&self) -> Moment {
+        self.heard.load()
     }
 
     /// The moment that an instant is; what lies before the epoch counts as the epoch.

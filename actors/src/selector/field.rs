@@ -6,13 +6,14 @@ use rand::Rng;
 
 use super::candidate::Candidate;
 use super::filter::Filter;
-use super::health::Standing;
+use super::health::{Health, Standing};
 use super::moment::Moment;
 use super::options::SelectorOptions;
 use super::pick::Pick;
 use super::ring::Ring;
 use super::snapshot::{Cursor, Snapshot};
 use super::strategy::CustomStrategy;
+use crate::now::Now;
 
 /// The nodes among which one pick chooses.
 ///
@@ -21,7 +22,9 @@ use super::strategy::CustomStrategy;
 pub(super) struct Field<'a, 'r> {
     pub(super) candidates: &'a [Arc<Candidate>],
     pub(super) request: &'r Pick<'r>,
-    pub(super) now: Moment,
+    now: Now,
+    /// The present at the earliest: when the service was last heard of.
+    heard: Moment,
     snapshot: &'a Snapshot,
     cursor: &'a Cursor,
     /// No filter, endpoint or exclusion: every node will do.
@@ -39,7 +42,7 @@ enum Look {
 
 impl<'a, 'r> Field<'a, 'r> {
     /// The nodes of the wanted version, or all.
-    pub(super) fn new(snapshot: &'a Snapshot, request: &'r Pick<'r>, now: Moment) -> Self {
+    pub(super) fn new(snapshot: &'a Snapshot, request: &'r Pick<'r>, now: Now) -> Self {
         let version = request.filters.iter().find_map(|filter| match filter {
             Filter::Version(version) => Some(version),
             _ => None,
@@ -51,9 +54,28 @@ impl<'a, 'r> Field<'a, 'r> {
         };
         let narrowed = usize::from(version.is_some());
         let any = request.filters.len() == narrowed
-            && request.endpoint.is_none()
-            && request.exclude.is_empty();
-        Self { candidates, request, now, snapshot, cursor, any }
+            && request.exclude.is_empty()
+            && request.endpoint.is_none_or(|endpoint| snapshot.all_answer(endpoint));
+        let heard = snapshot.shared.heard();
+        Self { candidates, request, now, heard, snapshot, cursor, any }
+    }
+
+    /// The present; read from the clock if need be.
+    pub(super) fn now(&self) -> Moment {
+        self.snapshot.shared.moment(self.now.instant())
+    }
+
+    /// Whether a node of this health may be picked.
+    pub(super) fn standing(&self, health: &Health) -> Standing {
+        if health.is_spotless() { Standing::Ready } else { health.standing(self.now()) }
+    }
+
+    /// The only node there is, if all is well with it.
+    pub(super) fn only(&self) -> Option<&'a Arc<Candidate>> {
+        match self.candidates {
+            [only] if self.any && only.vitals().health.is_spotless() => Some(only),
+            _ => None,
+        }
     }
 
     /// Any node, a new one less often.
@@ -101,6 +123,7 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The owner of a key, or the next one that is not overloaded.
     pub(super) fn draw_by_hash(&self, ring: &Ring, key: u64) -> Option<&'a Arc<Candidate>> {
+        self.snapshot.shared.count();
         let all = &self.snapshot.candidates;
         let bound = self.load_bound();
         let mut least: Option<(u32, &Arc<Candidate>)> = None;
@@ -168,8 +191,9 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// What a call would cost there, more while it is new.
     pub(super) fn cost(&self, candidate: &Candidate) -> f32 {
+        // All latencies fade alike, so any moment will do to compare them.
         let decay = self.options().latency_decay;
-        candidate.vitals().load.cost(self.now, decay) / self.share(candidate)
+        candidate.vitals().load.cost(self.heard, decay) / self.share(candidate)
     }
 
     /// Calls in flight with one more, counted higher while it is new.
@@ -179,7 +203,11 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The part of a full share that slow start grants it.
     pub(super) fn share(&self, candidate: &Candidate) -> f32 {
-        candidate.vitals().share(self.now, self.options())
+        let (vitals, options) = (candidate.vitals(), self.options());
+        match vitals.share(self.heard, options) {
+            share if share < 1.0 => vitals.share(self.now(), options),
+            share => share,
+        }
     }
 
     /// An index of the field; it must not be empty.
@@ -222,10 +250,10 @@ impl<'a, 'r> Field<'a, 'r> {
 
     fn look(&self, candidate: &Candidate) -> Look {
         let health = &candidate.vitals().health;
-        match health.standing(self.now) {
+        match self.standing(health) {
             Standing::Ready if self.suits(candidate) => Look::Ready,
             Standing::Due
-                if self.suits(candidate) && health.claim_probe(self.now, self.options()) =>
+                if self.suits(candidate) && health.claim_probe(self.now(), self.options()) =>
             {
                 Look::Probe
             }
@@ -286,7 +314,7 @@ impl Eligible<'_> {
     #[must_use]
     pub fn is_eligible(&self, index: usize) -> bool {
         self.node(index).is_some_and(|candidate| {
-            let standing = candidate.vitals().health.standing(self.field.now);
+            let standing = self.field.standing(&candidate.vitals().health);
             matches!(standing, Standing::Ready | Standing::Due) && self.field.suits(candidate)
         })
     }

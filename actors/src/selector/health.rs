@@ -87,6 +87,11 @@ impl Health {
         }
     }
 
+    /// Whether it is ready at any moment.
+    pub(super) fn is_spotless(&self) -> bool {
+        self.ejected_until.load() == Moment::NEVER && self.draining_until.load() == Moment::NEVER
+    }
+
     /// Takes the one probe that a due node gets; false when somebody else took it.
     ///
     /// It prolongs the ejection, so that a probe that is never answered is followed by another.

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use rand::Rng;
-use tokio::time::Instant;
 
 use super::candidate::Candidate;
 use super::field::Field;
@@ -16,6 +15,7 @@ use super::moment::Moment;
 use super::ring::{hash, mix};
 use super::snapshot::Snapshot;
 use super::strategy::Strategy;
+use crate::now::Now;
 
 /// What a call wants of its node.
 #[derive(Debug, Clone, Copy)]
@@ -105,17 +105,26 @@ impl Snapshot {
     ///
     /// An ejected node whose time has passed is picked once, as a probe, when it is drawn.
     ///
+    /// The clock is read only where a node is ejected, draining or new, so that a pick among
+    /// healthy ones does without.
+    ///
     /// # Errors
     /// [`PickError`] says whether there is no node, none that will do, or none that stays.
     pub fn pick(
         &self,
         request: &Pick<'_>,
         rng: &mut impl Rng,
-        now: Instant,
+        now: impl Into<Now>,
     ) -> Result<&Arc<Candidate>, PickError> {
-        let field = Field::new(self, request, self.shared.moment(now));
+        let field = Field::new(self, request, now.into());
         if field.candidates.is_empty() {
             return Err(self.none_matches(request));
+        }
+        // Many services run on one node, and then there is nothing to weigh.
+        if let Some(only) = field.only()
+            && !matches!(request.strategy, Strategy::Custom(_))
+        {
+            return Ok(only);
         }
         let drawn = match (request.strategy, request.key) {
             (Strategy::Random, _) => field.draw_random(rng),
@@ -151,9 +160,9 @@ impl Snapshot {
             let excluded = field.is_excluded(candidate);
             let fresh = !excluded && field.is_preferred(candidate);
             let health = &candidate.vitals().health;
-            match health.standing(field.now) {
+            match field.standing(health) {
                 Standing::Draining => {}
-                Standing::Due if fresh && health.claim_probe(field.now, &self.shared.options) => {
+                Standing::Due if fresh && health.claim_probe(field.now(), &self.shared.options) => {
                     return Ok(candidate);
                 }
                 Standing::Due | Standing::Ejected => {

@@ -5,6 +5,10 @@
 //!
 //! Pure.
 
+mod demand;
+
+pub(super) use self::demand::RingDemand;
+
 /// Points of all nodes around a circle of 2^32 places.
 ///
 /// A key belongs to the owner of the first point at or after its place. Each node has

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::candidate::{Candidate, Release, Shared};
-use super::ring::Ring;
+use super::ring::{Ring, RingDemand};
 use crate::registry::Freshness;
 
 /// The nodes of a service at one point in time; immutable but for load and health.
@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub(super) sections: Box<[Section]>,
     pub(super) cursor: Cursor,
     pub(super) ring: OnceLock<Arc<Ring>>,
+    /// Shared by all snapshots of the service.
+    pub(super) demand: Arc<RingDemand>,
     pub(super) shared: Arc<Shared>,
     pub(super) revision: u64,
     pub(super) freshness: Freshness,
@@ -28,6 +30,7 @@ impl Snapshot {
             sections: Box::default(),
             cursor: Cursor::random(),
             ring: OnceLock::new(),
+            demand: Arc::default(),
             shared,
             revision: 0,
             freshness: Freshness::Stale,
@@ -58,6 +61,12 @@ impl Snapshot {
         })
     }
 
+    /// Whether every node answers this endpoint, as far as a look at a few versions can tell.
+    pub(super) fn all_answer(&self, endpoint: &str) -> bool {
+        self.sections.len() <= FEW_VERSIONS
+            && self.sections.iter().all(|section| section.release.answers(endpoint))
+    }
+
     /// The nodes of a version.
     pub(super) fn section(&self, version: &str) -> Option<&Section> {
         let order = |section: &Section| section.release.version.as_str().cmp(version);
@@ -65,14 +74,17 @@ impl Snapshot {
         Some(&self.sections[index])
     }
 
-    /// The hash ring; built when first asked for.
+    /// The hash ring, or an empty one while another thread makes it.
     ///
-    /// The first call by key pays for it (10,000 nodes: some 50 ms); from then on the writer
-    /// prepares the ring of each further snapshot before it publishes it.
+    /// The first call by key makes it (10,000 nodes: some 50 ms) and has every further snapshot
+    /// come with its own. Picks that find an empty one search all nodes meanwhile.
     pub(super) fn ring(&self) -> &Ring {
-        self.ring.get_or_init(|| {
+        if let Some(ring) = self.ring.get() {
+            return ring;
+        }
+        self.demand.make(&self.ring, || {
             let seeds = self.candidates.iter().map(|candidate| candidate.seed());
-            Arc::new(Ring::new((0..).zip(seeds)))
+            Ring::new((0..).zip(seeds))
         })
     }
 }
@@ -108,3 +120,6 @@ impl Cursor {
         self.0.fetch_add(1, Ordering::Relaxed) % count
     }
 }
+
+/// More versions than that are looked at node by node.
+const FEW_VERSIONS: usize = 4;

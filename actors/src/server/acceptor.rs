@@ -2,11 +2,12 @@
 //!
 //! Supervised by the node, permanent. A restart keeps the listener and the open connections.
 
-use std::collections::HashMap;
+mod sessions;
+
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
+use self::sessions::Sessions;
 use super::RouteTable;
 use super::session::Session;
 use crate::context::Context;
@@ -82,7 +84,7 @@ pub struct Server {
     half_open: Arc<Semaphore>,
     connections: AtomicUsize,
     refused_connections: AtomicUsize,
-    sessions: Mutex<HashMap<u64, Weak<Outbox>>>,
+    sessions: Mutex<Sessions>,
 }
 
 impl Server {
@@ -172,13 +174,11 @@ impl Server {
     }
 
     pub(super) fn opened(&self, outbox: &Arc<Outbox>) {
-        let mut sessions = self.sessions.lock();
-        sessions.retain(|_, outbox| outbox.strong_count() > 0);
-        sessions.insert(outbox.number(), Arc::downgrade(outbox));
+        self.sessions.lock().opened(outbox);
     }
 
     fn open_sessions(&self) -> Vec<Arc<Outbox>> {
-        self.sessions.lock().values().filter_map(Weak::upgrade).collect()
+        self.sessions.lock().open()
     }
 }
 
@@ -196,6 +196,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::AcqRel);
+        self.0.sessions.lock().ended();
     }
 }
 

@@ -35,17 +35,15 @@ impl ReplySlot {
     /// A value that cannot be encoded, or is too large for the peer, becomes a status.
     pub fn reply(&mut self, metadata: &Metadata, body: &dyn Body) {
         let message = Outgoing::Reply { id: self.id, metadata, body };
-        if let Err(error) = self.send(message) {
+        if let Err(error) = self.answer(message) {
             let code = if matches!(error, TransportError::TooLarge { .. }) { 413 } else { 500 };
             self.status(&Status::new(STATUS_ID, code, format!("the reply was not sent: {error}")));
         }
-        self.finish();
     }
 
     /// Answers with the handler's status.
     pub fn status(&mut self, status: &Status) {
-        self.send_status(status, None);
-        self.finish();
+        self.answer_status(status, None);
     }
 
     /// Answers that the request was not executed; `detail` explains, beyond the standard text.
@@ -54,32 +52,34 @@ impl ReplySlot {
         if let Some(detail) = detail {
             text = format!("{text}: {detail}");
         }
-        self.send_status(&Status::new(STATUS_ID, refusal_code(refusal), text), Some(refusal));
-        self.finish();
+        self.answer_status(&Status::new(STATUS_ID, refusal_code(refusal), text), Some(refusal));
     }
 
-    fn send_status(&self, status: &Status, refusal: Option<Refusal>) {
+    fn answer_status(&mut self, status: &Status, refusal: Option<Refusal>) {
         let id = self.id;
-        if let Err(error) = self.send(Outgoing::Status { id, status, refusal }) {
+        if let Err(error) = self.answer(Outgoing::Status { id, status, refusal }) {
             // Only a status larger than a frame gets here; the caller must hear something.
             let short = Status::new(STATUS_ID, status.code, format!("status not sent: {error}"));
-            if self.send(Outgoing::Status { id, status: &short, refusal }).is_err() {
+            if self.answer(Outgoing::Status { id, status: &short, refusal }).is_err() {
                 tracing::warn!(%error, "a status was not sent");
             }
         }
-    }
-
-    fn send(&self, message: Outgoing<'_>) -> Result<(), TransportError> {
-        match &self.outbox {
-            Some(outbox) if !self.one_way => outbox.send(message),
-            _ => Ok(()),
-        }
-    }
-
-    fn finish(&mut self) {
         if let Some(outbox) = self.outbox.take() {
             outbox.answered();
         }
+    }
+
+    /// Sends the answer; unless that fails the slot is done with.
+    fn answer(&mut self, message: Outgoing<'_>) -> Result<(), TransportError> {
+        if let Some(outbox) = &self.outbox {
+            if self.one_way {
+                outbox.answered();
+            } else {
+                outbox.answer_request(message)?;
+            }
+            self.outbox = None;
+        }
+        Ok(())
     }
 }
 

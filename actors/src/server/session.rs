@@ -40,7 +40,8 @@ impl Session {
         let mut socket = socket;
         let options = self.server.options();
         let peer = Arc::clone(socket.peer());
-        let outbox = Outbox::new(socket.encoder(), 0);
+        let outbox = Arc::new(Outbox::new(String::new()));
+        outbox.open(socket.encoder(), 0);
         self.server.opened(&outbox);
         if self.server.gate() != Gate::Serving {
             outbox.go_away(&GoAway::Draining);
@@ -162,6 +163,10 @@ struct OpenLane {
 impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
+        let is_request = |message: &&Message| matches!(message, Message::Request { .. });
+        let requests = messages.iter().filter(is_request).count();
+        // At most this many are unanswered: some of those before may be answered meanwhile.
+        let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
         for message in messages.drain(..) {
             match message {
                 Message::Request { id, one_way, route, define, time_left, metadata, body } => {
@@ -172,7 +177,8 @@ impl Role for ServerRole {
                     let deadline = time_left.map(|left| Deadline::after(now, left));
                     let peer = Arc::clone(&self.peer);
                     let mut reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
-                    match self.admit(target) {
+                    unanswered += 1;
+                    match self.admit(target, unanswered) {
                         Err(refusal) => reply.refuse(refusal, None),
                         Ok(target) => {
                             let arrival = Arrival { reply, deadline, metadata, peer, body };
@@ -194,6 +200,10 @@ impl Role for ServerRole {
         }
         self.flush(now);
         Ok(())
+    }
+
+    fn portion(&self) -> usize {
+        PORTION
     }
 
     fn is_expecting(&self) -> bool {
@@ -237,9 +247,8 @@ impl ServerRole {
         })
     }
 
-    /// Counts the request in, and decides whether it may go on; its reply slot counts it out.
-    fn admit(&self, target: Result<Target, Refusal>) -> Result<Target, Refusal> {
-        let unanswered = self.outbox.accepted();
+    /// Decides whether a request may go on; its reply slot counts it out in either case.
+    fn admit(&self, target: Result<Target, Refusal>, unanswered: usize) -> Result<Target, Refusal> {
         if self.server.gate() == Gate::Refusing {
             return Err(Refusal::Draining);
         }
@@ -283,6 +292,10 @@ impl ServerRole {
         }
     }
 }
+
+/// Requests taken at a time: enough that a write carries many answers, few enough that the client
+/// gets the first ones while others are handled.
+const PORTION: usize = 128;
 
 /// When a client that has too much in flight may try again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);

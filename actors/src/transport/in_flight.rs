@@ -1,23 +1,47 @@
 //! The calls that wait for an answer on one connection.
 //!
+//! A call is put down without a look at the clock: the connection's own task, which knows the time
+//! anyway, [stamps](InFlight::stamp) all that came since its last poll before it writes them.
+//!
 //! Pure.
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::TransportError;
+use super::ledger::{AccountId, Ledger};
+use crate::deadline::Deadline;
 use crate::message::{Refusal, RequestId};
 use crate::metadata::Metadata;
+use crate::selector::Candidate;
 use crate::status::Status;
 
 /// How a call on a connection ended.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Answer {
-    /// The handler's value, and when it arrived.
-    Reply { metadata: Metadata, body: Bytes, at: Instant },
+    /// The handler's value.
+    Reply { metadata: Metadata, body: Bytes },
+    /// Anything else; boxed, because it is rare and the other is moved around.
+    Failed(Box<Failure>),
+}
+
+/// Why a call has no reply, and what its caller needs to go on.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    /// The node it counted for.
+    pub(crate) candidate: Option<Arc<Candidate>>,
+    /// Unknown when the connection ended before it had a look at the call.
+    pub(crate) timing: Option<Timing>,
+}
+
+/// What a call ended with, when not with a value.
+#[derive(Debug)]
+pub(crate) enum Cause {
     /// The handler's status.
     Status(Box<Status>),
     /// The node did not execute it.
@@ -28,14 +52,45 @@ pub(crate) enum Answer {
     TimedOut,
 }
 
+/// How long a call waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// From when the connection takes it.
+    Within(Duration),
+    /// Until this moment.
+    Until(Deadline),
+}
+
+/// When a call began, and when it is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    pub(crate) begun: Instant,
+    pub(crate) deadline: Instant,
+}
+
+impl Patience {
+    fn from(self, begun: Instant) -> Timing {
+        let deadline = match self {
+            Self::Within(timeout) => Deadline::after(begun, timeout),
+            Self::Until(deadline) => deadline,
+        };
+        Timing { begun, deadline: deadline.instant() }
+    }
+}
+
 /// A table of slots, reused without allocating.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Slots of calls that have not been stamped; perhaps also of some that are over.
+    fresh: Vec<u32>,
     waiting: usize,
     /// No call's deadline is earlier; it may be that of one that has been answered.
     earliest: Option<Instant>,
+    ledger: Ledger,
+    /// Of slots that are new.
+    generation: u64,
 }
 
 #[derive(Debug)]
@@ -47,8 +102,32 @@ struct Slot {
 #[derive(Debug)]
 enum State {
     Free,
-    Waiting { waker: Option<Waker>, deadline: Instant, end: u64 },
+    Waiting(Waiting),
     Answered(Answer),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    waker: Option<Waker>,
+    /// Where its last byte is in the stream of the connection.
+    end: u64,
+    account: AccountId,
+    time: Time,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Time {
+    Unstamped(Patience),
+    Running(Timing),
+}
+
+impl Waiting {
+    fn timing(&self) -> Option<Timing> {
+        match self.time {
+            Time::Unstamped(_) => None,
+            Time::Running(timing) => Some(timing),
+        }
+    }
 }
 
 /// What a look at a slot found.
@@ -65,43 +144,86 @@ impl InFlight {
         self.waiting
     }
 
-    pub(crate) fn earliest(&self) -> Option<Instant> {
-        self.earliest
-    }
-
     /// The id that the next call will have.
     pub(crate) fn reserve(&mut self) -> RequestId {
         if self.free.is_empty() {
             self.free.push(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-            self.slots.push(Slot { generation: 0, state: State::Free });
+            self.slots.push(Slot { generation: self.generation, state: State::Free });
         }
         let index = self.free[self.free.len() - 1];
         id_of(index, self.slots[index as usize].generation)
     }
 
     /// Takes the slot of [`reserve`](Self::reserve) for a call whose last byte is at `end`.
-    pub(crate) fn insert(&mut self, deadline: Instant, end: u64, waker: Option<Waker>) {
+    pub(crate) fn insert(
+        &mut self,
+        patience: Patience,
+        end: u64,
+        candidate: Option<&Arc<Candidate>>,
+        waker: Option<Waker>,
+    ) {
         let Some(index) = self.free.pop() else { return };
-        self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
-        self.slots[index as usize].state = State::Waiting { waker, deadline, end };
+        let account = self.ledger.open(candidate);
+        let time = Time::Unstamped(patience);
+        let waiting = Waiting { waker, end, account, time };
+        self.slots[index as usize].state = State::Waiting(waiting);
+        self.fresh.push(index);
         self.waiting += 1;
     }
 
-    /// Notes an answer; the waker of its caller, if one waits.
-    pub(crate) fn answer(&mut self, id: RequestId, answer: Answer) -> Option<Waker> {
-        let slot = self.slot(id)?;
-        let State::Waiting { waker, .. } = &mut slot.state else { return None };
-        let waker = waker.take();
-        slot.state = State::Answered(answer);
+    /// Lets the time of all calls run that came since the last time; the earliest deadline.
+    pub(crate) fn stamp(&mut self, now: Instant) -> Option<Instant> {
+        for index in self.fresh.drain(..) {
+            if let State::Waiting(waiting) = &mut self.slots[index as usize].state
+                && let Time::Unstamped(patience) = waiting.time
+            {
+                let timing = patience.from(now);
+                waiting.time = Time::Running(timing);
+                let earliest = self.earliest.map_or(timing.deadline, |it| it.min(timing.deadline));
+                self.earliest = Some(earliest);
+            }
+        }
+        self.earliest
+    }
+
+    /// Notes a reply; the waker of its caller, if one waits.
+    pub(crate) fn reply(
+        &mut self,
+        id: RequestId,
+        metadata: Metadata,
+        body: Bytes,
+        now: Instant,
+    ) -> Option<Waker> {
+        let (slot, ledger) = self.slot_and_ledger(id)?;
+        let State::Waiting(waiting) = &mut slot.state else { return None };
+        let begun = waiting.timing().map_or(now, |timing| timing.begun);
+        ledger.close(waiting.account, Some(now.saturating_duration_since(begun)));
+        let waker = waiting.waker.take();
+        slot.state = State::Answered(Answer::Reply { metadata, body });
         self.waiting -= 1;
         waker
     }
 
+    /// Notes that there is no reply; the waker of its caller, if one waits.
+    pub(crate) fn fail(&mut self, id: RequestId, cause: Cause) -> Option<Waker> {
+        let (slot, ledger) = self.slot_and_ledger(id)?;
+        let State::Waiting(waiting) = &mut slot.state else { return None };
+        let waker = waiting.waker.take();
+        slot.state = failed(waiting, cause, ledger);
+        self.waiting -= 1;
+        waker
+    }
+
+    /// Tells the nodes of what has ended; once for all that came together.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        self.ledger.settle(now);
+    }
+
     /// Takes the answer, or has `waker` woken when it comes.
     pub(crate) fn look(&mut self, id: RequestId, waker: &Waker) -> Look {
-        let Some(slot) = self.slot(id) else { return Look::Gone };
+        let Some((slot, _)) = self.slot_and_ledger(id) else { return Look::Gone };
         match &mut slot.state {
-            State::Waiting { waker: known, .. } => {
+            State::Waiting(Waiting { waker: known, .. }) => {
                 match known {
                     Some(known) => known.clone_from(waker),
                     None => *known = Some(waker.clone()),
@@ -121,10 +243,16 @@ impl InFlight {
     }
 
     /// Gives a call up; true when it had not been answered.
-    pub(crate) fn forget(&mut self, id: RequestId) -> bool {
-        let Some(slot) = self.slot(id) else { return false };
-        let was_waiting = matches!(slot.state, State::Waiting { .. });
-        slot.state = State::Free;
+    pub(crate) fn forget(&mut self, id: RequestId, now: impl FnOnce() -> Instant) -> bool {
+        let Some((slot, ledger)) = self.slot_and_ledger(id) else { return false };
+        let was_waiting = match std::mem::replace(&mut slot.state, State::Free) {
+            State::Waiting(waiting) => {
+                ledger.close(waiting.account, None);
+                ledger.settle(now());
+                true
+            }
+            _ => false,
+        };
         self.waiting -= usize::from(was_waiting);
         self.release(id);
         was_waiting
@@ -137,16 +265,17 @@ impl InFlight {
         }
         self.earliest = None;
         for slot in &mut self.slots {
-            let State::Waiting { waker, deadline, .. } = &mut slot.state else { continue };
-            if *deadline <= now {
-                wakers.extend(waker.take());
-                slot.state = State::Answered(Answer::TimedOut);
+            let State::Waiting(waiting) = &mut slot.state else { continue };
+            let Some(Timing { deadline, .. }) = waiting.timing() else { continue };
+            if deadline <= now {
+                wakers.extend(waiting.waker.take());
+                slot.state = failed(waiting, Cause::TimedOut, &mut self.ledger);
                 self.waiting -= 1;
             } else {
-                let deadline = *deadline;
                 self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
             }
         }
+        self.ledger.settle(now);
     }
 
     /// Ends all calls because the connection has; `written` is how far the peer may have read.
@@ -154,21 +283,36 @@ impl InFlight {
         &mut self,
         written: u64,
         error: &Arc<TransportError>,
+        now: Instant,
         wakers: &mut Vec<Waker>,
     ) {
         for slot in &mut self.slots {
-            let State::Waiting { waker, end, .. } = &mut slot.state else { continue };
-            wakers.extend(waker.take());
-            let was_sent = *end <= written;
-            slot.state = State::Answered(Answer::Broken { was_sent, error: Arc::clone(error) });
+            let State::Waiting(waiting) = &mut slot.state else { continue };
+            wakers.extend(waiting.waker.take());
+            let was_sent = waiting.end <= written;
+            let cause = Cause::Broken { was_sent, error: Arc::clone(error) };
+            slot.state = failed(waiting, cause, &mut self.ledger);
             self.waiting -= 1;
+        }
+        self.ledger.settle(now);
+    }
+
+    /// Gives memory back, if no call is kept in it.
+    ///
+    /// The numbers of slots that come anew go on where the old ones ended, so that a late answer
+    /// finds nobody.
+    pub(crate) fn rest(&mut self) {
+        if self.free.len() == self.slots.len() {
+            let highest = self.slots.iter().map(|slot| slot.generation).max();
+            self.generation = highest.unwrap_or(self.generation);
+            (self.slots, self.free, self.fresh) = (Vec::new(), Vec::new(), Vec::new());
         }
     }
 
-    fn slot(&mut self, id: RequestId) -> Option<&mut Slot> {
+    fn slot_and_ledger(&mut self, id: RequestId) -> Option<(&mut Slot, &mut Ledger)> {
         let slot = self.slots.get_mut(usize::try_from(id.0 & INDEX_MASK).ok()?)?;
         (slot.generation == id.0 >> INDEX_BITS && !matches!(slot.state, State::Free))
-            .then_some(slot)
+            .then_some((slot, &mut self.ledger))
     }
 
     fn release(&mut self, id: RequestId) {
@@ -179,6 +323,14 @@ impl InFlight {
             self.free.push(index);
         }
     }
+}
+
+/// The state of a call that has ended without a reply.
+fn failed(waiting: &Waiting, cause: Cause, ledger: &mut Ledger) -> State {
+    let candidate = ledger.candidate(waiting.account).cloned();
+    ledger.close(waiting.account, None);
+    let timing = waiting.timing();
+    State::Answered(Answer::Failed(Box::new(Failure { cause, candidate, timing })))
 }
 
 fn id_of(index: u32, generation: u64) -> RequestId {
@@ -194,37 +346,43 @@ pub(crate) const MOST_IN_FLIGHT: usize = 1 << INDEX_BITS;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn later() -> Instant {
-        Instant::now() + Duration::from_secs(1)
+    const SECOND: Patience = Patience::Within(Duration::from_secs(1));
+
+    fn insert(calls: &mut InFlight, patience: Patience, end: u64) -> RequestId {
+        let id = calls.reserve();
+        calls.insert(patience, end, None, None);
+        id
+    }
+
+    fn cause(look: Look) -> Cause {
+        match look {
+            Look::Answered(Answer::Failed(failure)) => failure.cause,
+            _ => panic!("not a failure"),
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_id_is_not_used_twice() {
         let mut calls = InFlight::default();
-        let first = calls.reserve();
-        calls.insert(later(), 1, None);
-        assert!(calls.forget(first));
-        let second = calls.reserve();
-        calls.insert(later(), 2, None);
+        let first = insert(&mut calls, SECOND, 1);
+        assert!(calls.forget(first, Instant::now));
+        let second = insert(&mut calls, SECOND, 2);
         assert_ne!(first, second);
-        assert!(calls.answer(first, Answer::TimedOut).is_none());
+        assert!(calls.fail(first, Cause::TimedOut).is_none());
         assert!(matches!(calls.look(second, Waker::noop()), Look::Waiting));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_not_written_was_not_sent() {
         let mut calls = InFlight::default();
-        let sent = calls.reserve();
-        calls.insert(later(), 10, None);
-        let unsent = calls.reserve();
-        calls.insert(later(), 20, None);
-        calls.fail_all(19, &Arc::new(TransportError::Closed), &mut Vec::new());
-        let was_sent = |look| match look {
-            Look::Answered(Answer::Broken { was_sent, .. }) => was_sent,
+        let sent = insert(&mut calls, SECOND, 10);
+        let unsent = insert(&mut calls, SECOND, 20);
+        let error = Arc::new(TransportError::Closed);
+        calls.fail_all(19, &error, Instant::now(), &mut Vec::new());
+        let was_sent = |look| match cause(look) {
+            Cause::Broken { was_sent, .. } => was_sent,
             _ => panic!("not broken"),
         };
         assert!(was_sent(calls.look(sent, Waker::noop())));
@@ -235,13 +393,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_passed_deadlines_expire() {
         let (mut calls, now) = (InFlight::default(), Instant::now());
-        let short = calls.reserve();
-        calls.insert(now + Duration::from_millis(10), 1, None);
-        let long = calls.reserve();
-        calls.insert(now + Duration::from_millis(20), 2, None);
-        calls.expire(now + Duration::from_millis(10), &mut Vec::new());
-        assert!(matches!(calls.look(short, Waker::noop()), Look::Answered(Answer::TimedOut)));
+        let after = |millis| now + Duration::from_millis(millis);
+        let short = insert(&mut calls, Patience::Within(Duration::from_millis(10)), 1);
+        let long = insert(&mut calls, Patience::Until(Deadline::at(after(20))), 2);
+        assert_eq!(calls.stamp(now), Some(after(10)));
+        calls.expire(after(10), &mut Vec::new());
+        assert!(matches!(cause(calls.look(short, Waker::noop())), Cause::TimedOut));
         assert!(matches!(calls.look(long, Waker::noop()), Look::Waiting));
-        assert_eq!(calls.earliest(), Some(now + Duration::from_millis(20)));
+        assert_eq!(calls.stamp(now), Some(after(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_runs_from_the_first_stamp_on() {
+        let (mut calls, now) = (InFlight::default(), Instant::now());
+        let id = insert(&mut calls, SECOND, 1);
+        assert_eq!(calls.stamp(now), calls.stamp(now + Duration::from_millis(500)));
+        // Its slot is used again by a call that has a time of its own.
+        assert!(calls.forget(id, Instant::now));
+        let again = insert(&mut calls, Patience::Within(Duration::from_secs(9)), 2);
+        calls.stamp(now);
+        calls.expire(now + Duration::from_secs(2), &mut Vec::new());
+        assert!(matches!(calls.look(again, Waker::noop()), Look::Waiting));
     }
 }

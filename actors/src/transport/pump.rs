@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -20,6 +21,9 @@ use crate::message::{GoAway, Message, Outgoing};
 pub(crate) trait Role {
     /// Takes what has arrived, in order, and leaves `messages` empty.
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError>;
+
+    /// Messages to take at a time.
+    fn portion(&self) -> usize;
 
     /// Whether an answer of the peer is due, so that silence is suspicious.
     fn is_expecting(&self) -> bool;
@@ -40,6 +44,8 @@ pub(crate) struct Pump {
     wakers: Vec<Waker>,
     keepalive: Keepalive,
     timer: Pin<Box<Sleep>>,
+    /// When to give back what only a busy connection needs, unless something moves before.
+    rests_at: Option<Instant>,
     nonce: u64,
     is_saying_goodbye: bool,
     /// What the peer did wrong; nothing is read any more, and what is queued is still sent.
@@ -61,6 +67,7 @@ impl Pump {
             wakers: Vec::new(),
             keepalive: Keepalive::new(keepalive, now),
             timer: Box::pin(sleep_until(now)),
+            rests_at: None,
             nonce: 0,
             is_saying_goodbye: false,
             failure: None,
@@ -78,8 +85,12 @@ impl Pump {
         if let Err(error) = self.read(role, now, cx) {
             self.give_up(error)?;
         }
-        self.look_after(role, now, cx)?;
-        self.write(cx)
+        self.look_after(role, now)?;
+        if let Poll::Ready(result) = self.write(now, cx) {
+            return Poll::Ready(result);
+        }
+        self.set_timer(role, now, cx);
+        Poll::Pending
     }
 
     fn read(
@@ -96,14 +107,22 @@ impl Pump {
             if self.outbox.queued() + self.batch.bytes.len() >= QUEUE_LIMIT {
                 return Ok(());
             }
+            let portion = role.portion();
+            self.socket.portion(portion);
             match self.socket.poll_read(cx, &mut self.messages) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(result) => {
                     // What arrived before an error counts.
                     self.keepalive.heard(now);
+                    self.rests_at = Some(now + QUIET);
                     self.answer_pings()?;
+                    let is_full = self.messages.len() >= portion;
                     role.receive(&mut self.messages, now)?;
                     result?;
+                    if is_full {
+                        // What it led to has its turn, and is written, before the next portion.
+                        break;
+                    }
                 }
             }
         }
@@ -130,15 +149,9 @@ impl Pump {
         Ok(())
     }
 
-    /// Sees to deadlines, keepalive and idleness, and sets the timer for the next of them.
-    fn look_after(
-        &mut self,
-        role: &mut impl Role,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Result<(), TransportError> {
-        let (_, earliest) = self.outbox.calls();
-        if earliest.is_some_and(|earliest| earliest <= now) {
+    /// Sees to deadlines, keepalive and idleness.
+    fn look_after(&mut self, role: &mut impl Role, now: Instant) -> Result<(), TransportError> {
+        if self.earliest(now).is_some_and(|earliest| earliest <= now) {
             self.outbox.expire(now, &mut self.wakers);
             self.wakers.drain(..).for_each(Waker::wake);
         }
@@ -153,12 +166,37 @@ impl Pump {
         if role.is_idle(now) {
             self.outbox.close();
         }
-        let (_, earliest) = self.outbox.calls();
+        if self.rests_at.is_some_and(|at| at <= now) {
+            self.rests_at = None;
+            self.rest();
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self) {
+        self.socket.rest();
+        self.outbox.rest();
+        if self.batch.is_empty() {
+            self.batch = Batch::default();
+        }
+        self.messages.shrink_to(0);
+        self.wakers.shrink_to(0);
+    }
+
+    /// The earliest deadline of a call, perhaps of one that has been answered.
+    fn earliest(&self, now: Instant) -> Option<Instant> {
+        // Spares the server's side, which makes no calls, the lock.
+        if self.outbox.in_flight() > 0 { self.outbox.stamp(now) } else { None }
+    }
+
+    /// Sets the timer for the next thing to look after; last, so that it counts every call.
+    fn set_timer(&mut self, role: &mut impl Role, now: Instant, cx: &mut Context<'_>) {
+        let earliest = self.earliest(now);
         let pulse = self.keepalive.due(role.is_expecting());
         // An idle time that has passed while something is under way is no moment to wait for; what
         // is under way wakes this task when it ends.
         let idle = role.idle_due().filter(|due| *due > now);
-        let due = [earliest, idle].into_iter().flatten().fold(pulse, Instant::min);
+        let due = [earliest, idle, self.rests_at].into_iter().flatten().fold(pulse, Instant::min);
         // A timer that fires early costs one poll; moving it for each batch would cost more.
         if due < self.timer.deadline() || self.timer.is_elapsed() || self.timer.deadline() <= now {
             self.timer.as_mut().reset(due);
@@ -166,20 +204,17 @@ impl Pump {
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-        Ok(())
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
         for _ in 0..WRITES_PER_POLL {
             if self.is_saying_goodbye {
                 ready!(self.socket.poll_close(cx));
                 return Poll::Ready(self.failure.take().map_or(Ok(()), Err));
             }
-            if self.batch.is_empty() {
-                self.outbox.take(&mut self.batch);
-            }
-            if !self.batch.is_empty() {
+            if !self.batch.is_empty() || self.outbox.take(&mut self.batch, now) {
                 if self.socket.poll_write(cx, &mut self.batch)?.is_pending() {
+                    self.outbox.wait(now);
                     return Poll::Pending;
                 }
                 continue;
@@ -210,6 +245,9 @@ impl Pump {
     }
 }
 
-/// Batches read, and written, in one poll; then others on the arbiter get their turn.
+/// Quiet after which buffers are given back; next to it their price is nothing.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Portions read, and batches written, in one poll; then others on the arbiter get their turn.
 const READS_PER_POLL: usize = 4;
 const WRITES_PER_POLL: usize = 16;

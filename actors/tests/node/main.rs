@@ -148,14 +148,16 @@ async fn calls_of_a_stopped_node_fail_soon() {
     let caller = node.caller().clone();
     let echo = caller.service("echo");
     let options = caller.call_options(Duration::from_secs(5));
-    let reply = caller.call(&echo, ECHO, Bytes::from_static(b"hi"), &options).await.unwrap();
-    assert_eq!((&*reply.body, reply.node()), (&b"hi"[..], "memory:a"));
+    let options = (&options, options.deadline_at(Instant::now()));
+    let answer = caller.call(&echo, ECHO, Bytes::from_static(b"hi"), options).await.unwrap();
+    assert_eq!((&*answer.reply.body, &*answer.node), (&b"hi"[..], "memory:a"));
     node.stop().await;
     let stopped = Instant::now();
     for name in ["echo", "stranger"] {
         let options = caller.call_options(Duration::from_secs(5));
         let service = caller.service(name);
-        let error = caller.call(&service, ECHO, Bytes::new(), &options).await.unwrap_err();
+        let options = (&options, options.deadline_at(Instant::now()));
+        let error = caller.call(&service, ECHO, Bytes::new(), options).await.unwrap_err();
         assert_eq!(error.executed(), Executed::No, "{error}");
     }
     assert!(stopped.elapsed() < Duration::from_secs(1), "nobody waits for what has stopped");
@@ -168,9 +170,9 @@ async fn a_call_whose_time_is_up_is_not_sent() {
     let server = start(server(&registry, &network, "a")).await.unwrap();
     let node = start(client(&registry, &network, "client")).await.unwrap();
     let caller = node.caller();
-    let mut options = caller.call_options(Duration::from_secs(1));
-    options.deadline = Deadline::at(Instant::now());
-    let error = caller.call(&caller.service("echo"), ECHO, Bytes::new(), &options).await;
+    let options = caller.call_options(Duration::from_secs(1));
+    let options = (&options, Deadline::at(Instant::now()));
+    let error = caller.call(&caller.service("echo"), ECHO, Bytes::new(), options).await;
     assert!(matches!(error, Err(CallError::Timeout { executed: Executed::No, .. })));
     advance(Duration::from_secs(1)).await;
     assert_eq!(server.server().connections(), 0);

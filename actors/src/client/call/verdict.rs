@@ -8,16 +8,17 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::{Call, RNG};
-use crate::client::attempt::{FailedAttempt, Flight};
+use crate::client::attempt::FailedAttempt;
 use crate::client::caller::RemoteService;
 use crate::client::error::{CallError, Executed};
 use crate::deadline::Deadline;
 use crate::message::Refusal;
+use crate::selector::Candidate;
 use crate::selector::Outcome;
 use crate::server::STATUS_ID;
 use crate::status::Status;
 use crate::transport::TransportError;
-use crate::transport::in_flight::Answer;
+use crate::transport::in_flight::Cause;
 
 /// What follows from a failure.
 pub(super) enum Next {
@@ -28,65 +29,72 @@ pub(super) enum Next {
     Fail(CallError),
 }
 
+/// Where an attempt was made.
+struct Tried {
+    node: String,
+    candidate: Option<Arc<Candidate>>,
+}
+
+impl Tried {
+    fn mark(&self, outcome: Outcome, now: Instant) {
+        if let Some(candidate) = &self.candidate {
+            candidate.mark(outcome, now);
+        }
+    }
+}
+
 impl Call<'_> {
     /// What follows from an answer that is not a value.
     pub(super) fn judge(&mut self, failed: FailedAttempt) -> Next {
-        let FailedAttempt { answer, mut flight } = failed;
         let now = Instant::now();
-        match answer {
-            // Never here: `Flight::settle` has taken it out.
-            Answer::Reply { .. } => Next::Fail(self.timeout_of(Executed::Maybe)),
+        let (begun, node) = (failed.begun(now), failed.node());
+        let failure = *failed.failure;
+        let tried = Tried { node, candidate: failure.candidate };
+        match failure.cause {
             // The handler was cut short at the very deadline at which this gives up.
-            Answer::Status(status)
-                if status.code == 408 && self.options.deadline.has_passed_at(now) =>
-            {
-                flight.finish(Outcome::Failure, now);
+            Cause::Status(status) if status.code == 408 && self.deadline.has_passed_at(now) => {
+                tried.mark(Outcome::Failure, now);
                 Next::Fail(self.timeout_of(Executed::Maybe))
             }
-            Answer::Status(status) => {
-                flight.finish(Outcome::Success { latency: now - flight.begun }, now);
+            Cause::Status(status) => {
+                tried.mark(Outcome::Success { latency: now - begun }, now);
                 Next::Fail(from_status(*status))
             }
-            Answer::TimedOut => {
-                flight.finish(Outcome::Failure, now);
+            Cause::TimedOut => {
+                tried.mark(Outcome::Failure, now);
                 Next::Fail(self.timeout_of(Executed::Maybe))
             }
-            Answer::Broken { was_sent, error } => self.broken(was_sent, error, flight),
-            Answer::Refused { refusal, status } => {
-                self.refused(refusal, status.detail, flight, now)
+            Cause::Broken { was_sent, error } => self.broken(was_sent, error, tried),
+            Cause::Refused { refusal, status } => {
+                let fine = Outcome::Success { latency: now - begun };
+                self.refused(refusal, status.detail, tried, fine)
             }
         }
     }
 
-    fn broken(&mut self, was_sent: bool, source: Arc<TransportError>, mut flight: Flight) -> Next {
+    fn broken(&mut self, was_sent: bool, source: Arc<TransportError>, tried: Tried) -> Next {
         let executed = if was_sent { Executed::Maybe } else { Executed::No };
-        let error = CallError::Connection { node: flight.address(), executed, source };
+        let error = CallError::Connection { node: tried.node.clone(), executed, source };
         if !was_sent {
-            return self.not_executed(error, flight, Outcome::Unreachable);
+            return self.not_executed(error, tried.candidate, Outcome::Unreachable);
         }
-        flight.finish(Outcome::Unreachable, Instant::now());
+        tried.mark(Outcome::Unreachable, Instant::now());
         if self.target.is_idempotent && self.takes_retry() {
-            self.tried.extend(flight.candidate.take());
+            self.tried.extend(tried.candidate);
             return Next::Retry(error);
         }
         Next::Fail(error)
     }
 
-    fn refused(
-        &mut self,
-        refusal: Refusal,
-        detail: String,
-        mut flight: Flight,
-        now: Instant,
-    ) -> Next {
-        let node = flight.address();
-        let fine = Outcome::Success { latency: now - flight.begun };
+    fn refused(&mut self, refusal: Refusal, detail: String, tried: Tried, fine: Outcome) -> Next {
+        let node = tried.node.clone();
         let (outcome, error) = match refusal {
             Refusal::Draining => {
-                return self.not_executed(CallError::Draining { node }, flight, Outcome::Draining);
+                let error = CallError::Draining { node };
+                return self.not_executed(error, tried.candidate, Outcome::Draining);
             }
             Refusal::Overloaded { retry_after } => {
-                return self.overloaded(node, retry_after, detail, flight);
+                return self.overloaded(retry_after, detail, tried);
             }
             Refusal::UnknownEndpoint => {
                 (fine, CallError::UnknownEndpoint { node, endpoint: self.target.endpoint })
@@ -100,23 +108,17 @@ impl Call<'_> {
                 (fine, CallError::Codec { detail, executed: Executed::No })
             }
         };
-        flight.finish(outcome, now);
+        tried.mark(outcome, Instant::now());
         Next::Fail(error)
     }
 
-    fn overloaded(
-        &mut self,
-        node: String,
-        retry_after: Duration,
-        detail: String,
-        mut flight: Flight,
-    ) -> Next {
-        flight.finish(Outcome::Overloaded, Instant::now());
-        let error = CallError::Overloaded { node, retry_after, detail };
+    fn overloaded(&mut self, retry_after: Duration, detail: String, tried: Tried) -> Next {
+        tried.mark(Outcome::Overloaded, Instant::now());
+        let error = CallError::Overloaded { node: tried.node, retry_after, detail };
         if !self.takes_retry() {
             return Next::Fail(error);
         }
-        self.tried.extend(flight.candidate.take());
+        self.tried.extend(tried.candidate);
         Next::Pause(retry_after.min(PAUSE_MOST), error)
     }
 
@@ -124,11 +126,11 @@ impl Call<'_> {
     pub(super) fn not_executed(
         &mut self,
         error: CallError,
-        mut flight: Flight,
+        candidate: Option<Arc<Candidate>>,
         outcome: Outcome,
     ) -> Next {
-        flight.finish(outcome, Instant::now());
-        let Some(candidate) = flight.candidate.take() else { return Next::Fail(error) };
+        let Some(candidate) = candidate else { return Next::Fail(error) };
+        candidate.mark(outcome, Instant::now());
         let was_tried = self.tried.iter().any(|tried| Arc::ptr_eq(tried, &candidate));
         self.tried.push(candidate);
         if self.attempts >= ATTEMPTS_MOST || (was_tried && !self.takes_retry()) {
@@ -163,7 +165,7 @@ impl Call<'_> {
             Next::Pause(most, error) => {
                 // Full jitter: callers that failed together do not come back together.
                 let pause = RNG.with_borrow_mut(|rng| most.mul_f64(rng.random::<f64>()));
-                let until = Deadline::within(pause).earlier(Some(self.options.deadline));
+                let until = Deadline::within(pause).earlier(Some(self.deadline));
                 self.last = Some(error);
                 self.caller.shard().sleep(until).await;
                 Ok(())
@@ -182,7 +184,11 @@ fn from_status(status: Status) -> CallError {
 
 impl RemoteService {
     fn allows_retry(&self, now: Instant) -> bool {
-        self.budget.lock().allows(self.calls.load(Ordering::Relaxed), now)
+        let is_allowed = self.budget.lock().allows(self.calls(), now);
+        if is_allowed {
+            self.retries.fetch_add(1, Ordering::Relaxed);
+        }
+        is_allowed
     }
 }
 

@@ -1,11 +1,11 @@
 //! The table of leases behind [`MemoryRegistry`](super::MemoryRegistry).
 //!
 //! Time is what has passed since the table was made. Every operation that changes what is known
-//! returns the changes, in order.
+//! returns the events, in order. An operation costs no more for the services that it is not about.
 //!
 //! Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::registry::{Change, EndpointInfo, NodeInfo, Service, WatchScope};
@@ -14,40 +14,83 @@ use crate::registry::{Change, EndpointInfo, NodeInfo, Service, WatchScope};
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     versions: BTreeMap<Key, Version>,
+    /// All leases by their end.
+    ends: BTreeMap<End, Holder>,
+    next_number: u64,
 }
 
 /// Name and version.
 type Key = (String, String);
+
+/// When a lease ends, and its number, which tells it from others that end then.
+type End = (Duration, u64);
+
+/// Whose lease it is: a version's, of the node with this id.
+type Holder = (Key, String);
 
 #[derive(Debug)]
 struct Version {
     metadata: BTreeMap<String, String>,
     endpoints: Vec<EndpointInfo>,
     nodes: BTreeMap<String, Lease>,
+    /// The leases of its nodes by their end.
+    ends: BTreeSet<End>,
 }
 
 #[derive(Debug)]
 struct Lease {
     node: NodeInfo,
-    until: Duration,
+    end: End,
+}
+
+/// What happened to a version; its record is made only where somebody wants to know.
+#[derive(Debug)]
+pub(super) enum Event {
+    Created(Key),
+    Updated(Key),
+    /// The version as it last was.
+    Deleted(Service),
+}
+
+impl Event {
+    /// The service's name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Created(key) | Self::Updated(key) => &key.0,
+            Self::Deleted(service) => &service.name,
+        }
+    }
 }
 
 impl Leases {
     /// Writes the nodes of `service`, each until `until`.
-    pub(super) fn register(&mut self, service: Service, until: Duration) -> Option<Change> {
+    pub(super) fn register(&mut self, service: Service, until: Duration) -> Option<Event> {
         let key = (service.name, service.version);
-        let before = self.versions.get(&key).map(|version| version.record(&key));
+        let is_new = !self.versions.contains_key(&key);
         let version = self.versions.entry(key.clone()).or_insert_with(Version::empty);
+        let mut differs = version.metadata != service.metadata;
+        differs |= version.endpoints != service.endpoints;
         version.metadata = service.metadata;
         version.endpoints = service.endpoints;
         for node in service.nodes {
-            version.nodes.insert(node.id.clone(), Lease { node, until });
+            let id = node.id.clone();
+            if let Some(lease) = version.nodes.get_mut(&id) {
+                differs |= lease.node != node;
+                lease.node = node;
+                extend(&mut self.ends, &mut version.ends, lease, until);
+                continue;
+            }
+            differs = true;
+            let end = (until, self.next_number);
+            self.next_number += 1;
+            self.ends.insert(end, (key.clone(), id.clone()));
+            version.ends.insert(end);
+            version.nodes.insert(id, Lease { node, end });
         }
-        let after = version.record(&key);
-        match before {
-            None => Some(Change::Created(after)),
-            Some(before) if before != after => Some(Change::Updated(after)),
-            Some(_) => None,
+        match (is_new, differs) {
+            (true, _) => Some(Event::Created(key)),
+            (false, true) => Some(Event::Updated(key)),
+            (false, false) => None,
         }
     }
 
@@ -61,75 +104,123 @@ impl Leases {
             return Err(node.id.clone());
         }
         for node in &service.nodes {
-            if let Some(lease) = version.as_mut().and_then(|v| v.nodes.get_mut(&node.id)) {
-                lease.until = until;
+            if let Some(version) = version.as_mut()
+                && let Some(lease) = version.nodes.get_mut(&node.id)
+            {
+                extend(&mut self.ends, &mut version.ends, lease, until);
             }
         }
         Ok(())
     }
 
     /// Ends the leases of the nodes of `service`.
-    pub(super) fn deregister(&mut self, service: &Service) -> Vec<Change> {
-        let withdrawn = key(service);
-        self.retain(|key, id, _| {
-            *key != withdrawn || !service.nodes.iter().any(|node| node.id == id)
-        })
+    pub(super) fn deregister(&mut self, service: &Service) -> Option<Event> {
+        self.end(&key(service), service.nodes.iter().map(|node| node.id.as_str()))
     }
 
-    /// Ends every lease of the node `id`.
-    pub(super) fn forget(&mut self, id: &str) -> Vec<Change> {
-        self.retain(|_, other, _| other != id)
+    /// Ends every lease of the node `id`; looks at all versions.
+    pub(super) fn forget(&mut self, id: &str) -> Vec<Event> {
+        let runs =
+            |(key, version): (&Key, &Version)| version.nodes.contains_key(id).then(|| key.clone());
+        let keys: Vec<_> = self.versions.iter().filter_map(runs).collect();
+        keys.iter().filter_map(|key| self.end(key, [id])).collect()
     }
 
     /// Ends every lease.
-    pub(super) fn forget_all(&mut self) -> Vec<Change> {
-        self.retain(|_, _, _| false)
+    pub(super) fn forget_all(&mut self) -> Vec<Event> {
+        self.ends.clear();
+        let versions = std::mem::take(&mut self.versions);
+        versions.into_iter().map(|(key, version)| Event::Deleted(version.record(&key))).collect()
     }
 
-    /// Ends the leases that ran out at `now`.
-    pub(super) fn expire(&mut self, now: Duration) -> Vec<Change> {
-        self.retain(|_, _, until| until > now)
+    /// Ends the leases that ran out at `now`; looks at no others.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<Event> {
+        let mut ended: BTreeMap<Key, Vec<String>> = BTreeMap::new();
+        for ((until, _), (key, id)) in &self.ends {
+            if *until > now {
+                break;
+            }
+            ended.entry(key.clone()).or_default().push(id.clone());
+        }
+        let end = |(key, ids): (Key, Vec<String>)| self.end(&key, ids.iter().map(String::as_str));
+        ended.into_iter().filter_map(end).collect()
     }
 
     /// When the next lease in `scope` runs out.
     pub(super) fn next_expiry(&self, scope: &WatchScope) -> Option<Duration> {
-        let covered = self.versions.iter().filter(|((name, _), _)| scope.covers(name));
-        covered.flat_map(|(_, version)| version.nodes.values().map(|lease| lease.until)).min()
+        match scope {
+            WatchScope::All => self.ends.keys().next().map(|(until, _)| *until),
+            WatchScope::Service(name) => self.next_expiry_of(name),
+        }
+    }
+
+    /// When the next lease of a service runs out.
+    pub(super) fn next_expiry_of(&self, service: &str) -> Option<Duration> {
+        let first = self.named(service).filter_map(|(_, version)| version.ends.first()).min();
+        first.map(|(until, _)| *until)
     }
 
     /// Every version in `scope`, by name and version.
     pub(super) fn snapshot(&self, scope: &WatchScope) -> Vec<Service> {
-        let covered = self.versions.iter().filter(|((name, _), _)| scope.covers(name));
-        covered.map(|(key, version)| version.record(key)).collect()
+        let record = |(key, version): (&Key, &Version)| version.record(key);
+        match scope {
+            WatchScope::All => self.versions.iter().map(record).collect(),
+            WatchScope::Service(name) => self.named(name).map(record).collect(),
+        }
+    }
+
+    /// What a watch tells of an event; nothing of a version that is gone by now.
+    pub(super) fn change(&self, event: Event) -> Option<Change> {
+        let record = |key: &Key| Some(self.versions.get(key)?.record(key));
+        match event {
+            Event::Created(key) => record(&key).map(Change::Created),
+            Event::Updated(key) => record(&key).map(Change::Updated),
+            Event::Deleted(service) => Some(Change::Deleted(service)),
+        }
     }
 
     /// How many leases there are.
     pub(super) fn len(&self) -> usize {
-        self.versions.values().map(|version| version.nodes.len()).sum()
+        self.ends.len()
     }
 
-    fn retain(&mut self, keep: impl Fn(&Key, &str, Duration) -> bool) -> Vec<Change> {
-        let mut changes = Vec::new();
-        self.versions.retain(|key, version| {
-            if version.nodes.iter().all(|(id, lease)| keep(key, id, lease.until)) {
-                return true;
+    /// The versions of one service.
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (&'a Key, &'a Version)> {
+        let first = (name.to_owned(), String::new());
+        self.versions.range(first..).take_while(move |(key, _)| key.0 == name)
+    }
+
+    /// Ends the leases of these nodes of a version.
+    fn end<'a>(&mut self, key: &Key, ids: impl IntoIterator<Item = &'a str>) -> Option<Event> {
+        let version = self.versions.get_mut(key)?;
+        let mut ended = Vec::new();
+        for id in ids {
+            if let Some(lease) = version.nodes.remove(id) {
+                self.ends.remove(&lease.end);
+                version.ends.remove(&lease.end);
+                ended.push(lease);
             }
-            let before = version.record(key);
-            version.nodes.retain(|id, lease| keep(key, id, lease.until));
-            changes.push(if version.nodes.is_empty() {
-                Change::Deleted(before)
-            } else {
-                Change::Updated(version.record(key))
-            });
-            !version.nodes.is_empty()
-        });
-        changes
+        }
+        if ended.is_empty() {
+            return None;
+        }
+        if !version.nodes.is_empty() {
+            return Some(Event::Updated(key.clone()));
+        }
+        let mut last = self.versions.remove(key)?;
+        last.nodes.extend(ended.into_iter().map(|lease| (lease.node.id.clone(), lease)));
+        Some(Event::Deleted(last.record(key)))
     }
 }
 
 impl Version {
     fn empty() -> Self {
-        Self { metadata: BTreeMap::new(), endpoints: Vec::new(), nodes: BTreeMap::new() }
+        Self {
+            metadata: BTreeMap::new(),
+            endpoints: Vec::new(),
+            nodes: BTreeMap::new(),
+            ends: BTreeSet::new(),
+        }
     }
 
     fn record(&self, (name, version): &Key) -> Service {
@@ -141,6 +232,22 @@ impl Version {
             nodes: self.nodes.values().map(|lease| lease.node.clone()).collect(),
         }
     }
+}
+
+/// Moves the end of a lease in both orders.
+fn extend(
+    all: &mut BTreeMap<End, Holder>,
+    own: &mut BTreeSet<End>,
+    lease: &mut Lease,
+    until: Duration,
+) {
+    let end = (until, lease.end.1);
+    if let Some(holder) = all.remove(&lease.end) {
+        all.insert(end, holder);
+    }
+    own.remove(&lease.end);
+    own.insert(end);
+    lease.end = end;
 }
 
 fn key(service: &Service) -> Key {
@@ -168,61 +275,4 @@ fn labels(labels: &BTreeMap<String, String>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SOON: Duration = Duration::from_secs(1);
-    const LATER: Duration = Duration::from_secs(2);
-
-    #[test]
-    fn leases_of_one_version_run_out_one_by_one() {
-        let mut leases = Leases::default();
-        leases.register(version("1", "a"), SOON);
-        leases.register(version("1", "b"), LATER);
-        assert_eq!(leases.expire(SOON / 2), []);
-        assert_eq!(leases.expire(SOON), [Change::Updated(version("1", "b"))]);
-        assert_eq!(leases.next_expiry(&WatchScope::All), Some(LATER));
-        assert_eq!(leases.expire(LATER), [Change::Deleted(version("1", "b"))]);
-        assert_eq!((leases.len(), leases.next_expiry(&WatchScope::All)), (0, None));
-    }
-
-    #[test]
-    fn a_renewal_that_misses_a_node_extends_none() {
-        let mut leases = Leases::default();
-        leases.register(version("1", "a"), SOON);
-        let both = version("1", "a").node(NodeInfo::new("b", "b:1"));
-        assert_eq!(leases.renew(&both, LATER), Err("b".to_owned()));
-        assert_eq!(leases.next_expiry(&WatchScope::All), Some(SOON));
-        assert_eq!(leases.renew(&version("1", "a"), LATER), Ok(()));
-        assert_eq!(leases.next_expiry(&WatchScope::All), Some(LATER));
-    }
-
-    #[test]
-    fn a_forgotten_node_leaves_every_version() {
-        let mut leases = Leases::default();
-        leases.register(version("1", "a"), SOON);
-        leases.register(version("2", "a"), SOON);
-        leases.register(version("2", "b"), SOON);
-        let changes = leases.forget("a");
-        let expected = [Change::Deleted(version("1", "a")), Change::Updated(version("2", "b"))];
-        assert_eq!(changes, expected);
-    }
-
-    #[test]
-    fn the_size_of_a_record_counts_every_text() {
-        let mut service = Service::new("12", "3").node(NodeInfo::new("4", "5").label("6", "7"));
-        service.metadata.insert("8".into(), "9".into());
-        service.endpoints.push(EndpointInfo {
-            name: "a".into(),
-            request: "b".into(),
-            reply: "c".into(),
-            metadata: BTreeMap::from([("d".into(), "e".into())]),
-            ..EndpointInfo::default()
-        });
-        assert_eq!(text_bytes(&service), 14);
-    }
-
-    fn version(version: &str, node: &str) -> Service {
-        Service::new("greeter", version).node(NodeInfo::new(node, format!("{node}:1")))
-    }
-}
+mod tests;

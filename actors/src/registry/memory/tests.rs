@@ -4,7 +4,7 @@ use tokio::time::{Instant, advance, sleep, timeout};
 
 use super::watch::MAX_QUEUED;
 use super::*;
-use crate::registry::NodeInfo;
+use crate::registry::{Change, NodeInfo};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -184,6 +184,34 @@ async fn a_ttl_beyond_all_time_never_ends() {
     let mut watch = registry.watch(WatchScope::All).await.unwrap();
     watch.next().await.unwrap();
     assert_silent(&mut *watch).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_wakes_no_watch_unless_the_lease_ends_earlier() {
+    let registry = MemoryRegistry::new();
+    let mut watch = registry.watch(WatchScope::Service("greeter".into())).await.unwrap();
+    watch.next().await.unwrap();
+    registry.register(greeter("a"), TTL).await.unwrap();
+    watch.next().await.unwrap();
+    let polls = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&polls);
+    let reader = tokio::spawn(async move {
+        let mut next = watch.next();
+        std::future::poll_fn(|cx| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            next.as_mut().poll(cx)
+        })
+        .await
+    });
+    sleep(Duration::from_secs(1)).await;
+    let before = polls.load(Ordering::Relaxed);
+    for _ in 0..10 {
+        registry.renew(greeter("a"), TTL).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(polls.load(Ordering::Relaxed), before);
+    registry.renew(greeter("a"), Duration::from_secs(1)).await.unwrap();
+    assert_eq!(reader.await.unwrap().unwrap(), Change::Deleted(greeter("a")));
 }
 
 async fn assert_silent(watch: &mut dyn Watch) {

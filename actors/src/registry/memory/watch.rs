@@ -29,10 +29,10 @@ impl WatchQueue {
         Self { scope, changes: VecDeque::new(), resync: true, wake }
     }
 
-    /// Queues a change, if it is within the scope.
+    /// Queues a change within the scope.
     pub(super) fn push(&mut self, change: &Change) {
         // A resynchronisation that has not been read yet will tell of this change, too.
-        if self.resync || !self.covers(change) {
+        if self.resync {
             return;
         }
         if self.changes.len() == MAX_QUEUED {
@@ -47,15 +47,6 @@ impl WatchQueue {
     /// Has the reader look again when the next lease runs out.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
-    }
-
-    fn covers(&self, change: &Change) -> bool {
-        match change {
-            Change::Created(service) | Change::Updated(service) | Change::Deleted(service) => {
-                self.scope.covers(&service.name)
-            }
-            Change::Resync(_) => true,
-        }
     }
 }
 
@@ -93,7 +84,7 @@ impl MemoryWatch {
     fn read(&self) -> Result<Read, RegistryError> {
         let mut state = self.shared.state.lock();
         state.expire(self.shared.now());
-        let Some(queue) = state.watches.get_mut(&self.id) else {
+        let Some(queue) = state.watches.get_mut(self.id) else {
             return Err(RegistryError::WatchEnded { registry: NAME, reason: ENDED.into() });
         };
         if let Some(change) = queue.changes.pop_front() {
@@ -109,7 +100,7 @@ impl MemoryWatch {
 
 impl Drop for MemoryWatch {
     fn drop(&mut self) {
-        self.shared.state.lock().watches.remove(&self.id);
+        self.shared.state.lock().watches.remove(self.id);
     }
 }
 

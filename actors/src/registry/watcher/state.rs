@@ -7,7 +7,6 @@ use std::sync::Arc;
 use actix::{Recipient, dev::SendError};
 use parking_lot::Mutex;
 
-use super::last_good::is_same;
 use super::{Freshness, ServiceView, ViewChanged};
 use crate::registry::Service;
 
@@ -120,11 +119,9 @@ impl WatcherState {
         let mut table = self.table.lock();
         let revision = table.revision + 1;
         let entry = table.entries.entry(service.into()).or_default();
-        if entry
-            .view
-            .as_ref()
-            .is_some_and(|view| view.freshness == freshness && is_same(&view.versions, &versions))
-        {
+        // Both are in the fixed order of what is believed.
+        let is_same = |view: &ServiceView| view.freshness == freshness && view.versions == versions;
+        if entry.view.as_deref().is_some_and(is_same) {
             return false;
         }
         let view = ServiceView { name: service.into(), versions, freshness, revision };

@@ -4,6 +4,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use tokio::time::Instant;
 
 use super::*;
 use crate::registry::{EndpointInfo, Freshness, NodeInfo, Service, ServiceView};
@@ -376,7 +377,7 @@ fn a_new_node_costs_more_in_the_eyes_of_p2c() {
             counts[node] += 1;
         }
         for (node, count) in counts.into_iter().enumerate() {
-            (0..count).for_each(|_| world.candidate(node).finish(Outcome::Cancelled, world.now));
+            world.candidate(node).finish(count);
         }
         counts
     };
@@ -424,7 +425,8 @@ fn picks_go_on_while_nodes_come_and_go() {
                     let snapshot = world.nodes.load();
                     let candidate = snapshot.pick(&request, &mut rng, world.now).unwrap();
                     candidate.begin();
-                    candidate.finish(Outcome::Success { latency: MILLI }, world.now);
+                    candidate.finish(1);
+                    candidate.mark(Outcome::Success { latency: MILLI }, world.now);
                     if stop.load(Ordering::Relaxed) && turn > 1000 {
                         return;
                     }

@@ -18,7 +18,7 @@ impl Future for Room<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.outbox.state.lock();
-        if !matches!(state.check_room(self.outbox.max_in_flight), Err(NotSent::Full)) {
+        if !matches!(state.check_room(), Err(NotSent::Full)) {
             return Poll::Ready(());
         }
         let place = self.place.unwrap_or_else(|| {

@@ -1,0 +1,179 @@
+//! How snapshots follow views of the registry.
+
+use std::time::Duration;
+
+use super::*;
+use crate::registry::{EndpointInfo, NodeInfo};
+use crate::selector::candidate::Candidate;
+use crate::selector::ring::{Ring, hash};
+use crate::selector::{Outcome, Pick, Standing, Strategy};
+
+#[test]
+fn candidates_are_kept_while_their_process_lives() {
+    let nodes = nodes(vec![service("1", &["a", "b", "c"])]);
+    let before = nodes.load_all();
+    before[1].begin();
+    publish(&nodes, vec![service("1", &["d", "c", "b"])]);
+    let after = nodes.load_all();
+    let ids: Vec<_> = after.iter().map(|candidate| &*candidate.node().id).collect();
+    assert_eq!(ids, ["b", "c", "d"]);
+    assert!(Arc::ptr_eq(&before[1], &after[0]) && Arc::ptr_eq(&before[2], &after[1]));
+    assert_eq!(after[0].in_flight(), 1);
+}
+
+#[test]
+fn a_restarted_node_begins_anew() {
+    let nodes = nodes(vec![service("1", &["a", "b"])]);
+    let before = nodes.load_all();
+    before[0].mark(Outcome::Draining, Instant::now());
+    let mut service = service("1", &["a", "b"]);
+    service.nodes[0].incarnation += 1;
+    publish(&nodes, vec![service]);
+    let after = nodes.load_all();
+    assert_eq!(after[0].standing(Instant::now()), Standing::Ready);
+    assert!(!Arc::ptr_eq(&before[0].links, &after[0].links));
+    assert!(Arc::ptr_eq(&before[1], &after[1]));
+}
+
+#[test]
+fn a_changed_record_keeps_health_latency_and_connections() {
+    let nodes = nodes(vec![service("1", &["a"])]);
+    let before = nodes.load_all();
+    let now = Instant::now();
+    before[0].mark(Outcome::Success { latency: Duration::from_millis(7) }, now);
+    before[0].mark(Outcome::Unreachable, now);
+    let mut service = service("1", &["a"]);
+    service.nodes[0].metadata.insert("zone".into(), "x".into());
+    service.endpoints = vec![EndpointInfo { name: "A.B".into(), ..EndpointInfo::default() }];
+    publish(&nodes, vec![service]);
+    let after = nodes.load_all();
+    assert_eq!(after[0].label("zone").unwrap(), "x");
+    assert!(after[0].answers("A.B") && !after[0].answers("A.C"));
+    assert_eq!(after[0].standing(now), Standing::Ejected);
+    assert_eq!(after[0].latency(now), before[0].latency(now));
+    assert!(Arc::ptr_eq(&before[0].links, &after[0].links));
+}
+
+#[test]
+fn nodes_of_several_versions_are_ordered_and_found_by_id() {
+    let twice = vec![service("2", &["b"]), service("1", &["c"]), service("2", &["a", "b"])];
+    let nodes = nodes(twice);
+    let order: Vec<_> = nodes
+        .load_all()
+        .iter()
+        .map(|candidate| format!("{}{}", candidate.version(), candidate.node().id))
+        .collect();
+    assert_eq!(order, ["1c", "2a", "2b"]);
+    let snapshot = nodes.load();
+    assert_eq!(snapshot.node("b").map(|found| found.version()).collect::<Vec<_>>(), ["2"]);
+    assert_eq!(snapshot.node("x").count(), 0);
+}
+
+#[test]
+fn nodes_beyond_the_limit_are_left_out() {
+    let options = SelectorOptions { nodes: 3, ..SelectorOptions::default() };
+    let nodes = ServiceNodes::new("greeter", options, Instant::now());
+    publish(&nodes, vec![service("1", &["a", "b"]), service("2", &["c", "d"])]);
+    assert_eq!(nodes.load().candidates().len(), 3);
+}
+
+#[test]
+fn a_ring_that_is_in_use_follows_every_change() {
+    let nodes = nodes(vec![service("1", &["a", "b", "c", "d"])]);
+    let request = Pick { strategy: &Strategy::ConsistentHash, key: Some("k"), ..Pick::default() };
+    nodes.load().pick(&request, &mut rand::rng(), Instant::now()).unwrap();
+    let views: [&[&str]; 4] = [&["a", "c", "d"], &["a", "c", "d", "e"], &["0", "c"], &[]];
+    for ids in views {
+        publish(&nodes, vec![service("1", ids)]);
+        let snapshot = nodes.load();
+        let prepared = snapshot.ring.get().expect("it was prepared");
+        let anew = Ring::new((0..).zip(ids.iter().map(|id| hash(id))));
+        for key in 0..1000 {
+            let key = hash(&format!("{key}"));
+            assert_eq!(prepared.owners(key).next(), anew.owners(key).next(), "{ids:?}");
+        }
+    }
+}
+
+#[test]
+fn a_ring_of_a_snapshot_that_is_replaced_while_it_is_made_is_not_lost() {
+    let nodes = nodes(vec![service("1", &["a", "b", "c"])]);
+    // The call has this snapshot in its hands when the next one is published.
+    let (before, mut rng) = (nodes.load(), rand::rng());
+    publish(&nodes, vec![service("1", &["a", "b", "c", "d"])]);
+    before.pick(&by_key("k"), &mut rng, Instant::now()).unwrap();
+    assert!(before.ring.get().is_some() && nodes.load().ring.get().is_none());
+    for ids in [&["a", "b"][..], &["a", "b", "c"], &["x", "y"]] {
+        publish(&nodes, vec![service("1", ids)]);
+        let snapshot = nodes.load();
+        let prepared = snapshot.ring.get().expect("the snapshot came with it");
+        let anew = Ring::new((0..).zip(ids.iter().map(|id| hash(id))));
+        assert!(prepared.owners(7).eq(anew.owners(7)), "{ids:?}");
+    }
+}
+
+#[test]
+fn picks_by_key_do_not_wait_for_a_ring_and_agree_meanwhile() {
+    let nodes = nodes(vec![service("1", &["a", "b", "c", "d", "e"])]);
+    let owner = |key: &str| {
+        let (snapshot, mut rng) = (nodes.load(), rand::rng());
+        let picked = snapshot.pick(&by_key(key), &mut rng, Instant::now()).unwrap();
+        picked.node().id.clone()
+    };
+    nodes.load().demand.while_making(|| {
+        let owners: std::collections::BTreeSet<_> = (0..50)
+            .map(|key| {
+                let key = key.to_string();
+                assert_eq!(owner(&key), owner(&key));
+                owner(&key)
+            })
+            .collect();
+        assert_eq!(owners.len(), 5);
+        assert!(nodes.load().ring.get().is_none());
+    });
+    owner("k");
+    assert!(nodes.load().ring.get().is_some());
+}
+
+#[test]
+fn a_service_without_calls_by_key_has_no_ring() {
+    let nodes = nodes(vec![service("1", &["a", "b"])]);
+    nodes.load().pick(&Pick::default(), &mut rand::rng(), Instant::now()).unwrap();
+    publish(&nodes, vec![service("1", &["a", "b", "c"])]);
+    assert!(nodes.load().ring.get().is_none());
+}
+
+#[test]
+fn a_view_that_is_not_ordered_changes_nothing_for_nodes_that_stay() {
+    let nodes = nodes(vec![service("1", &["a", "b", "c"]), service("2", &["b", "d"])]);
+    let before = nodes.load_all();
+    publish(&nodes, vec![service("2", &["d", "b", "d"]), service("1", &["c", "a", "b"])]);
+    let after = nodes.load_all();
+    assert_eq!(after.len(), before.len());
+    assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
+}
+
+fn by_key(key: &str) -> Pick<'_> {
+    Pick { strategy: &Strategy::ConsistentHash, key: Some(key), ..Pick::default() }
+}
+
+impl ServiceNodes {
+    fn load_all(&self) -> Vec<Arc<Candidate>> {
+        self.load().candidates().to_vec()
+    }
+}
+
+fn nodes(versions: Vec<Service>) -> ServiceNodes {
+    ServiceNodes::fixed("greeter", versions)
+}
+
+fn publish(nodes: &ServiceNodes, versions: Vec<Service>) {
+    let (name, freshness) = ("greeter".to_owned(), Freshness::Live);
+    nodes.publish(&ServiceView { name, versions, freshness, revision: 2 }, Instant::now());
+}
+
+fn service(version: &str, ids: &[&str]) -> Service {
+    let mut service = Service::new("greeter", version);
+    service.nodes = ids.iter().map(|id| NodeInfo::new(*id, "there")).collect();
+    service
+}

@@ -1,0 +1,135 @@
+//! Which node the calls on one connection count for.
+//!
+//! Load and health of a node are shared by all threads that call it. So that a call costs them one
+//! change and not several, what the answers of one batch say is put together first.
+//!
+//! Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::selector::{Candidate, Outcome};
+
+/// The nodes that the calls on one connection were made to: one, unless its record changed.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    accounts: Vec<Account>,
+}
+
+/// Where a call is kept; of no meaning once the call has been closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AccountId(u32);
+
+impl AccountId {
+    /// Of a call whose caller named the node: it counts for none.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+#[derive(Debug)]
+struct Account {
+    candidate: Arc<Candidate>,
+    open: u32,
+    /// Closed since the last settlement.
+    closed: u32,
+    /// The slowest reply since the last settlement.
+    slowest: Option<Duration>,
+}
+
+impl Ledger {
+    /// A call begins.
+    pub(super) fn open(&mut self, candidate: Option<&Arc<Candidate>>) -> AccountId {
+        let Some(candidate) = candidate else { return AccountId::NONE };
+        candidate.begin();
+        let known = self.accounts.iter().position(|it| Arc::ptr_eq(&it.candidate, candidate));
+        let index = known.unwrap_or_else(|| self.place_for(candidate));
+        self.accounts[index].open += 1;
+        u32::try_from(index).map_or(AccountId::NONE, AccountId)
+    }
+
+    /// A call has ended; `latency` is given when it was answered with a value.
+    pub(super) fn close(&mut self, id: AccountId, latency: Option<Duration>) {
+        let Some(account) = self.accounts.get_mut(id.0 as usize) else { return };
+        account.open -= 1;
+        account.closed += 1;
+        account.slowest = account.slowest.max(latency);
+    }
+
+    /// The node of a call that has not been closed.
+    pub(super) fn candidate(&self, id: AccountId) -> Option<&Arc<Candidate>> {
+        self.accounts.get(id.0 as usize).map(|account| &account.candidate)
+    }
+
+    /// Tells the nodes what has been closed since the last time.
+    pub(super) fn settle(&mut self, now: Instant) {
+        for account in &mut self.accounts {
+            let closed = std::mem::take(&mut account.closed);
+            if closed > 0 {
+                account.candidate.finish(closed);
+            }
+            // Peak-EWMA jumps to a slower answer at once, so the slowest says what all would.
+            if let Some(latency) = account.slowest.take() {
+                account.candidate.mark(Outcome::Success { latency }, now);
+            }
+        }
+    }
+
+    /// A place that is free, or a new one.
+    fn place_for(&mut self, candidate: &Arc<Candidate>) -> usize {
+        let account =
+            Account { candidate: Arc::clone(candidate), open: 0, closed: 0, slowest: None };
+        let free = self.accounts.iter().position(|it| it.open == 0 && it.closed == 0);
+        let index = free.unwrap_or(self.accounts.len());
+        if let Some(place) = self.accounts.get_mut(index) {
+            *place = account;
+        } else {
+            self.accounts.push(account);
+        }
+        index
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{NodeInfo, Service};
+    use crate::selector::ServiceNodes;
+
+    fn candidates() -> [Arc<Candidate>; 2] {
+        let service = Service::new("greeter", "1");
+        let service = service.node(NodeInfo::new("a", "x")).node(NodeInfo::new("b", "y"));
+        let nodes = ServiceNodes::fixed("greeter", vec![service]);
+        let snapshot = nodes.load();
+        [0, 1].map(|index| Arc::clone(&snapshot.candidates()[index]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_settlement_tells_each_node_its_own() {
+        let (mut ledger, [one, other]) = (Ledger::default(), candidates());
+        let ids = [&one, &one, &other].map(|candidate| ledger.open(Some(candidate)));
+        assert_eq!((one.in_flight(), other.in_flight()), (2, 1));
+        ledger.close(ids[0], Some(Duration::from_millis(1)));
+        ledger.close(ids[1], Some(Duration::from_millis(9)));
+        ledger.close(ids[2], None);
+        let now = Instant::now();
+        ledger.settle(now);
+        assert_eq!((one.in_flight(), other.in_flight()), (0, 0));
+        let latency = one.latency(now).unwrap();
+        assert!(latency.abs_diff(Duration::from_millis(9)) < Duration::from_micros(1));
+        assert_eq!(other.latency(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_is_used_again_when_nothing_is_open_there() {
+        let (mut ledger, [one, other]) = (Ledger::default(), candidates());
+        let first = ledger.open(Some(&one));
+        assert_ne!(first, ledger.open(Some(&other)));
+        ledger.close(first, None);
+        ledger.settle(Instant::now());
+        let [third, _] = candidates();
+        assert_eq!(ledger.open(Some(&third)), first);
+        assert_eq!(ledger.open(None), AccountId::NONE);
+        ledger.close(AccountId::NONE, None);
+    }
+}

@@ -1,0 +1,226 @@
+//! Calls that are made on a connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::room::Room;
+use super::{CALLS_LIMIT, KnownRoute, Outbox, QUEUE_LIMIT, State};
+use crate::message::{Body, Outgoing, RequestId, RouteSlot};
+use crate::metadata::Metadata;
+use crate::selector::Candidate;
+use crate::transport::TransportError;
+use crate::transport::in_flight::{Answer, Cause, Failure, InFlight, Look, Patience};
+
+/// A call as it is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct OutgoingCall<'a> {
+    pub(crate) endpoint: &'static str,
+    pub(crate) content_type: &'static str,
+    pub(crate) patience: Patience,
+    /// What is left of it now.
+    pub(crate) time_left: Duration,
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) body: &'a dyn Body,
+}
+
+/// Why a call was not sent; it has not been executed.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// As many calls are in flight, or as many bytes queued, as may be; see [`Outbox::room`].
+    Full,
+    /// The connection is over.
+    Closed,
+    /// The call itself is at fault.
+    Invalid(TransportError),
+}
+
+impl Outbox {
+    /// Sends a call that counts for `candidate`.
+    ///
+    /// Who has a waker already spares the first poll of the ticket.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        call: &OutgoingCall<'_>,
+        candidate: Option<&Arc<Candidate>>,
+        waker: Option<&Waker>,
+    ) -> Result<Ticket, NotSent> {
+        let id = {
+            let mut state = self.state.lock();
+            state.check_room()?;
+            let id = state.calls.reserve();
+            let end = state.encode_call(id, false, call)?;
+            state.calls.insert(call.patience, end, candidate, waker.cloned());
+            self.figures.in_flight.store(state.calls.len(), Ordering::Release);
+            self.encoded(&state);
+            id
+        };
+        self.schedule();
+        Ok(Ticket { outbox: Arc::clone(self), id, is_over: false })
+    }
+
+    /// Resolves when there may be room for a call, or the connection is over.
+    pub(crate) fn room(&self) -> Room<'_> {
+        Room { outbox: self, place: None }
+    }
+
+    /// Sends a call that nobody waits for.
+    pub(crate) fn one_way(&self, call: &OutgoingCall<'_>) -> Result<(), NotSent> {
+        {
+            let mut state = self.state.lock();
+            state.check_queue(QUEUE_LIMIT)?;
+            // The number is free to be used again: nothing is ever answered to it.
+            state.encode_call(RequestId(0), true, call)?;
+            self.encoded(&state);
+        }
+        self.schedule();
+        Ok(())
+    }
+
+    /// Calls that wait for an answer.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.figures.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Lets `note` write down the answers that arrived together, all under one lock.
+    pub(crate) fn answer<T>(&self, now: Instant, note: impl FnOnce(&mut InFlight) -> T) -> T {
+        let mut state = self.state.lock();
+        let noted = note(&mut state.calls);
+        state.calls.settle(now);
+        self.figures.in_flight.store(state.calls.len(), Ordering::Release);
+        noted
+    }
+
+    /// Ends calls whose deadline has passed; collects whom to wake.
+    pub(crate) fn expire(&self, now: Instant, wakers: &mut Vec<Waker>) {
+        self.answer(now, |calls| calls.expire(now, wakers));
+    }
+}
+
+impl State {
+    /// Whether one more call may be sent.
+    pub(super) fn check_room(&self) -> Result<(), NotSent> {
+        self.check_queue(CALLS_LIMIT)?;
+        if self.calls.len() < self.max_in_flight { Ok(()) } else { Err(NotSent::Full) }
+    }
+
+    fn check_queue(&self, limit: usize) -> Result<(), NotSent> {
+        if self.is_over {
+            Err(NotSent::Closed)
+        } else if self.queued() < limit {
+            Ok(())
+        } else {
+            Err(NotSent::Full)
+        }
+    }
+
+    fn encode_call(
+        &mut self,
+        id: RequestId,
+        one_way: bool,
+        call: &OutgoingCall<'_>,
+    ) -> Result<u64, NotSent> {
+        // A connection sees few endpoints, so looking through them beats hashing. Names are
+        // constants, so nearly always the same one is in the same place.
+        let same = |one: &str, other: &str| std::ptr::eq(one, other) || one == other;
+        let known = self.routes.iter().position(|route| {
+            same(route.endpoint, call.endpoint) && same(route.content_type, call.content_type)
+        });
+        let fresh = known
+            .is_none()
+            .then_some(KnownRoute { endpoint: call.endpoint, content_type: call.content_type });
+        let define = fresh.map(KnownRoute::to_route);
+        let index = known.unwrap_or(self.routes.len());
+        let route = u32::try_from(index).map_or(RouteSlot(u32::MAX), RouteSlot);
+        if route.0 >= RouteSlot::MAX {
+            let error = TransportError::Encode("too many endpoints on one connection".into());
+            return Err(NotSent::Invalid(error));
+        }
+        let message = Outgoing::Request {
+            id,
+            one_way,
+            route,
+            define: define.as_ref(),
+            time_left: Some(call.time_left),
+            metadata: call.metadata,
+            body: call.body,
+        };
+        let Some(encoder) = &mut self.encoder else { return Err(NotSent::Closed) };
+        let end = encoder.encode(message).map_err(NotSent::Invalid)?;
+        self.routes.extend(fresh);
+        Ok(end)
+    }
+
+    pub(super) fn wake_waiters(&mut self, room: usize) {
+        if self.waiters.is_empty() || self.queued() >= CALLS_LIMIT {
+            return;
+        }
+        for _ in 0..room {
+            let Some((_, waker)) = self.waiters.pop_first() else { return };
+            waker.wake();
+        }
+    }
+}
+
+/// A call that has been sent; resolves to its answer.
+///
+/// Dropping it cancels the call at the peer.
+pub(crate) struct Ticket {
+    outbox: Arc<Outbox>,
+    id: RequestId,
+    is_over: bool,
+}
+
+impl Ticket {
+    /// The connection that the call was sent on.
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+}
+
+impl Future for Ticket {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let answer = {
+            let mut state = self.outbox.state.lock();
+            match state.calls.look(self.id, cx.waker()) {
+                Look::Waiting => return Poll::Pending,
+                Look::Answered(answer) => {
+                    state.wake_waiters(1);
+                    answer
+                }
+                Look::Gone => {
+                    let cause = Cause::TimedOut;
+                    Answer::Failed(Box::new(Failure { cause, candidate: None, timing: None }))
+                }
+            }
+        };
+        self.is_over = true;
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let was_waiting = {
+            let mut state = self.outbox.state.lock();
+            let was_waiting = state.calls.forget(self.id, Instant::now);
+            self.outbox.figures.in_flight.store(state.calls.len(), Ordering::Release);
+            state.wake_waiters(1);
+            was_waiting
+        };
+        if was_waiting {
+            // A cancellation is small and fits any frame; on a broken connection it is moot.
+            let _ = self.outbox.send(Outgoing::Cancel { id: self.id });
+        }
+    }
+}
