@@ -27,6 +27,14 @@ docs:
     cargo test --workspace --all-features --doc
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
+# All measurements, beside the floor and the rivals; an idle machine and a quarter of an hour.
+compare *arguments:
+    benches/compare {{arguments}}
+
+# Counts the instructions of the key paths; `just instructions --update` accepts them.
+instructions *arguments:
+    benches/instructions/check {{arguments}}
+
 # Server and client in one process.
 hello:
     cargo run --example hello

@@ -1,4 +1,4 @@
-//! The workload: an echo of a number and a hundred bytes of text.
+//! The workload: an echo of a number and of text, a hundred bytes unless said otherwise.
 
 use callboard::prelude::*;
 
@@ -23,8 +23,25 @@ impl Echo {
     /// # Panics
     /// When it does not: then nothing that is measured means anything.
     pub fn check(&self, id: u64) {
-        assert!(self.id == id && self.text.len() == TEXT.len(), "a wrong reply to {id}: {self:?}");
+        self.check_body(id, TEXT.len());
     }
+
+    /// Makes sure that a reply belongs to the request of this number and length of text.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_body(&self, id: u64, body: usize) {
+        let (found, length) = (self.id, self.text.len());
+        assert!(
+            found == id && length == body,
+            "the reply to {id} with {body} bytes is {found} with {length} bytes"
+        );
+    }
+}
+
+/// So many bytes of text.
+pub fn text(bytes: usize) -> String {
+    TEXT.chars().cycle().take(bytes).collect()
 }
 
 /// Answers with what it is asked.

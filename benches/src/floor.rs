@@ -2,9 +2,12 @@
 //!
 //! No actors, no deadlines, no names: length-prefixed frames with an id and a bincode body,
 //! multiplexed over one connection, written once per poll after all ready work, on both sides.
+//! The client's tasks are local ones, as its callers' are, so that all share one queue and what
+//! writes comes after all callers that are ready.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::hint::black_box;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,6 +18,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
 
 use crate::echo::Echo;
 
@@ -36,12 +40,16 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut arrived, mut out) = (BytesMut::new(), BytesMut::new());
     loop {
-        arrived.reserve(READ);
+        reserve(&mut arrived);
         if stream.read_buf(&mut arrived).await? == 0 {
             return Ok(());
         }
         while let Some((id, echo)) = take_frame(&mut arrived) {
-            put_frame(&mut out, id, &echo);
+            if id == UNANSWERED {
+                black_box(echo);
+            } else {
+                put_frame(&mut out, id, &echo);
+            }
         }
         stream.write_all(&out).await?;
         out.clear();
@@ -76,8 +84,10 @@ impl PingPong {
         self.stream.write_all(&self.out).await?;
         self.out.clear();
         loop {
-            self.arrived.reserve(READ);
-            self.stream.read_buf(&mut self.arrived).await?;
+            reserve(&mut self.arrived);
+            if self.stream.read_buf(&mut self.arrived).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             if let Some((_, reply)) = take_frame(&mut self.arrived) {
                 return Ok(reply);
             }
@@ -115,8 +125,8 @@ impl Multiplexed {
         stream.set_nodelay(true)?;
         let (reader, writer) = stream.into_split();
         let this = Self(Arc::default());
-        tokio::spawn(this.clone().write(writer));
-        tokio::spawn(this.clone().read(reader));
+        spawn_local(this.clone().write(writer));
+        spawn_local(this.clone().read(reader));
         Ok(this)
     }
 
@@ -143,6 +153,11 @@ impl Multiplexed {
         .await
     }
 
+    /// Sends without an answer.
+    pub fn tell(&self, echo: &Echo) {
+        self.lock().put(UNANSWERED, echo);
+    }
+
     async fn write(self, mut writer: OwnedWriteHalf) -> io::Result<()> {
         let mut batch = BytesMut::new();
         loop {
@@ -165,7 +180,7 @@ impl Multiplexed {
         let mut arrived = BytesMut::new();
         poll_fn(|cx| {
             loop {
-                arrived.reserve(READ);
+                reserve(&mut arrived);
                 if ready!(pin!(reader.read_buf(&mut arrived)).poll(cx))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
@@ -190,11 +205,15 @@ impl State {
             self.slots.len() - 1
         });
         self.slots[index] = Slot::Waiting(waker.clone());
-        put_frame(&mut self.out, index as u64, echo);
+        self.put(index as u64, echo);
+        index
+    }
+
+    fn put(&mut self, id: u64, echo: &Echo) {
+        put_frame(&mut self.out, id, echo);
         if let Some(writer) = self.writer.take() {
             writer.wake();
         }
-        index
     }
 
     fn answer(&mut self, id: u64, echo: Echo) {
@@ -205,6 +224,13 @@ impl State {
             waker.wake();
         }
     }
+}
+
+/// Makes room for a read: for all of a frame that has begun, so that a large one arrives in few
+/// reads and its buffer grows once.
+fn reserve(arrived: &mut BytesMut) {
+    let frame = arrived.first_chunk().map_or(0, |length| 4 + u32::from_le_bytes(*length) as usize);
+    arrived.reserve(frame.saturating_sub(arrived.len()).max(READ));
 }
 
 fn put_frame(out: &mut BytesMut, id: u64, echo: &Echo) {
@@ -231,5 +257,8 @@ fn take_frame(arrived: &mut BytesMut) -> Option<(u64, Echo)> {
     Some((id, echo))
 }
 
-/// Room for one read.
+/// The id of frames that nobody waits for.
+const UNANSWERED: u64 = u64::MAX;
+
+/// Least room for one read.
 const READ: usize = 64 * 1024;

@@ -3,6 +3,12 @@
 //! The programs are in `src/bin`; the figures and how they were taken are in `README.md`.
 
 pub mod echo;
+pub mod figure;
 pub mod floor;
+pub mod growth;
+pub mod instructions;
 pub mod meter;
+pub mod micro;
+pub mod ratio;
 pub mod usage;
+pub mod worker;

@@ -1,6 +1,7 @@
 //! Counts calls and their latencies on one thread.
 //!
-//! A closed loop reads the clock once per call: the end of one is the beginning of the next.
+//! A closed loop reads the clock once per call: the end of one is the beginning of the next. In an
+//! open loop a call counts from when it should have begun.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -87,8 +88,25 @@ impl Laps {
             }
             _ => {}
         }
-        Some(NUMBER.replace(NUMBER.get() + 1))
+        Some(next_number())
     }
+}
+
+/// Counts a call that began, or with an open loop should have begun, at `begun` and is over `now`.
+pub fn count(begun: Instant, now: Instant) {
+    if PHASE.get() == Phase::Measuring {
+        LATENCIES.with_borrow_mut(|latencies| latencies.record(now - begun));
+    }
+}
+
+/// A number that this thread has not used.
+pub fn next_number() -> u64 {
+    NUMBER.replace(NUMBER.get() + 1)
+}
+
+/// The phase of this thread.
+pub fn phase() -> Phase {
+    PHASE.get()
 }
 
 /// Enters a phase on this thread; returns what was counted in the one before.

@@ -1,51 +1,17 @@
-//! What is measured, and how.
+//! The flags of a comparison by hand. Pure.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A system under measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum System {
-    /// Bare tokio, multiplexed.
-    Floor,
-    /// Bare tokio, a connection for each caller.
-    PingPong,
-    /// The real thing.
-    Callboard,
-}
+use callboard_benches::worker::{Shape, Workload};
 
-impl System {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Floor => "floor",
-            Self::PingPong => "ping-pong",
-            Self::Callboard => "callboard",
-        }
-    }
-}
-
-impl FromStr for System {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let all = [Self::Floor, Self::PingPong, Self::Callboard];
-        let known = all.into_iter().find(|system| system.name() == name);
-        known.ok_or_else(|| format!("`{name}` is none of floor, ping-pong, callboard"))
-    }
-}
-
-impl fmt::Display for System {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// The flags.
-#[derive(Debug)]
+/// What is compared, and how.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Options {
-    pub(super) systems: Vec<System>,
+    pub(super) systems: Vec<String>,
     pub(super) in_flight: Vec<usize>,
-    pub(super) seconds: f64,
+    /// All but the calls in flight.
+    pub(super) workload: Workload,
     pub(super) rounds: usize,
     /// Server and client on a processor each.
     pub(super) pin: bool,
@@ -55,9 +21,9 @@ pub(super) struct Options {
 impl Options {
     pub(super) fn parse(words: &[&str]) -> Result<Self, String> {
         let mut options = Self {
-            systems: vec![System::Floor, System::PingPong, System::Callboard],
+            systems: ["floor", "ping-pong", "callboard"].map(str::to_owned).to_vec(),
             in_flight: vec![1, 16, 64, 256],
-            seconds: 3.0,
+            workload: Workload { seconds: 3.0, ..Workload::default() },
             rounds: 3,
             pin: false,
             verbose: false,
@@ -65,15 +31,23 @@ impl Options {
         let mut words = words.iter();
         while let Some(flag) = words.next() {
             let mut value = || words.next().copied().ok_or(format!("{flag} needs a value\n{HELP}"));
+            let workload = &mut options.workload;
             match *flag {
                 "--systems" => options.systems = list(value()?)?,
                 "--in-flight" => options.in_flight = list(value()?)?,
-                "--seconds" => options.seconds = one(value()?)?,
+                "--shape" => workload.shape = one(value()?)?,
+                "--body" => workload.body = one(value()?)?,
+                "--connections" => workload.connections = one(value()?)?,
+                "--seconds" => workload.seconds = one(value()?)?,
+                "--rate" => workload.rate = one(value()?)?,
                 "--rounds" => options.rounds = one(value()?)?,
                 "--pin" => options.pin = true,
                 "--verbose" => options.verbose = true,
                 _ => return Err(format!("`{flag}` is no flag\n{HELP}")),
             }
+        }
+        if options.workload.shape == Shape::Open && options.workload.rate <= 0.0 {
+            return Err(format!("--shape open needs a --rate\n{HELP}"));
         }
         Ok(options)
     }
@@ -88,9 +62,33 @@ fn one<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 }
 
 const HELP: &str = "\
---systems floor,ping-pong,callboard
+--systems floor,ping-pong,callboard   and plain
 --in-flight 1,16,64,256
+--shape unary                         or one-way, or open with --rate CALLS-PER-SECOND
+--body 100
+--connections 1
 --seconds 3
 --rounds 3
 --pin       server on processor 0, client on 1; needs the program taskset
 --verbose   print each run";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_switches_are_read() {
+        let words = ["--in-flight", "1,64", "--systems", "floor,plain", "--pin", "--body", "65536"];
+        let options = Options::parse(&words).unwrap();
+        assert_eq!(options.in_flight, [1, 64]);
+        assert_eq!(options.systems, ["floor", "plain"]);
+        assert!(options.pin && !options.verbose);
+        assert_eq!(options.workload.body, 65_536);
+    }
+
+    #[test]
+    fn a_flag_without_its_value_is_refused() {
+        assert!(Options::parse(&["--rounds"]).is_err());
+        assert!(Options::parse(&["--shape", "open"]).is_err());
+    }
+}

@@ -1,0 +1,334 @@
+//! How good callboard must be, and whether it is. Pure.
+
+use callboard_benches::figure::Figure;
+
+use crate::number::{bytes, digits, thousands};
+use crate::point::{BODIES, IN_FLIGHT, Point};
+use crate::record::{Comparison, Metric};
+use crate::systems::{FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS};
+
+/// One demand, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bar {
+    /// What is looked at.
+    pub(crate) subject: String,
+    pub(crate) demand: Demand,
+    /// What the demand's number is a multiple of.
+    pub(crate) unit: String,
+    /// `None` when a sample is missing.
+    pub(crate) measured: Option<f64>,
+    /// Where it was measured, or why it was not.
+    pub(crate) remark: String,
+}
+
+/// What a number must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Demand {
+    AtLeast(f64),
+    AtMost(f64),
+    Above(f64),
+    Below(f64),
+}
+
+impl Demand {
+    fn is_met_by(self, number: f64) -> bool {
+        match self {
+            Self::AtLeast(bar) => number >= bar,
+            Self::AtMost(bar) => number <= bar,
+            Self::Above(bar) => number > bar,
+            Self::Below(bar) => number < bar,
+        }
+    }
+
+    pub(crate) fn text(self) -> String {
+        let (words, bar) = match self {
+            Self::AtLeast(bar) => ("at least", bar),
+            Self::AtMost(bar) => ("at most", bar),
+            Self::Above(bar) => ("more than", bar),
+            Self::Below(bar) => ("less than", bar),
+        };
+        format!("{words} {}", digits(bar))
+    }
+}
+
+impl Bar {
+    /// `None` when it was not measured.
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        self.measured.map(|measured| self.demand.is_met_by(measured))
+    }
+}
+
+/// All bars: those of this comparison, then those of the other programs' figures.
+pub(crate) fn bars(comparison: &Comparison, figures: &[Figure]) -> Vec<Bar> {
+    let mut bars = unary(comparison);
+    bars.extend(latency(comparison));
+    bars.extend(bodies(comparison));
+    let one_way = (Point::OneWay, Metric::Rate, Demand::AtLeast(0.6));
+    bars.push(beside(comparison, "one-way, messages/s", FLOOR, one_way));
+    bars.extend(ELSEWHERE.iter().flat_map(|elsewhere| elsewhere.bars(figures)));
+    bars
+}
+
+fn unary(comparison: &Comparison) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    for (other, demands) in UNARY {
+        for (in_flight, demand) in LOADED.into_iter().zip(demands) {
+            let subject = format!("calls/s, {} in flight", thousands(in_flight as f64));
+            let what = (Point::InFlight(in_flight), Metric::Rate, Demand::AtLeast(demand));
+            bars.push(beside(comparison, &subject, other, what));
+        }
+    }
+    for in_flight in IN_FLIGHT {
+        let subject = format!("calls/s, {} in flight", thousands(in_flight as f64));
+        let what = (Point::InFlight(in_flight), Metric::Rate, Demand::Above(1.0));
+        bars.push(beside(comparison, &subject, "ractor", what));
+    }
+    bars
+}
+
+fn latency(comparison: &Comparison) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    let others = [
+        (PING_PONG, Demand::AtMost(1.25)),
+        ("tarpc", Demand::Below(1.0)),
+        ("tonic", Demand::Below(1.0)),
+    ];
+    for (other, demand) in others {
+        let what = (Point::InFlight(1), Metric::P50, demand);
+        bars.push(beside(comparison, "p50, 1 in flight", other, what));
+    }
+    let cpu = (Point::InFlight(256), Metric::Cpu, Demand::AtMost(1.6));
+    bars.push(beside(comparison, "CPU per call of both sides, 256 in flight", FLOOR, cpu));
+    let half = Point::Offered(50);
+    let tail = comparison.spread(SUBJECT, half, Metric::Tail);
+    bars.push(Bar {
+        subject: format!("p99 at {half}"),
+        demand: Demand::AtMost(5.0),
+        unit: "x its p50".into(),
+        measured: tail.map(|tail| tail.median),
+        remark: tail.map_or_else(|| missing(comparison, SUBJECT, half), |_| String::new()),
+    });
+    bars
+}
+
+fn bodies(comparison: &Comparison) -> Vec<Bar> {
+    let mut bars = Vec::new();
+    for size in BODIES {
+        let (point, subject) = (Point::Body(size), format!("MB/s, bodies of {}", bytes(size)));
+        let what = (point, Metric::Bytes, Demand::AtLeast(0.7));
+        bars.push(beside(comparison, &subject, PLAIN, what));
+        bars.push(above_every_rival(comparison, subject, point));
+    }
+    bars
+}
+
+/// callboard's figure in those of another system.
+fn beside(
+    comparison: &Comparison,
+    subject: &str,
+    other: &str,
+    (point, metric, demand): (Point, Metric, Demand),
+) -> Bar {
+    let measured = comparison.ratio((SUBJECT, other), point, metric);
+    let remark = match measured {
+        Some(_) => String::new(),
+        None if comparison.spread(SUBJECT, point, metric).is_none() => {
+            missing(comparison, SUBJECT, point)
+        }
+        None => missing(comparison, other, point),
+    };
+    Bar { subject: subject.to_owned(), demand, unit: format!("x {other}"), measured, remark }
+}
+
+fn above_every_rival(comparison: &Comparison, subject: String, point: Point) -> Bar {
+    let rivals = SYSTEMS.iter().filter(|system| system.role == Role::Rival);
+    let ratios = rivals.filter_map(|rival| {
+        Some((comparison.ratio((SUBJECT, rival.name), point, Metric::Bytes)?, rival.name))
+    });
+    let worst = ratios.min_by(|(one, _), (other, _)| one.total_cmp(other));
+    Bar {
+        subject,
+        demand: Demand::Above(1.0),
+        unit: "x the best rival".into(),
+        measured: worst.map(|(ratio, _)| ratio),
+        remark: worst.map_or("no rival was measured".into(), |(_, name)| name.to_owned()),
+    }
+}
+
+fn missing(comparison: &Comparison, system: &str, point: Point) -> String {
+    let note = comparison.note(system, point);
+    note.map_or_else(|| format!("{system} was not run"), |note| format!("{system}: {note}"))
+}
+
+/// A demand that another program measures.
+struct Elsewhere {
+    subject: &'static str,
+    /// How the name of its figures' group ends.
+    group: &'static str,
+    /// For when there is no figure.
+    demand: f64,
+    unit: &'static str,
+}
+
+impl Elsewhere {
+    /// One bar for each demand that figures of the group state; of each the worst.
+    fn bars(&self, figures: &[Figure]) -> Vec<Bar> {
+        let mut bars: Vec<Bar> = Vec::new();
+        for figure in figures.iter().filter(|figure| figure.group.ends_with(self.group)) {
+            let Some(limit) = figure.bar else { continue };
+            let bar = self.bar(figure, limit);
+            let same =
+                bars.iter_mut().find(|other| other.demand == bar.demand && other.unit == bar.unit);
+            match same {
+                Some(other) if other.measured < bar.measured => *other = bar,
+                Some(_) => {}
+                None => bars.push(bar),
+            }
+        }
+        if bars.is_empty() {
+            bars.push(Bar {
+                subject: self.subject.into(),
+                demand: Demand::AtMost(self.demand),
+                unit: self.unit.into(),
+                measured: None,
+                remark: String::new(),
+            });
+        }
+        bars
+    }
+
+    fn bar(&self, figure: &Figure, limit: f64) -> Bar {
+        let Figure { name, varied, parameter, unit, ratio_to, .. } = figure;
+        let unit = ratio_to.as_ref().map_or_else(|| unit.clone(), |other| format!("x {other}"));
+        Bar {
+            subject: self.subject.into(),
+            demand: Demand::AtMost(limit),
+            unit,
+            measured: Some(figure.ratio.unwrap_or(figure.value)),
+            remark: format!("{name}, {} {varied}", thousands(*parameter as f64)),
+        }
+    }
+}
+
+/// Calls in flight for which the demands on throughput are.
+const LOADED: [usize; 3] = [64, 256, 1024];
+
+/// By system, multiples of its throughput.
+const UNARY: [(&str, [f64; 3]); 4] = [
+    (FLOOR, [0.7; 3]),
+    ("tarpc", [2.5, 6.0, 6.0]),
+    ("tonic", [6.0, 12.0, 15.0]),
+    ("kameo", [10.0; 3]),
+];
+
+const ELSEWHERE: [Elsewhere; 7] = [
+    Elsewhere {
+        subject: "in-process ask, same arbiter",
+        group: "ask, same arbiter",
+        demand: 1.3,
+        unit: "x actix `Addr::send`",
+    },
+    Elsewhere {
+        subject: "in-process ask, across arbiters",
+        group: "ask, across arbiters",
+        demand: 1.2,
+        unit: "x actix `Addr::send`",
+    },
+    Elsewhere {
+        subject: "an idle connection, both sides together",
+        group: "connections",
+        demand: 24.0 * 1024.0,
+        unit: "bytes each",
+    },
+    Elsewhere {
+        subject: "an idle supervised actor beyond actix's own",
+        group: "idle actors",
+        demand: 1.5 * 1024.0,
+        unit: "bytes each",
+    },
+    Elsewhere {
+        subject: "supervision, per message",
+        group: "a message to a supervised actor",
+        demand: 10.0,
+        unit: "ns",
+    },
+    Elsewhere { subject: "a pick among 10,000 nodes", group: "picks", demand: 200.0, unit: "ns" },
+    Elsewhere {
+        subject: "growth: exponent of the whole cost",
+        group: "exponents of the whole cost",
+        demand: 1.3,
+        unit: "(1 is linear)",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::comparison;
+
+    fn find<'a>(bars: &'a [Bar], subject: &str, unit: &str) -> &'a Bar {
+        bars.iter().find(|bar| bar.subject == subject && bar.unit == unit).unwrap()
+    }
+
+    #[test]
+    fn a_bar_is_met_missed_or_not_measured() {
+        let point = Point::InFlight(64);
+        let rates: &[(&str, &[f64])] = &[
+            (SUBJECT, &[80.0, 60.0]),
+            (FLOOR, &[100.0, 80.0]),
+            ("tarpc", &[40.0, 30.0]),
+            ("kameo", &[0.0]),
+        ];
+        let bars = bars(&comparison(point, rates), &[]);
+        let subject = "calls/s, 64 in flight";
+        assert_eq!(find(&bars, subject, "x floor").is_met(), Some(true));
+        assert_eq!(find(&bars, subject, "x tarpc").is_met(), Some(false));
+        assert_eq!(find(&bars, subject, "x kameo").is_met(), None);
+        assert_eq!(find(&bars, subject, "x kameo").remark, "kameo: it broke");
+        assert_eq!(find(&bars, subject, "x tonic").remark, "tonic was not run");
+        assert_eq!(find(&bars, "one-way, messages/s", "x floor").remark, "callboard was not run");
+    }
+
+    #[test]
+    fn latency_must_be_low_and_throughput_high() {
+        let point = Point::InFlight(1);
+        let rates: &[(&str, &[f64])] =
+            &[(SUBJECT, &[100.0]), (PING_PONG, &[110.0]), ("tonic", &[100.0])];
+        let bars = bars(&comparison(point, rates), &[]);
+        assert_eq!(find(&bars, "p50, 1 in flight", "x ping-pong").is_met(), Some(true));
+        assert_eq!(find(&bars, "p50, 1 in flight", "x tonic").is_met(), Some(false));
+    }
+
+    #[test]
+    fn bodies_are_compared_with_the_best_rival() {
+        let point = Point::Body(65_536);
+        let mut this =
+            comparison(point, &[(SUBJECT, &[3.0]), ("tonic", &[2.0]), ("tarpc", &[4.0])]);
+        for run in &mut this.runs {
+            let sample = run.sample.as_mut().unwrap();
+            sample.bytes_per_second = sample.per_second * 65_536.0;
+        }
+        let bars = bars(&this, &[]);
+        let bar = find(&bars, "MB/s, bodies of 64 KiB", "x the best rival");
+        assert_eq!((bar.measured, bar.remark.as_str()), (Some(0.75), "tarpc"));
+    }
+
+    #[test]
+    fn of_figures_with_the_same_demand_the_worst_counts() {
+        let figure = |name: &str, value: f64, bar: f64| {
+            Figure::new("picks", name, ("nodes", 10_000)).value(value, "ns").bar(bar)
+        };
+        let figures = [
+            figure("random", 20.0, 200.0),
+            figure("p2c", 210.0, 200.0),
+            figure("hash", 90.0, 400.0),
+        ];
+        let bars = bars(&comparison(Point::OneWay, &[]), &figures);
+        let picks: Vec<_> = bars.iter().filter(|bar| bar.subject.contains("pick")).collect();
+        assert_eq!(
+            picks.iter().map(|bar| bar.is_met()).collect::<Vec<_>>(),
+            [Some(false), Some(true)]
+        );
+        assert_eq!(picks[0].remark, "p2c, 10,000 nodes");
+    }
+}

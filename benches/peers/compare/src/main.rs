@@ -1,0 +1,71 @@
+//! Measures callboard beside its rivals, and writes what came of it: results, plots and text.
+
+mod about;
+mod bars;
+mod figures;
+mod losses;
+mod measure;
+mod number;
+mod options;
+mod plot;
+mod point;
+mod record;
+mod render;
+mod systems;
+
+use std::fs;
+use std::path::Path;
+
+use self::options::Options;
+use self::record::Comparison;
+use self::render::Material;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Err(text) = Options::parse(&words).and_then(|options| compare(&options)) {
+        eprintln!("{text}");
+        std::process::exit(2);
+    }
+}
+
+fn compare(options: &Options) -> Result<(), String> {
+    let results = options.output.join("results/comparison.json");
+    let comparison = if options.only_render {
+        let text = fs::read_to_string(&results).map_err(|error| at(&results, &error))?;
+        serde_json::from_str(&text).map_err(|error| at(&results, &error))?
+    } else {
+        let comparison = measure::measure(options);
+        write(&results, &comparison.to_json().map_err(|error| at(&results, &error))?)?;
+        comparison
+    };
+    publish(options, &comparison)
+}
+
+/// Writes plots and text.
+fn publish(options: &Options, comparison: &Comparison) -> Result<(), String> {
+    let figures = figures::read(&options.home.join("results"));
+    let mut plots = Vec::new();
+    for plot in plot::all(comparison, &figures) {
+        let path = options.output.join("plots").join(&plot.file);
+        write(&path, &plot.draw().map_err(|error| at(&path, &error))?)?;
+        plots.push((plot.title, plot.file));
+    }
+    let notes = fs::read_to_string(options.home.join("notes.md")).unwrap_or_default();
+    let material = Material { comparison, figures: &figures, notes: &notes, plots: &plots };
+    let path = options.output.join("README.md");
+    write(&path, &render::render(&material))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| at(folder, &error))?;
+    }
+    fs::write(path, text).map_err(|error| at(path, &error))
+}
+
+fn at(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", path.display())
+}

@@ -1,0 +1,148 @@
+//! The tables: a row for each system, a column for each workload.
+
+use super::table;
+use crate::number::{digits, short};
+use crate::point::{BODIES, CONNECTIONS, IN_FLIGHT, OFFERED, Point};
+use crate::record::{Comparison, Metric, Spread};
+use crate::systems::{FLOOR, PLAIN, SYSTEMS};
+
+/// All tables.
+pub(super) fn render(comparison: &Comparison) -> String {
+    let in_flight: Vec<Point> = IN_FLIGHT.map(Point::InFlight).to_vec();
+    let bodies: Vec<Point> = BODIES.map(Point::Body).to_vec();
+    let offered: Vec<Point> = OFFERED.map(Point::Offered).to_vec();
+    let mut connections = vec![Point::InFlight(256)];
+    connections.extend(CONNECTIONS.map(Point::Connections));
+    let page = Page(comparison);
+    [
+        "## Calls in flight\n\nOne connection, bodies of 100 bytes, closed loop.\n\n".to_owned(),
+        page.table("calls/s: median (least – most)", &in_flight, |cell| cell.spread(Metric::Rate)),
+        page.table("calls/s, x floor", &in_flight, |cell| cell.ratio(FLOOR, Metric::Rate)),
+        page.table("µs: p50 / p99 / p99.9", &in_flight, Cell::latency),
+        page.table("p50, x floor", &in_flight, |cell| cell.ratio(FLOOR, Metric::P50)),
+        page.table("CPU µs per call: client + server", &in_flight, Cell::cpu),
+        page.table("CPU per call of both, x floor", &in_flight, |cell| {
+            cell.ratio(FLOOR, Metric::Cpu)
+        }),
+        page.table("resident MiB, client and server together", &in_flight, |cell| {
+            cell.median(Metric::Memory)
+        }),
+        "## Large bodies\n\nOne connection, 16 calls in flight.\n\n".to_owned(),
+        page.table("MB/s each way: median (least – most)", &bodies, Cell::megabytes),
+        page.table("MB/s, x plain", &bodies, |cell| cell.ratio(PLAIN, Metric::Bytes)),
+        page.table("CPU µs per call: client + server", &bodies, Cell::cpu),
+        page.table("resident MiB, client and server together", &bodies, |cell| {
+            cell.median(Metric::Memory)
+        }),
+        "## Connections\n\n256 calls in flight, spread over the connections.\n\n".to_owned(),
+        page.table("calls/s: median (least – most)", &connections, |cell| {
+            cell.spread(Metric::Rate)
+        }),
+        page.table("calls/s, x floor", &connections, |cell| cell.ratio(FLOOR, Metric::Rate)),
+        "## One-way\n\nOne connection; 256 messages without an answer, then a call that proves \
+         their arrival, and again; two callers. Systems without such a message are left out.\n\n"
+            .to_owned(),
+        page.table("messages/s: median (least – most)", &[Point::OneWay], |cell| cell.spread(Metric::Rate)),
+        page.table("messages/s, x floor", &[Point::OneWay], |cell| cell.ratio(FLOOR, Metric::Rate)),
+        "## Latency at offered rates\n\nCalls begin at fixed times, at a share of the system's own \
+         best rate of the same round; latency counts from when a call should have begun.\n\n"
+            .to_owned(),
+        page.table("calls/s: median (least – most)", &offered, |cell| cell.spread(Metric::Rate)),
+        page.table("µs: p50 / p99 / p99.9", &offered, Cell::latency),
+        gaps(comparison),
+    ]
+    .concat()
+}
+
+struct Page<'a>(&'a Comparison);
+
+/// What one system did with one workload.
+struct Cell<'a> {
+    comparison: &'a Comparison,
+    system: &'static str,
+    point: Point,
+}
+
+impl<'a> Page<'a> {
+    /// A table; systems without any figure are left out.
+    fn table(
+        &self,
+        title: &str,
+        points: &[Point],
+        text: impl Fn(&Cell<'a>) -> Option<String>,
+    ) -> String {
+        let mut head = vec![title.to_owned()];
+        head.extend(points.iter().map(|point| match point {
+            Point::InFlight(256) if points.contains(&Point::Connections(2)) => {
+                Point::Connections(1).to_string()
+            }
+            point => point.to_string(),
+        }));
+        let mut rows = Vec::new();
+        for system in SYSTEMS {
+            let cell = |point: &Point| {
+                text(&Cell { comparison: self.0, system: system.name, point: *point })
+            };
+            let cells: Vec<Option<String>> = points.iter().map(cell).collect();
+            if cells.iter().any(Option::is_some) {
+                let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(|| "–".into()));
+                rows.push(std::iter::once(system.name.to_owned()).chain(cells).collect());
+            }
+        }
+        table(&head, &rows)
+    }
+}
+
+impl Cell<'_> {
+    fn figures(&self, metric: Metric) -> Option<Spread> {
+        self.comparison.spread(self.system, self.point, metric)
+    }
+
+    fn median(&self, metric: Metric) -> Option<String> {
+        self.figures(metric).map(|spread| digits(spread.median))
+    }
+
+    fn spread(&self, metric: Metric) -> Option<String> {
+        let Spread { least, median, greatest } = self.figures(metric)?;
+        Some(format!("{} ({} – {})", short(median), short(least), short(greatest)))
+    }
+
+    fn ratio(&self, other: &str, metric: Metric) -> Option<String> {
+        self.comparison.ratio((self.system, other), self.point, metric).map(digits)
+    }
+
+    fn latency(&self) -> Option<String> {
+        let [p50, p99, p999] = [Metric::P50, Metric::P99, Metric::P999].map(|it| self.median(it));
+        Some(format!("{} / {} / {}", p50?, p99?, p999?))
+    }
+
+    fn cpu(&self) -> Option<String> {
+        let [client, server] = [Metric::ClientCpu, Metric::ServerCpu].map(|it| self.median(it));
+        Some(format!("{} + {}", client?, server?))
+    }
+
+    fn megabytes(&self) -> Option<String> {
+        let Spread { least, median, greatest } = self.figures(Metric::Bytes)?;
+        let [least, median, greatest] = [least, median, greatest].map(|it| digits(it / 1e6));
+        Some(format!("{median} ({least} – {greatest})"))
+    }
+}
+
+/// What has no figure although it was tried, and why.
+fn gaps(comparison: &Comparison) -> String {
+    let mut lines = Vec::new();
+    for point in Point::all() {
+        for system in SYSTEMS {
+            let (all, failed) = comparison.attempts(system.name, point);
+            if let Some(note) = comparison.note(system.name, point).filter(|_| failed > 0) {
+                let often =
+                    if failed < all { format!(" ({failed} of {all} runs)") } else { String::new() };
+                lines.push(format!("- {}, {point}: {note}{often}\n", system.name));
+            }
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("## What has no figure\n\n{}\n", lines.concat())
+}

@@ -1,0 +1,68 @@
+//! callboard as its users have it: by service name, with everything on that is on by default.
+
+use callboard::config::RegistryKind;
+use callboard::handler::HandlerBuilder;
+use callboard::prelude::*;
+use callboard_benches::echo::{Echo, Echoer};
+use callboard_benches::worker::{
+    Call, Caller, Sample, System, Unsupported, announce, drive, end_of_input,
+};
+
+/// The real thing.
+pub(super) struct Callboard;
+
+impl System for Callboard {
+    fn name(&self) -> &'static str {
+        "callboard"
+    }
+
+    fn serve(&self) {
+        actix_rt::System::new().block_on(async {
+            let system = ServiceSystem::new("echo")
+                .without_environment()
+                .configure(|config| config.registry = RegistryKind::Memory)
+                .handler(Echoer::default, HandlerBuilder::request::<Echo>)
+                .start()
+                .await
+                .expect("the system starts");
+            announce(&system.node().address);
+            end_of_input().await;
+            system.stop().await;
+        });
+    }
+
+    fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
+        actix_rt::System::new().block_on(async {
+            let address = format!("echo={}", call.address);
+            let system = ServiceSystem::new("echo.client")
+                .without_environment()
+                .configure(|config| {
+                    config.registry = RegistryKind::Static;
+                    config.registry_address = Some(address);
+                    config.client_pool_size = call.workload.connections;
+                })
+                .start()
+                .await
+                .expect("the system starts");
+            // It spreads calls over its connections itself.
+            let connections = vec![Named(system.service("echo"))];
+            let sample = drive(connections, &call.workload, call.server).await;
+            system.stop().await;
+            sample
+        })
+    }
+}
+
+#[derive(Clone)]
+struct Named(ServiceRef);
+
+impl Caller for Named {
+    async fn call(&self, echo: Echo) -> Echo {
+        self.0.send(echo).await.expect("the server answers")
+    }
+
+    async fn tell(&self, echo: Echo) -> bool {
+        self.0.do_send(echo);
+        true
+    }
+}

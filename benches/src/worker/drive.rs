@@ -1,0 +1,118 @@
+//! Drives a workload on the present thread.
+
+use std::process;
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{sleep, timeout};
+
+use super::message::Messages;
+use super::open;
+use super::{Caller, Sample, Shape, Unsupported, Workload};
+use crate::meter::{Laps, Phase, enter};
+use crate::usage::{Usage, usage, usage_with_children};
+
+/// Drives a workload over these connections; callers are spread over them in turn.
+///
+/// Runs in a [`LocalSet`](tokio::task::LocalSet), as [`block_on`](super::block_on) and actix's
+/// `System` do.
+///
+/// # Errors
+/// The system has no message without an answer, and the workload is made of those.
+///
+/// # Panics
+/// When a call fails, a reply is wrong, there is no connection, or callers do not end.
+pub async fn drive<C: Caller>(
+    connections: Vec<C>,
+    workload: &Workload,
+    server: u32,
+) -> Result<Sample, Unsupported> {
+    let messages = Messages::new(workload.body);
+    if workload.shape == Shape::OneWay {
+        let is_sent = connections[0].tell(messages.clone().next(0)).await;
+        if !is_sent {
+            return Err(Unsupported("there is no message without an answer".into()));
+        }
+    }
+    let callers = connections.into_iter().cycle().take(workload.in_flight);
+    let tasks: Vec<JoinHandle<()>> = match workload.shape {
+        Shape::Unary => callers.map(|caller| spawn_local(ask(caller, messages.clone()))).collect(),
+        Shape::OneWay => {
+            callers.map(|caller| spawn_local(send(caller, messages.clone()))).collect()
+        }
+        Shape::Open => open::spawn(callers, &messages, workload.rate),
+    };
+    let per_lap = if workload.shape == Shape::OneWay { BATCH } else { 1 };
+    let sample = measure(workload, server, per_lap).await;
+    for task in tasks {
+        let ended = timeout(PATIENCE, task).await.expect("calls in flight are answered");
+        ended.expect("no caller panics");
+    }
+    Ok(sample)
+}
+
+/// Warms up, counts [laps](Laps) of this thread, and ends; `per_lap` messages are in each.
+///
+/// # Panics
+/// When nothing was answered in the measured time, or the server is gone.
+pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
+    sleep(WARM_UP).await;
+    let before = used(server);
+    enter(Phase::Measuring);
+    let begun = Instant::now();
+    sleep(Duration::from_secs_f64(workload.seconds)).await;
+    let elapsed = begun.elapsed();
+    let histogram = enter(Phase::Over);
+    let after = used(server);
+    assert!(histogram.count() > 0, "nothing was answered in {elapsed:?}");
+    let messages = histogram.count() as f64 * f64::from(per_lap);
+    let micros = |share| histogram.quantile(share).as_secs_f64() * 1e6;
+    let cpu = |side: fn(&[Usage; 2]) -> &Usage| {
+        let time = side(&after).cpu.saturating_sub(side(&before).cpu);
+        time.as_secs_f64() * 1e6 / messages
+    };
+    let per_second = messages / elapsed.as_secs_f64();
+    Sample {
+        per_second,
+        p50: micros(0.5),
+        p99: micros(0.99),
+        p999: micros(0.999),
+        client_cpu: cpu(|[client, _]| client),
+        server_cpu: cpu(|[_, server]| server),
+        client_memory: after[0].memory as f64 / 1024.0,
+        server_memory: after[1].memory as f64 / 1024.0,
+        bytes_per_second: per_second * workload.body as f64,
+    }
+}
+
+/// The usage of this process and of the server.
+fn used(server: u32) -> [Usage; 2] {
+    [usage(process::id()), usage_with_children(server)]
+}
+
+async fn ask<C: Caller>(caller: C, mut messages: Messages) {
+    let mut laps = Laps::default();
+    while let Some(id) = laps.next_call() {
+        let reply = caller.call(messages.next(id)).await;
+        messages.check(id, reply);
+    }
+}
+
+async fn send<C: Caller>(caller: C, mut messages: Messages) {
+    let mut laps = Laps::default();
+    while let Some(id) = laps.next_call() {
+        for _ in 0..BATCH {
+            assert!(caller.tell(messages.next(id)).await, "it could be sent before");
+        }
+        let reply = caller.call(messages.next(id)).await;
+        messages.check(id, reply);
+    }
+}
+
+/// Messages without an answer in a row.
+const BATCH: u32 = 256;
+
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// Time in which calls in flight are answered when the measurement is over.
+const PATIENCE: Duration = Duration::from_secs(10);

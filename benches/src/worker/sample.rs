@@ -1,0 +1,73 @@
+//! What one run measured. Pure.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What one run measured; a message is a call, or with `one-way` a message without an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Messages per second.
+    pub per_second: f64,
+    /// Median latency in µs: of a call, or with `one-way` of a batch with the call that ends it.
+    pub p50: f64,
+    /// In µs, not exceeded by 99 %.
+    pub p99: f64,
+    /// In µs, not exceeded by 99.9 %.
+    pub p999: f64,
+    /// Processor time of the client's process in µs per message.
+    pub client_cpu: f64,
+    /// Processor time of the server's process and its children in µs per message.
+    pub server_cpu: f64,
+    /// Resident memory of the client's process in MiB.
+    pub client_memory: f64,
+    /// Resident memory of the server's process and its children in MiB.
+    pub server_memory: f64,
+    /// Text per second, one way.
+    pub bytes_per_second: f64,
+}
+
+impl Sample {
+    /// One line of JSON.
+    ///
+    /// # Panics
+    /// Never: numbers can be written.
+    pub fn to_line(self) -> String {
+        serde_json::to_string(&self).expect("numbers can be written")
+    }
+
+    /// Reads what [`to_line`](Self::to_line) wrote.
+    pub fn from_line(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+}
+
+/// Says that a system has no such workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported(pub String);
+
+impl Unsupported {
+    /// How a client ends that was asked for what its system has not.
+    pub const EXIT_CODE: i32 = 3;
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unsupported: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_it_was_written() {
+        let sample = Sample { per_second: 1.5, p999: 3.25, ..Sample::default() };
+        let line = sample.to_line();
+        assert!(!line.contains('\n'));
+        assert_eq!(Sample::from_line(&line), Some(sample));
+    }
+}
