@@ -23,7 +23,7 @@ use callboard_actors::registry::EndpointInfo;
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
 
-pub(crate) use self::local::{LocalAnswer, LocalCancel, LocalEndpoint, LocalFailure};
+pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure};
 use self::port::{AnyEndpoint, TypedEndpoint};
 
 /// Says what a handler answers and how its actors are placed.

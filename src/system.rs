@@ -131,12 +131,16 @@ impl ServiceSystem {
     }
 
     /// The handler of an endpoint in this process, while it may be called.
-    pub(crate) fn local<T: Endpoint>(&self, service: &str) -> Option<Arc<LocalEndpoint<T>>> {
+    pub(crate) fn local<T: Endpoint>(&self, service: &str) -> Option<&LocalEndpoint<T>> {
         if self.inner.service != service || self.inner.node.server().is_draining() {
             return None;
         }
-        let found = self.inner.local.get(&TypeId::of::<LocalEndpoint<T>>())?;
-        Arc::clone(found).downcast().ok()
+        self.handler()
+    }
+
+    /// The handler of an endpoint in this process, also while the system stops.
+    pub(crate) fn handler<T: Endpoint>(&self) -> Option<&LocalEndpoint<T>> {
+        self.inner.local.get(&TypeId::of::<LocalEndpoint<T>>())?.downcast_ref()
     }
 
     /// Leave to let one more message wait that nobody waits for.

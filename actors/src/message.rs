@@ -94,6 +94,16 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// Bytes of its body, if it has one.
+    pub(crate) fn body_len(&self) -> usize {
+        match self {
+            Self::Request { body, .. } | Self::Reply { body, .. } => body.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Why a node announces that it takes no new requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GoAway {

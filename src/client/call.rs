@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::IntoFuture;
-use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
@@ -152,7 +151,7 @@ impl<T: Endpoint> CallBuilder<T> {
     }
 
     /// The handler in this process that takes the call.
-    pub(super) fn handler(&self) -> Option<Arc<LocalEndpoint<T>>> {
+    pub(super) fn handler(&self) -> Option<&LocalEndpoint<T>> {
         let is_local = self.is_local.unwrap_or(self.options.choice.is_none());
         if is_local { self.service.system().local::<T>(self.service.name()) } else { None }
     }
@@ -169,8 +168,8 @@ impl<T: Endpoint> CallBuilder<T> {
         if !self.service.system().client_middleware().is_empty() {
             return Ok(Some(self));
         }
-        if let Some(handler) = self.handler() {
-            LocalCall::post(handler, self.message, &self.options, &self.service)?;
+        if self.handler().is_some() {
+            LocalCall::post(self.message, &self.options, &self.service)?;
             return Ok(None);
         }
         let body = Encoded { codec: Codec::Bincode, value: &self.message };

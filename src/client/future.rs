@@ -64,10 +64,10 @@ impl<T: Endpoint> CallFuture<T> {
         self.state = State::Over;
         let Some(call) = &self.call else { return Ok(()) };
         if call.service.system().client_middleware().is_empty() {
-            if let Some(handler) = call.handler() {
+            if call.handler().is_some() {
                 if let Some(call) = self.call.take() {
                     let CallBuilder { service, message, options, .. } = call;
-                    self.state = State::Local(LocalCall::new(handler, message, options, service)?);
+                    self.state = State::Local(LocalCall::new(message, options, service)?);
                 }
                 return Ok(());
             }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
@@ -12,13 +11,14 @@ use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::prepared::Prepared;
-use crate::handler::{LocalAnswer, LocalCancel, LocalEndpoint, LocalFailure};
+use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure};
 use crate::request::{Endpoint, Request, RequestContext};
 
 /// A call to a handler in this process.
 pub(super) struct LocalCall<T: Endpoint> {
     answer: LocalAnswer<T>,
-    cancel: LocalCancel<T>,
+    /// By which it is cancelled, until it has been answered.
+    number: Option<u64>,
     service: ServiceRef,
     options: CallOptions,
     deadline: Deadline,
@@ -41,7 +41,6 @@ enum Wait {
 impl<T: Endpoint> LocalCall<T> {
     /// Hands a message to the handler.
     pub(super) fn new(
-        handler: Arc<LocalEndpoint<T>>,
         message: T,
         options: CallOptions,
         service: ServiceRef,
@@ -49,21 +48,20 @@ impl<T: Endpoint> LocalCall<T> {
         let now = Instant::now();
         let deadline = options.deadline_at(now);
         let request = request(message, &options, deadline, &service)?;
-        let (answer, cancel) = handler.send(request, now);
-        Ok(Self { answer, cancel, service, options, deadline, wait: Wait::None })
+        let (answer, number) = handler(&service)?.send(request, now);
+        let number = Some(number);
+        Ok(Self { answer, number, service, options, deadline, wait: Wait::None })
     }
 
     /// The same for a message that nobody waits for.
     pub(super) fn post(
-        handler: Arc<LocalEndpoint<T>>,
         message: T,
         options: &CallOptions,
         service: &ServiceRef,
     ) -> Result<(), CallError> {
         let now = Instant::now();
         let request = request(message, options, options.deadline_at(now), service)?;
-        let (_, mut cancel) = handler.send(request, now);
-        cancel.disarm();
+        handler(service)?.send(request, now);
         Ok(())
     }
 
@@ -134,7 +132,7 @@ impl<T: Endpoint> Future for LocalCall<T> {
         match Pin::new(&mut self.answer).poll(cx) {
             Poll::Pending => self.wait(cx),
             Poll::Ready(answer) => {
-                self.cancel.disarm();
+                self.number = None;
                 Poll::Ready(match answer {
                     // The handler was cut short at the very deadline at which this gives up.
                     Ok(Err(LocalFailure::Status(status)))
@@ -158,7 +156,18 @@ impl<T: Endpoint> Drop for LocalCall<T> {
         if let Wait::Alarm { shard, entry } = self.wait {
             self.service.system().caller().expiry(shard).remove(entry);
         }
+        if let (Some(number), Ok(handler)) = (self.number, handler::<T>(&self.service)) {
+            handler.cancel(number);
+        }
     }
+}
+
+/// The handler in this process, which whoever gets here has looked for.
+fn handler<T: Endpoint>(service: &ServiceRef) -> Result<&LocalEndpoint<T>, CallError> {
+    service.system().handler().ok_or_else(|| CallError::UnknownEndpoint {
+        node: "this node".to_owned(),
+        endpoint: T::NAME,
+    })
 }
 
 /// What the handler is given.

@@ -27,7 +27,7 @@ pub(super) struct Prepared<T> {
 
 impl<T: Endpoint> Prepared<T> {
     /// The handler in this process that takes the call.
-    fn handler(&self) -> Option<Arc<LocalEndpoint<T>>> {
+    fn handler(&self) -> Option<&LocalEndpoint<T>> {
         if !self.may_be_local {
             return None;
         }
@@ -82,11 +82,11 @@ impl<T: Endpoint> Prepared<T> {
     }
 
     async fn run_bare(mut self) -> Result<T::Reply, CallError> {
-        if let Some(handler) = self.handler() {
+        if self.handler().is_some() {
             let Self { service, message, mut options, deadline, .. } = self;
             // Its time has been running for a while.
             options.limit = Some(deadline);
-            let mut waiting = LocalCall::new(handler, message, options, service)?;
+            let mut waiting = LocalCall::new(message, options, service)?;
             match (&mut waiting).await {
                 Err(LocalFailure::Refused(refusal, Some(message))) if waiting.may_go(refusal) => {
                     self = waiting.elsewhere(message);

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use callboard_actors::Status;
@@ -68,37 +67,17 @@ impl<T: Endpoint> LocalEndpoint<T> {
         Self { submit: Box::new(submit), cancel: Box::new(cancel) }
     }
 
-    /// Queues a request; the answer, and what cancels it when it is dropped unanswered.
-    pub(crate) fn send(
-        self: Arc<Self>,
-        request: Request<T>,
-        now: Instant,
-    ) -> (LocalAnswer<T>, LocalCancel<T>) {
+    /// Queues a request; its answer, and the number to [cancel](Self::cancel) it by.
+    pub(crate) fn send(&self, request: Request<T>, now: Instant) -> (LocalAnswer<T>, u64) {
         let (reply, answer) = local_reply();
         let number = next_number();
         (self.submit)(request, reply, number, now);
-        (answer, LocalCancel { endpoint: Some(self), number })
+        (answer, number)
     }
-}
 
-/// Cancels a local call when it is dropped.
-pub(crate) struct LocalCancel<T: Endpoint> {
-    endpoint: Option<Arc<LocalEndpoint<T>>>,
-    number: u64,
-}
-
-impl<T: Endpoint> LocalCancel<T> {
-    /// There is nothing to cancel any more.
-    pub(crate) fn disarm(&mut self) {
-        self.endpoint = None;
-    }
-}
-
-impl<T: Endpoint> Drop for LocalCancel<T> {
-    fn drop(&mut self) {
-        if let Some(endpoint) = &self.endpoint {
-            (endpoint.cancel)(LOCAL_ORIGIN, self.number);
-        }
+    /// Drops a request whose caller went away.
+    pub(crate) fn cancel(&self, number: u64) {
+        (self.cancel)(LOCAL_ORIGIN, number);
     }
 }
 

@@ -50,7 +50,8 @@ impl Receiver {
         loop {
             self.decode(messages, before + self.portion);
             let arrived = messages.len() - before;
-            let is_spent = arrived >= self.portion || read >= BYTE_BUDGET;
+            // Bodies share the buffer's memory: only once they are taken it can be used again.
+            let is_spent = arrived >= self.portion || read >= BYTE_BUDGET || !self.has_room();
             if arrived > 0 && (self.over.is_some() || is_spent) {
                 return Poll::Ready(Ok(()));
             }
@@ -137,7 +138,7 @@ impl Receiver {
     fn make_room(&mut self) {
         let missing = self.decoder.missing(&self.buffer);
         let wanted = missing.min(self.buffer.len()).max(self.room);
-        if self.buffer.capacity() - self.buffer.len() >= self.room / 2 {
+        if self.has_room() {
             return;
         }
         if !self.buffer.try_reclaim(wanted) {
@@ -146,6 +147,10 @@ impl Receiver {
             larger.put_slice(&self.buffer);
             self.buffer = larger;
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.buffer.capacity() - self.buffer.len() >= self.room / 2
     }
 
     fn adapt(&mut self, count: usize, space: usize) {
@@ -166,7 +171,7 @@ impl Receiver {
 }
 
 const SMALLEST_READ: usize = 4 * 1024;
-const LARGEST_READ: usize = 64 * 1024;
+const LARGEST_READ: usize = 256 * 1024;
 
 /// Messages appended at a time, unless told otherwise.
 const PORTION: usize = 1024;

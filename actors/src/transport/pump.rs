@@ -47,6 +47,8 @@ pub(crate) struct Pump {
     /// When to give back what only a busy connection needs, unless something moves before.
     rests_at: Option<Instant>,
     nonce: u64,
+    /// This poll did not read, because too much waits to be written.
+    is_held_back: bool,
     is_saying_goodbye: bool,
     /// What the peer did wrong; nothing is read any more, and what is queued is still sent.
     failure: Option<TransportError>,
@@ -69,6 +71,7 @@ impl Pump {
             timer: Box::pin(sleep_until(now)),
             rests_at: None,
             nonce: 0,
+            is_held_back: false,
             is_saying_goodbye: false,
             failure: None,
         }
@@ -89,6 +92,10 @@ impl Pump {
         if let Poll::Ready(result) = self.write(now, cx) {
             return Poll::Ready(result);
         }
+        if std::mem::take(&mut self.is_held_back) && !self.is_full() {
+            // Nothing was read, so nothing that arrives would wake this task.
+            cx.waker().wake_by_ref();
+        }
         self.set_timer(role, now, cx);
         Poll::Pending
     }
@@ -104,7 +111,8 @@ impl Pump {
                 return Ok(());
             }
             // A peer that does not take its answers gets no more of its requests read.
-            if self.outbox.queued() + self.batch.bytes.len() >= QUEUE_LIMIT {
+            if self.is_full() {
+                self.is_held_back = true;
                 return Ok(());
             }
             let portion = role.portion();
@@ -116,7 +124,7 @@ impl Pump {
                     self.keepalive.heard(now);
                     self.rests_at = Some(now + QUIET);
                     self.answer_pings()?;
-                    let is_full = self.messages.len() >= portion;
+                    let is_full = self.messages.len() >= portion || self.is_large();
                     role.receive(&mut self.messages, now)?;
                     result?;
                     if is_full {
@@ -128,6 +136,16 @@ impl Pump {
         }
         cx.waker().wake_by_ref();
         Ok(())
+    }
+
+    /// Whether as much waits to be written as may.
+    fn is_full(&self) -> bool {
+        self.outbox.queued() + self.batch.bytes.len() >= QUEUE_LIMIT
+    }
+
+    /// Whether what has arrived is much to work on, few messages as it may be.
+    fn is_large(&self) -> bool {
+        self.messages.iter().map(Message::body_len).sum::<usize>() >= PORTION_BYTES
     }
 
     /// A peer that breaks the protocol is told why before the connection is closed.
@@ -245,9 +263,15 @@ impl Pump {
     }
 }
 
+/// Bytes of bodies that make a portion.
+const PORTION_BYTES: usize = 64 * 1024;
+
 /// Quiet after which buffers are given back; next to it their price is nothing.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Portions read, and batches written, in one poll; then others on the arbiter get their turn.
 const READS_PER_POLL: usize = 4;
 const WRITES_PER_POLL: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -112,10 +112,11 @@ impl Pipe {
         &self,
         cx: &mut Context<'_>,
         messages: &mut Vec<Message>,
+        most: usize,
     ) -> Poll<Result<Found, TransportError>> {
         let mut state = self.state.lock();
         if !self.path.is_blocked() || state.severed {
-            match state.pop_due(messages) {
+            match state.pop_due(messages, most) {
                 Some(Ok(Found::Messages)) => {
                     let writer = state.writer.take();
                     drop(state);
@@ -203,11 +204,18 @@ impl State {
         }
     }
 
-    /// Takes what has arrived, or says when something will; `None` when nothing is under way.
-    fn pop_due(&mut self, messages: &mut Vec<Message>) -> Option<Result<Found, TransportError>> {
+    /// Takes up to `most` of what has arrived, or says when something will; `None` when nothing is
+    /// under way.
+    fn pop_due(
+        &mut self,
+        messages: &mut Vec<Message>,
+        most: usize,
+    ) -> Option<Result<Found, TransportError>> {
         let before = messages.len();
         let now = Instant::now();
-        while let Some(flight) = self.queue.front() {
+        while messages.len() - before < most
+            && let Some(flight) = self.queue.front()
+        {
             if flight.due > now {
                 let later = Found::Later(flight.due);
                 return Some(Ok(if messages.len() > before { Found::Messages } else { later }));

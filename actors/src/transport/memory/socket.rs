@@ -32,7 +32,8 @@ impl Opening {
     pub(super) async fn greet(self, hello: Arc<Hello>) -> Result<Box<dyn Socket>, TransportError> {
         self.ends.sends.greet(hello);
         let peer = std::future::poll_fn(|cx| self.ends.receives.poll_greeting(cx)).await?;
-        let socket = MemorySocket { ends: self.ends, peer, written: 0, timer: None };
+        let socket =
+            MemorySocket { ends: self.ends, peer, written: 0, portion: usize::MAX, timer: None };
         Ok(Box::new(socket))
     }
 }
@@ -68,6 +69,8 @@ struct MemorySocket {
     ends: Ends,
     peer: Arc<Hello>,
     written: u64,
+    /// Messages read at a time.
+    portion: usize,
     /// Waits for the next delayed message.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -87,7 +90,7 @@ impl Socket for MemorySocket {
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>> {
         loop {
-            let due = match ready!(self.ends.receives.poll_read(cx, messages))? {
+            let due = match ready!(self.ends.receives.poll_read(cx, messages, self.portion))? {
                 Found::Messages => return Poll::Ready(Ok(())),
                 Found::Later(due) => due,
             };
@@ -98,6 +101,10 @@ impl Socket for MemorySocket {
             ready!(timer.as_mut().poll(cx));
             self.timer = None;
         }
+    }
+
+    fn portion(&mut self, messages: usize) {
+        self.portion = messages.max(1);
     }
 
     fn poll_write(

@@ -1,0 +1,160 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+
+use bytes::{Bytes, BytesMut};
+
+use super::*;
+use crate::message::RequestId;
+use crate::metadata::Metadata;
+use crate::transport::{Encoder, Hello};
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_queue_held_back_is_read_once_the_queue_is_written() {
+    let mut stage = Stage::new(2);
+    stage.poll();
+    assert_eq!(stage.role.received, 1, "one portion");
+    let woken = stage.woken();
+    // Answers come between two polls, and are more than may wait.
+    let (metadata, body) = (Metadata::new(), Bytes::from(vec![0; QUEUE_LIMIT]));
+    let reply = Outgoing::Reply { id: RequestId(1), metadata: &metadata, body: &body };
+    stage.pump.outbox.send(reply).unwrap();
+    stage.poll();
+    assert_eq!(stage.role.received, 1, "nothing is read while so much waits");
+    assert_eq!(stage.pump.outbox.queued(), 0);
+    assert!(stage.woken() > woken + 1, "nothing but itself would wake it");
+    stage.poll();
+    assert_eq!(stage.role.received, 2);
+}
+
+/// A pump between a socket that takes whatever is written and a role that counts.
+struct Stage {
+    pump: Pump,
+    role: Counter,
+    wakes: Arc<Wakes>,
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Stage {
+    fn new(arrived: usize) -> Self {
+        let hello = Arc::new(Hello::new("", "peer", 1));
+        let socket = Box::new(Pliant { arrived, hello, written: 0 });
+        let outbox = Arc::new(Outbox::new(""));
+        outbox.open(Box::new(Plain(BytesMut::new(), 0)), 0);
+        let pump = Pump::new(socket, outbox, KeepaliveOptions::default());
+        Self { pump, role: Counter { received: 0 }, wakes: Arc::default() }
+    }
+
+    fn poll(&mut self) {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        let polled = self.pump.poll(&mut self.role, &mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+
+    fn woken(&self) -> usize {
+        self.wakes.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Counter {
+    received: usize,
+}
+
+impl Role for Counter {
+    fn receive(&mut self, messages: &mut Vec<Message>, _: Instant) -> Result<(), TransportError> {
+        self.received += messages.drain(..).count();
+        Ok(())
+    }
+
+    fn portion(&self) -> usize {
+        1
+    }
+
+    fn is_expecting(&self) -> bool {
+        false
+    }
+
+    fn is_idle(&mut self, _: Instant) -> bool {
+        false
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// Everything has arrived before the first poll, so nothing that arrives wakes anybody.
+struct Pliant {
+    arrived: usize,
+    hello: Arc<Hello>,
+    written: u64,
+}
+
+impl Socket for Pliant {
+    fn peer(&self) -> &Arc<Hello> {
+        &self.hello
+    }
+
+    fn encoder(&mut self) -> Box<dyn Encoder> {
+        Box::new(Plain(BytesMut::new(), 0))
+    }
+
+    fn poll_read(
+        &mut self,
+        _: &mut Context<'_>,
+        messages: &mut Vec<Message>,
+    ) -> Poll<Result<(), TransportError>> {
+        if self.arrived == 0 {
+            return Poll::Pending;
+        }
+        self.arrived -= 1;
+        messages.push(Message::Pong { nonce: 0 });
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(
+        &mut self,
+        _: &mut Context<'_>,
+        batch: &mut Batch,
+    ) -> Poll<Result<(), TransportError>> {
+        self.written += batch.bytes.len() as u64;
+        batch.bytes.clear();
+        Poll::Ready(Ok(()))
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// Bodies, one after the other, and how many bytes were taken before.
+struct Plain(BytesMut, u64);
+
+impl Encoder for Plain {
+    fn encode(&mut self, message: Outgoing<'_>) -> Result<u64, TransportError> {
+        if let Outgoing::Reply { body, .. } = message {
+            body.encode(&mut self.0).map_err(TransportError::Encode)?;
+        }
+        Ok(self.1 + self.0.len() as u64)
+    }
+
+    fn queued(&self) -> usize {
+        self.0.len()
+    }
+
+    fn take(&mut self, batch: &mut Batch) {
+        self.1 += self.0.len() as u64;
+        std::mem::swap(&mut self.0, &mut batch.bytes);
+    }
+}
