@@ -1,5 +1,6 @@
 //! The nodes among which one pick chooses, and how each strategy draws from them.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::Arc;
 
 use rand::Rng;
@@ -108,12 +109,32 @@ impl<'a, 'r> Field<'a, 'r> {
         warming
     }
 
-    /// The least busy of some; few nodes are left to the search, which compares them all.
+    /// The least busy of some; of few nodes, the least busy of all.
     pub(super) fn draw_least_in_flight(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
-        if self.candidates.len() <= FEW {
-            return None;
+        if self.candidates.len() > FEW {
+            return self.draw_best(LEAST_OF, rng, |candidate| self.calls(candidate));
         }
-        self.draw_best(LEAST_OF, rng, |candidate| self.calls(candidate))
+        let mut least: Option<(f32, &Arc<Candidate>)> = None;
+        let mut equals = 1;
+        for candidate in self.candidates {
+            match self.look(candidate) {
+                Look::Unfit => continue,
+                Look::Probe => return Some(candidate),
+                Look::Ready => {}
+            }
+            let calls = self.calls(candidate);
+            let order = least.map_or(Less, |(fewest, _)| calls.total_cmp(&fewest));
+            equals = match order {
+                Less => 1,
+                Equal => equals + 1,
+                Greater => continue,
+            };
+            // Idle nodes are all alike: each of them is as likely to be taken.
+            if order == Less || rng.next_u32() % equals == 0 {
+                least = Some((calls, candidate));
+            }
+        }
+        least.map(|(_, candidate)| candidate)
     }
 
     /// The cheaper of two.
