@@ -198,17 +198,23 @@ impl Elsewhere {
     }
 
     fn bar(&self, figure: &Figure, limit: f64) -> Bar {
-        let Figure { name, varied, parameter, unit, ratio_to, .. } = figure;
+        let Figure { group, name, varied, parameter, unit, ratio_to, .. } = figure;
         let unit = ratio_to.as_ref().map_or_else(|| unit.clone(), |other| format!("x {other}"));
         Bar {
             subject: self.subject.into(),
             demand: Demand::AtMost(limit),
             unit,
             measured: Some(figure.ratio.unwrap_or(figure.value)),
-            remark: format!("{name}, {} {varied}", thousands(*parameter as f64)),
+            remark: match group.strip_suffix(GROWTH) {
+                Some(subject) => format!("{subject}: {name}"),
+                None => format!("{name}, {} {varied}", thousands(*parameter as f64)),
+            },
         }
     }
 }
+
+/// How the names of groups end that say how a cost grows.
+const GROWTH: &str = ", exponents";
 
 /// Calls in flight for which the demands on throughput are.
 const LOADED: [usize; 3] = [64, 256, 1024];
@@ -252,10 +258,10 @@ const ELSEWHERE: [Elsewhere; 7] = [
         demand: 10.0,
         unit: "ns",
     },
-    Elsewhere { subject: "a pick among 10,000 nodes", group: "picks", demand: 200.0, unit: "ns" },
+    Elsewhere { subject: "a pick, 10 to 10,000 nodes", group: "picks", demand: 200.0, unit: "ns" },
     Elsewhere {
-        subject: "growth: exponent of the whole cost",
-        group: "exponents of the whole cost",
+        subject: "growth, exponent over the size",
+        group: GROWTH,
         demand: 1.3,
         unit: "(1 is linear)",
     },
