@@ -130,7 +130,7 @@ impl<'a, 'r> Field<'a, 'r> {
                 Greater => continue,
             };
             // Idle nodes are all alike: each of them is as likely to be taken.
-            if order == Less || rng.next_u32() % equals == 0 {
+            if order == Less || rng.next_u32().is_multiple_of(equals) {
                 least = Some((calls, candidate));
             }
         }
