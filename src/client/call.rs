@@ -51,7 +51,7 @@ impl<T: Endpoint> CallBuilder<T> {
         Self { service, message, options, is_local: None }
     }
 
-    /// Time for the call, all attempts included, from when it is first polled; default 5 s.
+    /// Time for the call, all attempts included, from when it is sent; default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = timeout;
         self

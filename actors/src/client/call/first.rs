@@ -1,7 +1,7 @@
 //! The first attempt of a call, where nothing has to be waited for.
 //!
-//! It neither reads the clock nor allocates. Whatever is not plain is left to [`Call`](super::Call),
-//! which begins anew and says what is wrong.
+//! As a rule it neither reads the clock nor allocates. Whatever is not plain is left to
+//! [`Call`](super::Call), which begins anew and says what is wrong.
 
 use std::sync::Arc;
 use std::task::Waker;
