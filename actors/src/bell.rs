@@ -1,7 +1,7 @@
 //! Wakes one task, at the least cost for a task that is woken often.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
@@ -26,10 +26,14 @@ impl Bell {
             self.others.register(waker);
             self.is_moved.store(true, Ordering::SeqCst);
         }
+        // With the one in `ring`: either the task sees what was changed before it rang, or whoever
+        // rings sees that the task has begun this poll and must be polled again.
+        fence(Ordering::SeqCst);
     }
 
     /// Wakes the task, if it has registered.
     pub(crate) fn ring(&self) {
+        fence(Ordering::SeqCst);
         if let Some(first) = self.first.get() {
             first.wake_by_ref();
         }

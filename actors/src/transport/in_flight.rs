@@ -375,6 +375,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_id_is_not_used_twice_though_its_memory_was_given_back() {
+        let mut calls = InFlight::default();
+        let kept = insert(&mut calls, SECOND, 1);
+        calls.rest();
+        assert!(matches!(calls.look(kept, Waker::noop()), Look::Waiting), "one is under way");
+        assert!(calls.forget(kept, Instant::now));
+        calls.rest();
+        assert!(calls.slots.is_empty());
+        let next = insert(&mut calls, SECOND, 2);
+        assert_ne!(kept, next);
+        assert!(calls.fail(kept, Cause::TimedOut).is_none(), "a late answer finds nobody");
+        assert!(matches!(calls.look(next, Waker::noop()), Look::Waiting));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_was_not_written_was_not_sent() {
         let mut calls = InFlight::default();
         let sent = insert(&mut calls, SECOND, 10);

@@ -169,3 +169,18 @@ fn a_client_is_not_registered() {
         assert_eq!((world.registry().registrations(), world.elapsed()), (0, millis(0)));
     });
 }
+
+#[test]
+fn the_connection_to_a_node_that_left_is_closed_though_its_callers_remember_it() {
+    World::run(|world| async move {
+        let (node, _client, _) = pair(&world).await;
+        assert_eq!(node.connections(), 1);
+        let records = world.registry().get("worker".into()).await.unwrap();
+        for record in records {
+            world.registry().deregister(record).await.unwrap();
+        }
+        // Long before the connection has been idle for long, and before the node registers anew.
+        world.advance(millis(100)).await;
+        assert_eq!(node.connections(), 0);
+    });
+}
