@@ -1,0 +1,1 @@
+//! Generates typed stubs from `.proto` files, in a `build.rs`.
