@@ -1,5 +1,9 @@
 //! How bodies become bytes and back: the content type decides.
 
+mod envelope;
+pub mod json_rpc;
+pub mod proto_rpc;
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
@@ -7,6 +11,9 @@ use bytes::BytesMut;
 use callboard_actors::message::Body;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use self::envelope::{EnvelopeError, RequestEnvelope, ResponseEnvelope};
+pub use crate::transport::Generation;
 
 /// A way to encode bodies.
 ///

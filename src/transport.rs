@@ -1,8 +1,10 @@
 //! The transports that reach other processes.
 //!
-//! [`NativeTransport`] chooses by the address: `unix:/path` is a Unix socket, everything else
-//! `host:port` over TCP. Both speak the [native wire](crate::wire).
+//! [`NativeTransport`] chooses by the address: `unix:/path` is a Unix socket, `mucp:…` a node of
+//! [Go Micro](GoMicroTransport), everything else `host:port` over TCP. Sockets and TCP speak the
+//! [native wire](crate::wire).
 
+mod go_micro;
 mod greeting;
 mod receive;
 mod socket;
@@ -15,20 +17,42 @@ use std::sync::Arc;
 use callboard_actors::registry::BoxFuture;
 use callboard_actors::transport::{Hello, Listener, Socket, Transport, TransportError};
 
+pub use self::go_micro::{Generation, GoMicroTransport};
 pub use self::tcp::TcpTransport;
 #[cfg(unix)]
 pub use self::unix::UnixTransport;
 
-/// TCP and Unix sockets, chosen by the address's prefix.
+/// TCP, Unix sockets and Go Micro's nodes, chosen by the address's prefix.
 ///
 /// ```
 /// use callboard::transport::NativeTransport;
 /// use callboard_actors::transport::Transport;
 ///
-/// assert_eq!(NativeTransport.name(), "native");
+/// assert_eq!(NativeTransport::default().name(), "native");
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NativeTransport;
+pub struct NativeTransport {
+    go_micro: GoMicroTransport,
+}
+
+impl NativeTransport {
+    /// Calls Go Micro's nodes like this.
+    #[must_use]
+    pub fn go_micro(self, go_micro: GoMicroTransport) -> Self {
+        Self { go_micro }
+    }
+
+    fn for_address(&self, address: &str) -> &dyn Transport {
+        #[cfg(unix)]
+        if address.starts_with(unix::PREFIX) {
+            return &UnixTransport;
+        }
+        if GoMicroTransport::knows(address) {
+            return &self.go_micro;
+        }
+        &TcpTransport
+    }
+}
 
 impl Transport for NativeTransport {
     fn name(&self) -> &'static str {
@@ -40,23 +64,13 @@ impl Transport for NativeTransport {
         address: &str,
         hello: Arc<Hello>,
     ) -> BoxFuture<'static, Result<Box<dyn Socket>, TransportError>> {
-        for_address(address).connect(address, hello)
+        self.for_address(address).connect(address, hello)
     }
 
     fn listen(
         &self,
         address: &str,
     ) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
-        for_address(address).listen(address)
+        self.for_address(address).listen(address)
     }
-}
-
-fn for_address(address: &str) -> &'static dyn Transport {
-    #[cfg(unix)]
-    if address.starts_with(unix::PREFIX) {
-        return &UnixTransport;
-    }
-    #[cfg(not(unix))]
-    let _ = address;
-    &TcpTransport
 }

@@ -72,6 +72,17 @@ pub enum Message {
         /// Set when the request was not executed, and why.
         refusal: Option<Refusal>,
     },
+    /// The transport lost one request while the others go on.
+    ///
+    /// Never crosses a wire: a client's socket says it, where each request has a way of its own.
+    Lost {
+        /// The request's.
+        id: RequestId,
+        /// Whether any of it may have reached the peer.
+        was_sent: bool,
+        /// What happened.
+        reason: String,
+    },
     /// The caller no longer waits.
     Cancel {
         /// The request's.

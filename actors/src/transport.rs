@@ -9,6 +9,7 @@ mod keepalive;
 mod ledger;
 mod memory;
 pub(crate) mod outbox;
+mod owned;
 pub(crate) mod pump;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::registry::BoxFuture;
 
 pub use self::keepalive::KeepaliveOptions;
 pub use self::memory::{Faults, MemoryTransport};
+pub use self::owned::OwnedMessages;
 
 /// Opens and accepts connections.
 pub trait Transport: Send + Sync + 'static {

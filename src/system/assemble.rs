@@ -122,7 +122,7 @@ fn registry(config: &Config) -> Result<Arc<dyn Registry>, Error> {
 
 fn transport(kind: TransportKind) -> Arc<dyn Transport> {
     match kind {
-        TransportKind::Tcp => Arc::new(NativeTransport),
+        TransportKind::Tcp => Arc::new(NativeTransport::default()),
         TransportKind::Memory => Arc::new(MemoryTransport::new()),
     }
 }

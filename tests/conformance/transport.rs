@@ -32,7 +32,7 @@ mod native {
 
     callboard_actors::transport_conformance! {
         #[tokio::test]
-        Harness::new(NativeTransport, "localhost:0", super::free_port())
+        Harness::new(NativeTransport::default(), "localhost:0", super::free_port())
     }
 }
 
@@ -40,7 +40,7 @@ mod native {
 mod native_unix {
     callboard_actors::transport_conformance! {
         #[tokio::test]
-        super::unix_harness(callboard::transport::NativeTransport)
+        super::unix_harness(callboard::transport::NativeTransport::default())
     }
 }
 

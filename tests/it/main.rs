@@ -12,6 +12,7 @@ mod cancellation;
 mod derive;
 mod errors;
 mod failures;
+mod go_micro_client;
 mod hooks;
 mod limits;
 mod middleware;

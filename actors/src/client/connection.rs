@@ -209,6 +209,10 @@ impl Role for ClientRole {
                     Message::Status { id, status, refusal: Some(refusal) } => {
                         wakers.extend(calls.fail(id, Cause::Refused { refusal, status }));
                     }
+                    Message::Lost { id, was_sent, reason } => {
+                        let error = Arc::new(TransportError::Broken(reason));
+                        wakers.extend(calls.fail(id, Cause::Broken { was_sent, error }));
+                    }
                     Message::GoAway { reason } => farewell = Some(reason),
                     // Nodes do not ask clients.
                     Message::Request { .. }

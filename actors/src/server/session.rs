@@ -193,6 +193,7 @@ impl Role for ServerRole {
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }
                 | Message::Status { .. }
+                | Message::Lost { .. }
                 | Message::Ping { .. }
                 | Message::Pong { .. }
                 | Message::GoAway { .. } => {}

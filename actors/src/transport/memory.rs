@@ -6,7 +6,6 @@
 //!                        Path (from, to): faults, partition, the generator they are drawn from
 //! ```
 
-mod encoder;
 mod faults;
 mod listener;
 mod path;

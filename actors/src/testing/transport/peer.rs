@@ -137,6 +137,9 @@ impl fmt::Debug for Peer {
 }
 
 /// The borrowed form of a message, ready to be encoded.
+///
+/// # Panics
+/// For [`Message::Lost`], which never leaves a process.
 pub fn outgoing(message: &Message) -> Outgoing<'_> {
     match message {
         Message::Request { id, one_way, route, define, time_left, metadata, body } => {
@@ -154,6 +157,7 @@ pub fn outgoing(message: &Message) -> Outgoing<'_> {
         Message::Status { id, status, refusal } => {
             Outgoing::Status { id: *id, status, refusal: *refusal }
         }
+        Message::Lost { .. } => panic!("a socket says this to its own side only"),
         Message::Cancel { id } => Outgoing::Cancel { id: *id },
         Message::Ping { nonce } => Outgoing::Ping { nonce: *nonce },
         Message::Pong { nonce } => Outgoing::Pong { nonce: *nonce },

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::encoder::size;
 use super::faults::Fate;
 use super::path::Path;
 use super::routes::Routes;
 use crate::message::Message;
+use crate::transport::owned::size;
 use crate::transport::{Hello, TransportError};
 
 /// What one side sends and the other receives.

@@ -6,12 +6,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Sleep, sleep_until};
 
-use super::encoder::MemoryEncoder;
 use super::path::Path;
 use super::pipe::{Found, Pipe};
 use crate::message::Message;
 use crate::registry::BoxFuture;
-use crate::transport::{Batch, Encoder, Hello, Incoming, Socket, TransportError};
+use crate::transport::{Batch, Encoder, Hello, Incoming, OwnedMessages, Socket, TransportError};
 
 /// One end before the greeting.
 pub(super) struct Opening {
@@ -81,7 +80,7 @@ impl Socket for MemorySocket {
     }
 
     fn encoder(&mut self) -> Box<dyn Encoder> {
-        Box::new(MemoryEncoder::new(self.peer.max_frame))
+        Box::new(OwnedMessages::new(self.peer.max_frame))
     }
 
     fn poll_read(

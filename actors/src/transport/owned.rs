@@ -2,27 +2,37 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::{Batch, Encoder, TransportError};
 use crate::message::{Body, GoAway, Message, Outgoing, RouteSlot};
 use crate::metadata::Metadata;
-use crate::transport::{Batch, Encoder, TransportError};
 
-/// Collects messages; positions count messages.
+/// Collects messages as they are, for transports that do not send frames; positions count messages.
+///
+/// ```
+/// use callboard_actors::message::Outgoing;
+/// use callboard_actors::transport::{Encoder, OwnedMessages};
+///
+/// let mut encoder = OwnedMessages::new(1024);
+/// assert_eq!(encoder.encode(Outgoing::Ping { nonce: 7 })?, 1);
+/// # Ok::<(), callboard_actors::transport::TransportError>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct MemoryEncoder {
+pub struct OwnedMessages {
     messages: Vec<Message>,
     queued: usize,
     taken: u64,
     max_frame: usize,
 }
 
-impl MemoryEncoder {
-    pub(super) fn new(max_frame: u32) -> Self {
+impl OwnedMessages {
+    /// Creates one that refuses messages of more than about `max_frame` bytes.
+    pub fn new(max_frame: u32) -> Self {
         let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
         Self { messages: Vec::new(), queued: 0, taken: 0, max_frame }
     }
 }
 
-impl Encoder for MemoryEncoder {
+impl Encoder for OwnedMessages {
     fn encode(&mut self, message: Outgoing<'_>) -> Result<u64, TransportError> {
         let message = own(message)?;
         let size = size(&message);

@@ -1,0 +1,103 @@
+//! A call as a Go Micro node reads it.
+//!
+//! Pure.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_actors::Metadata;
+use callboard_actors::message::{RequestId, Route};
+use http_body_util::Full;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request};
+
+use super::address::{Address, Generation};
+use crate::codec::{json_rpc, proto_rpc};
+
+/// A call, before it is written.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) id: RequestId,
+    pub(super) route: Route,
+    pub(super) time_left: Option<Duration>,
+    pub(super) metadata: Metadata,
+    pub(super) body: Bytes,
+}
+
+/// How bodies are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Protobuf,
+}
+
+impl Format {
+    /// The format of a content type that Go Micro knows.
+    pub(super) fn named(content_type: &str) -> Option<Self> {
+        match content_type {
+            "application/json" => Some(Self::Json),
+            "application/protobuf" => Some(Self::Protobuf),
+            _ => None,
+        }
+    }
+}
+
+impl Call {
+    /// The HTTP request; none when a header cannot carry what it should.
+    pub(super) fn to_http(&self, to: &Address, format: Format) -> Option<Request<Full<Bytes>>> {
+        let mut request = Request::new(Full::new(self.envelope(to.generation, format)));
+        *request.method_mut() = Method::POST;
+        let headers = request.headers_mut();
+        for (name, value) in self.metadata.iter() {
+            // Go drops names that are no tokens, and replaces line breaks in values.
+            let value = value.replace(['\r', '\n'], " ");
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
+                && !RESERVED.contains(&name.as_str())
+            {
+                headers.insert(name, value);
+            }
+        }
+        let content_type: HeaderValue = self.route.content_type.parse().ok()?;
+        headers.insert(HOST, to.peer.parse().ok()?);
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        headers.insert(ACCEPT, content_type.clone());
+        headers.insert(CONTENT_TYPE, content_type);
+        if let Some(left) = self.time_left {
+            let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+            headers.insert("timeout", nanos.into());
+        }
+        if to.generation == Generation::Current {
+            self.name(headers, to)?;
+        }
+        Some(request)
+    }
+
+    /// The headers that name what is called.
+    fn name(&self, headers: &mut HeaderMap, to: &Address) -> Option<()> {
+        let endpoint: HeaderValue = self.route.endpoint.parse().ok()?;
+        headers.insert("micro-endpoint", endpoint.clone());
+        headers.insert("micro-method", endpoint);
+        headers.insert("micro-service", to.service.parse().ok()?);
+        headers.insert("micro-id", self.id.0.into());
+        Some(())
+    }
+
+    fn envelope(&self, generation: Generation, format: Format) -> Bytes {
+        match (generation, format) {
+            (Generation::Current, _) => self.body.clone(),
+            // A connection carries one call at a time, so all are the first of their kind.
+            (Generation::Early, Format::Json) => {
+                json_rpc::encode_request(generation, &self.route.endpoint, 0, &self.body)
+            }
+            (Generation::Early, Format::Protobuf) => {
+                proto_rpc::encode_request(generation, &self.route.endpoint, 0, &self.body)
+            }
+        }
+    }
+}
+
+/// Headers that metadata must not set: they frame the message.
+const RESERVED: &[&str] =
+    &["host", "content-length", "transfer-encoding", "trailer", "connection", "upgrade", "expect"];
+
+const AGENT: &str = concat!("callboard/", env!("CARGO_PKG_VERSION"));
