@@ -1,18 +1,54 @@
 //! How bodies become bytes and back: the content type decides.
+//!
+//! | content type | codec | feature |
+//! |---|---|---|
+//! | `application/x-bincode` | [`Codec::Bincode`], the default between callboard nodes | |
+//! | `application/json` | [`Codec::Json`] | |
+//! | `application/protobuf` | [`Codec::Protobuf`], for types that say how | |
+//! | `application/msgpack` | `msgpack::MSGPACK` | `msgpack` |
+//! | `application/bson` | `bson::BSON` | `bson` |
+//! | `application/x-postcard` | `postcard::POSTCARD` | `postcard` |
+//! | any other | your own [`Format`], [added](crate::SystemBuilder::codec) to the system | |
+//!
+//! A reply is encoded like its request. JSON-RPC and PROTO-RPC are envelopes around JSON and
+//! protobuf, see [`json_rpc`] and [`proto_rpc`].
 
+mod bincode;
+#[cfg(feature = "bson")]
+pub mod bson;
+mod depth;
 mod envelope;
+mod json;
 pub mod json_rpc;
+mod media_type;
+#[cfg(feature = "msgpack")]
+pub mod msgpack;
+#[cfg(feature = "postcard")]
+pub mod postcard;
 pub mod proto_rpc;
+mod protobuf;
+mod table;
+#[cfg(test)]
+mod tests;
+mod typed;
 
-use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use bincode::enc::write::Writer;
-use bincode::error::EncodeError;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
 use bytes::BytesMut;
-use callboard_actors::message::Body;
+pub use erased_serde;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::bincode::BODY_MOST;
+pub use self::depth::DEPTH_MOST;
 pub use self::envelope::{EnvelopeError, RequestEnvelope, ResponseEnvelope};
+pub use self::media_type::{MediaType, MediaTypeError};
+pub use self::protobuf::ProtobufCodec;
+pub(crate) use self::table::Codecs;
+pub(crate) use self::typed::{
+    EncodedReply, EncodedRequest, OwnedRequest, decode_reply, decode_request,
+};
 pub use crate::transport::Generation;
 
 /// A way to encode bodies.
@@ -21,6 +57,7 @@ pub use crate::transport::Generation;
 /// use callboard::codec::Codec;
 ///
 /// assert_eq!(Codec::named("application/x-bincode"), Some(Codec::Bincode));
+/// assert_eq!(Codec::named("Application/JSON; charset=utf-8"), Some(Codec::Json));
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -29,6 +66,86 @@ pub enum Codec {
     /// callboard nodes. Compact and fast; both sides must agree on the types.
     #[default]
     Bincode,
+    /// `application/json`.
+    Json,
+    /// `application/protobuf`, for endpoints that have a [`ProtobufCodec`].
+    Protobuf,
+    /// Another one.
+    Other(OtherCodec),
+}
+
+/// A codec that is not built in: yours, or one of a feature.
+///
+/// ```
+/// use callboard::codec::erased_serde::{Deserializer, Error, Serialize};
+/// use callboard::codec::{Codec, Format};
+///
+/// /// JSON that a person likes to read.
+/// struct PrettyJson;
+///
+/// impl Format for PrettyJson {
+///     fn content_type(&self) -> &'static str {
+///         "application/x-pretty-json"
+///     }
+///
+///     fn encode(&self, value: &dyn Serialize, buffer: &mut Vec<u8>) -> Result<(), String> {
+///         serde_json::to_writer_pretty(buffer, value).map_err(|error| error.to_string())
+///     }
+///
+///     fn decode(
+///         &self,
+///         body: &[u8],
+///         read: &mut dyn FnMut(&mut dyn Deserializer<'_>) -> Result<(), Error>,
+///     ) -> Result<(), String> {
+///         let mut deserializer = serde_json::Deserializer::from_slice(body);
+///         read(&mut <dyn Deserializer<'_>>::erase(&mut deserializer)).map_err(|e| e.to_string())
+///     }
+/// }
+///
+/// const PRETTY: Codec = Codec::custom(&PrettyJson);
+/// # let mut buffer = bytes::BytesMut::new();
+/// # PRETTY.encode(&[1_u8], &mut buffer).unwrap();
+/// # assert_eq!(PRETTY.decode::<Vec<u8>>(&buffer), Ok(vec![1]));
+/// ```
+#[derive(Clone, Copy)]
+pub struct OtherCodec(&'static dyn Format);
+
+/// What a codec of your own does.
+///
+/// The example is at [`OtherCodec`].
+pub trait Format: Send + Sync + 'static {
+    /// Names it, in lower case and without parameters; it must not be that of another codec.
+    fn content_type(&self) -> &'static str;
+
+    /// Further names under which requests may come.
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Appends the encoded value.
+    ///
+    /// # Errors
+    /// The text says what could not be encoded; what was appended is dropped.
+    fn encode(
+        &self,
+        value: &dyn erased_serde::Serialize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), String>;
+
+    /// Has `read` read a value that takes all of `body`.
+    ///
+    /// Bodies come from strangers: how deep they are nested, and how much is allocated for what a
+    /// length claims, must be bounded here.
+    ///
+    /// # Errors
+    /// The text says what is wrong with the body.
+    fn decode(
+        &self,
+        body: &[u8],
+        read: &mut dyn FnMut(
+            &mut dyn erased_serde::Deserializer<'_>,
+        ) -> Result<(), erased_serde::Error>,
+    ) -> Result<(), String>;
 }
 
 /// A body cannot be encoded or decoded.
@@ -49,112 +166,109 @@ pub struct CodecError {
 }
 
 impl Codec {
-    /// The codec of a content type.
+    /// Makes a codec of a format of your own.
+    pub const fn custom(format: &'static dyn Format) -> Self {
+        Self::Other(OtherCodec(format))
+    }
+
+    /// The codec of a content type, among those that are compiled in.
+    ///
+    /// The type is read as RFC 9110 says: case does not matter, `charset=utf-8` is accepted, other
+    /// parameters are ignored.
     pub fn named(content_type: &str) -> Option<Self> {
-        (content_type == Self::Bincode.content_type()).then_some(Self::Bincode)
+        Codecs::default().find(content_type).map(|(_, codec)| codec)
     }
 
     /// Its content type.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Bincode => "application/x-bincode",
+            Self::Json => "application/json",
+            Self::Protobuf => "application/protobuf",
+            Self::Other(OtherCodec(format)) => format.content_type(),
         }
     }
 
     /// Appends the encoded value.
     ///
     /// # Errors
-    /// The value's own `Serialize` failed.
+    /// The value's own `Serialize` failed, or the codec cannot express it. Protobuf needs more than
+    /// serde: it always fails here, see [`ProtobufCodec`].
     pub fn encode<T: Serialize>(self, value: &T, buffer: &mut BytesMut) -> Result<(), CodecError> {
         match self {
-            Self::Bincode => bincode::serde::encode_into_writer(value, Append(buffer), BINCODE)
-                .map_err(|error| self.error(&error)),
+            Self::Bincode => bincode::encode(value, buffer),
+            Self::Json => json::encode(value, buffer),
+            Self::Protobuf => Err(NO_SERDE.to_owned()),
+            Self::Other(OtherCodec(format)) => {
+                let mut bytes = Vec::new();
+                format.encode(&value, &mut bytes).map(|()| buffer.extend_from_slice(&bytes))
+            }
         }
+        .map_err(|reason| self.error(reason))
     }
 
     /// Decodes a value that takes all of `body`.
     ///
-    /// Never allocates more than [`BODY_MOST`] bytes for what a length in the body claims.
+    /// Never allocates more than [`BODY_MOST`] bytes for what a length in the body claims, and
+    /// goes no deeper than [`DEPTH_MOST`] into what is nested.
     ///
     /// # Errors
     /// The body is not such a value, or there is something left.
     pub fn decode<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, CodecError> {
         match self {
-            Self::Bincode => {
-                let decoded = bincode::serde::decode_from_slice(body, BINCODE);
-                let (value, length) = decoded.map_err(|error| self.error(&error))?;
-                if length < body.len() {
-                    let reason = format!("{} bytes too many", body.len() - length);
-                    return Err(CodecError { content_type: self.content_type(), reason });
-                }
-                Ok(value)
+            Self::Bincode => bincode::decode(body),
+            Self::Json => json::decode(body),
+            Self::Protobuf => Err(NO_SERDE.to_owned()),
+            Self::Other(OtherCodec(format)) => {
+                let mut value = None;
+                let mut read = |deserializer: &mut dyn erased_serde::Deserializer<'_>| {
+                    value = Some(erased_serde::deserialize(deserializer)?);
+                    Ok(())
+                };
+                let result = format.decode(body, &mut read);
+                result.and_then(|()| value.ok_or_else(|| "nothing was read".to_owned()))
             }
+        }
+        .map_err(|reason| self.error(reason))
+    }
+
+    fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Self::Bincode | Self::Json => &[],
+            Self::Protobuf => &["application/x-protobuf"],
+            Self::Other(OtherCodec(format)) => format.aliases(),
         }
     }
 
-    fn error(self, error: &dyn std::error::Error) -> CodecError {
-        CodecError { content_type: self.content_type(), reason: error.to_string() }
+    fn error(self, reason: String) -> CodecError {
+        CodecError { content_type: self.content_type(), reason }
     }
 }
 
-/// Bytes a decoded body may take at most: 64 MiB, more than any frame.
-pub const BODY_MOST: usize = 64 * 1024 * 1024;
-
-const BINCODE: Configuration<LittleEndian, Varint, Limit<BODY_MOST>> =
-    bincode::config::standard().with_limit::<BODY_MOST>();
-
-/// Lets bincode write into a buffer that grows.
-struct Append<'a>(&'a mut BytesMut);
-
-impl Writer for Append<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.content_type())
     }
 }
 
-/// A value that is encoded when it is sent.
-pub(crate) struct Encoded<'a, T> {
-    pub(crate) codec: Codec,
-    pub(crate) value: &'a T,
-}
-
-impl<T: Serialize> Body for Encoded<'_, T> {
-    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.codec.encode(self.value, buffer).map_err(|error| error.to_string())
+impl fmt::Debug for OtherCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OtherCodec").field(&self.0.content_type()).finish()
     }
 }
 
-/// The same for a value that is sent, perhaps again, later.
-pub(crate) struct OwnedBody<T> {
-    pub(crate) codec: Codec,
-    pub(crate) value: T,
-}
-
-impl<T: Serialize> Body for OwnedBody<T> {
-    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.codec.encode(&self.value, buffer).map_err(|error| error.to_string())
+impl PartialEq for OtherCodec {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.content_type() == other.0.content_type()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Eq for OtherCodec {}
 
-    #[test]
-    fn a_length_that_lies_is_refused_before_it_is_believed() {
-        let claim = [253, 0, 0, 0, 0, 0, 0, 0, 1];
-        assert!(Codec::Bincode.decode::<Vec<u8>>(&claim).is_err());
-        assert!(Codec::Bincode.decode::<Vec<String>>(&claim).is_err());
-    }
-
-    #[test]
-    fn what_is_left_over_is_refused() {
-        let mut buffer = BytesMut::new();
-        Codec::Bincode.encode(&7_u32, &mut buffer).unwrap();
-        assert_eq!(Codec::Bincode.decode::<u32>(&buffer), Ok(7));
-        buffer.extend_from_slice(&[0]);
-        let error = Codec::Bincode.decode::<u32>(&buffer).unwrap_err();
-        assert_eq!(error.to_string(), "application/x-bincode: 1 bytes too many");
+impl Hash for OtherCodec {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.content_type().hash(state);
     }
 }
+
+const NO_SERDE: &str = "the type does not say how it is written in protobuf";

@@ -20,6 +20,7 @@ use callboard_actors::inbox::InboxOptions;
 use callboard_actors::node::HandlerParts;
 use callboard_actors::registry::EndpointInfo;
 
+use crate::codec::Codecs;
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
 
@@ -175,6 +176,7 @@ pub(crate) struct HandlerHome {
     pub(crate) service: String,
     pub(crate) arbiters: Vec<actix_rt::ArbiterHandle>,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
+    pub(crate) codecs: Codecs,
 }
 
 impl HandlerPlan {

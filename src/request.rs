@@ -9,6 +9,8 @@ use callboard_actors::{Deadline, Metadata, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec::ProtobufCodec;
+
 /// A message that a service answers; derived with `#[derive(Endpoint)]`.
 ///
 /// ```
@@ -34,6 +36,14 @@ pub trait Endpoint: Serialize + DeserializeOwned + Send + 'static {
 
     /// Whether a call may be repeated although it may have been executed.
     const IDEMPOTENT: bool = false;
+
+    /// How request and reply are written in protobuf, for types that can be; none by default.
+    fn protobuf() -> Option<ProtobufCodec<Self>>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// What a handler returns for a request of `T`: the reply, or a status for the caller.

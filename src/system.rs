@@ -20,6 +20,7 @@ use callboard_actors::transport::Hello;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
+use crate::codec::Codec;
 use crate::handler::LocalEndpoint;
 use crate::middleware::Middleware;
 use crate::request::Endpoint;
@@ -58,6 +59,8 @@ struct Inner {
     home: Home,
     /// Places for messages that nobody waits for and that cannot leave at once.
     detached: Arc<Semaphore>,
+    /// Of calls that do not say otherwise.
+    codec: Codec,
 }
 
 /// Handlers of this process by their `LocalEndpoint`'s type.
@@ -124,6 +127,10 @@ impl ServiceSystem {
 
     pub(crate) fn hello(&self) -> Arc<Hello> {
         Arc::clone(&self.inner.hello)
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.inner.codec
     }
 
     pub(crate) fn client_middleware(&self) -> &[Arc<dyn Middleware>] {

@@ -13,7 +13,7 @@ use super::ServiceRef;
 use super::future::CallFuture;
 use super::local::LocalCall;
 use super::prepared::{Prepared, target};
-use crate::codec::{Codec, Encoded};
+use crate::codec::{Codec, EncodedRequest};
 use crate::handler::LocalEndpoint;
 use crate::request::{Endpoint, RequestContext};
 
@@ -42,13 +42,15 @@ pub struct CallBuilder<T: Endpoint> {
     pub(super) message: T,
     pub(super) options: CallOptions,
     is_local: Option<bool>,
+    pub(super) codec: Codec,
 }
 
 impl<T: Endpoint> CallBuilder<T> {
     pub(super) fn new(service: ServiceRef, message: T) -> Self {
         let caller = service.system().caller();
         let options = caller.call_options(caller.options().timeout);
-        Self { service, message, options, is_local: None }
+        let codec = service.system().codec();
+        Self { service, message, options, is_local: None, codec }
     }
 
     /// Time for the call, all attempts included, from when it is sent; default 5 s.
@@ -95,6 +97,15 @@ impl<T: Endpoint> CallBuilder<T> {
     /// Calls the node at this address, whatever the registry says.
     pub fn node(mut self, address: impl Into<String>) -> Self {
         self.choice().node = Some(address.into());
+        self
+    }
+
+    /// Encodes request and reply like this; default that of the system, which is bincode.
+    ///
+    /// The node must know the codec, or refuses as [`CallError::Codec`]. A call within the process
+    /// encodes nothing.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
         self
     }
 
@@ -158,9 +169,9 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Sends the request to a node, if that can be done at once.
     pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
-        let body = Encoded { codec: Codec::Bincode, value: &self.message };
+        let body = EncodedRequest { codec: self.codec, value: &self.message };
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        caller.begin(service, target::<T>(), &body, &self.options, cx.waker())
+        caller.begin(service, target::<T>(self.codec), &body, &self.options, cx.waker())
     }
 
     /// Hands the request over, if that can be done at once; else it comes back.
@@ -172,18 +183,18 @@ impl<T: Endpoint> CallBuilder<T> {
             LocalCall::post(self.message, &self.options, &self.service)?;
             return Ok(None);
         }
-        let body = Encoded { codec: Codec::Bincode, value: &self.message };
+        let body = EncodedRequest { codec: self.codec, value: &self.message };
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        let is_sent = caller.post(service, target::<T>(), &body, &self.options)?;
+        let is_sent = caller.post(service, target::<T>(self.codec), &body, &self.options)?;
         Ok((!is_sent).then_some(self))
     }
 
     /// The call as it goes on when there is no shorter way; its time runs from now on.
     pub(super) fn prepare(self) -> Prepared<T> {
         let may_be_local = self.is_local.unwrap_or(self.options.choice.is_none());
-        let Self { service, message, options, .. } = self;
+        let Self { service, message, options, codec, .. } = self;
         let deadline = options.deadline_at(Instant::now());
-        Prepared { service, message, options, deadline, may_be_local }
+        Prepared { service, message, options, deadline, may_be_local, codec }
     }
 }
 

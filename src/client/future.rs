@@ -14,6 +14,7 @@ use callboard_actors::client::{Attempt, CallError};
 use super::call::CallBuilder;
 use super::local::LocalCall;
 use super::prepared::{Prepared, decode};
+use crate::codec::Codec;
 use crate::handler::LocalFailure;
 use crate::request::Endpoint;
 
@@ -66,8 +67,8 @@ impl<T: Endpoint> CallFuture<T> {
         if call.service.system().client_middleware().is_empty() {
             if call.handler().is_some() {
                 if let Some(call) = self.call.take() {
-                    let CallBuilder { service, message, options, .. } = call;
-                    self.state = State::Local(LocalCall::new(message, options, service)?);
+                    let CallBuilder { service, message, options, codec, .. } = call;
+                    self.state = State::Local(LocalCall::new(message, options, service, codec)?);
                 }
                 return Ok(());
             }
@@ -94,28 +95,33 @@ impl<T: Endpoint> CallFuture<T> {
 impl<T: Endpoint> Future for CallFuture<T> {
     type Output = Result<T::Reply, CallError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
         loop {
-            match &mut self.state {
+            match &mut this.state {
                 State::New => {
-                    self.begin(cx)?;
+                    this.begin(cx)?;
                     // The connection knows the waker already.
-                    if matches!(self.state, State::Sent(..)) {
+                    if matches!(this.state, State::Sent(..)) {
                         return Poll::Pending;
                     }
                 }
                 State::Sent(attempt) => match ready!(attempt.poll_reply(cx)) {
-                    Ok(reply) => return Poll::Ready(decode::<T>(&reply, || attempt.node())),
+                    Ok(reply) => {
+                        // The call stays while it is under way.
+                        let codec = this.call.as_ref().map_or(Codec::default(), |call| call.codec);
+                        return Poll::Ready(decode::<T>(codec, &reply, || attempt.node()));
+                    }
                     Err(failed) => {
-                        self.state = State::Over;
-                        self.go_on(|call| call.go_on(failed));
+                        this.state = State::Over;
+                        this.go_on(|call| call.go_on(failed));
                     }
                 },
                 State::Boxed(call) => return call.as_mut().poll(cx),
                 State::Local(call) => match ready!(Pin::new(&mut *call).poll(cx)) {
                     Err(LocalFailure::Refused(refusal, Some(message))) if call.may_go(refusal) => {
                         let elsewhere = call.elsewhere(message);
-                        self.state = State::Boxed(Box::pin(elsewhere.run()));
+                        this.state = State::Boxed(Box::pin(elsewhere.run()));
                     }
                     result => {
                         return Poll::Ready(result.map_err(|error| call.explain(error)));

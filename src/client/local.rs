@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::prepared::Prepared;
+use crate::codec::Codec;
 use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure};
 use crate::request::{Endpoint, Request, RequestContext};
 
@@ -22,6 +23,8 @@ pub(super) struct LocalCall<T: Endpoint> {
     service: ServiceRef,
     options: CallOptions,
     deadline: Deadline,
+    /// For another node, should it go there.
+    codec: Codec,
     wait: Wait,
 }
 
@@ -44,13 +47,14 @@ impl<T: Endpoint> LocalCall<T> {
         message: T,
         options: CallOptions,
         service: ServiceRef,
+        codec: Codec,
     ) -> Result<Self, CallError> {
         let now = Instant::now();
         let deadline = options.deadline_at(now);
         let request = request(message, &options, deadline, &service)?;
         let (answer, number) = handler(&service)?.send(request, now);
         let number = Some(number);
-        Ok(Self { answer, number, service, options, deadline, wait: Wait::None })
+        Ok(Self { answer, number, service, options, deadline, codec, wait: Wait::None })
     }
 
     /// The same for a message that nobody waits for.
@@ -78,6 +82,7 @@ impl<T: Endpoint> LocalCall<T> {
             options: self.options.clone(),
             deadline: self.deadline,
             may_be_local: false,
+            codec: self.codec,
         }
     }
 

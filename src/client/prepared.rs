@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::ServiceRef;
 use super::local::LocalCall;
-use crate::codec::{Codec, OwnedBody};
+use crate::codec::{Codec, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, Outcome, Side, run_chain};
 use crate::request::Endpoint;
@@ -23,6 +23,7 @@ pub(super) struct Prepared<T> {
     pub(super) deadline: Deadline,
     /// Whether a handler in this process may take it.
     pub(super) may_be_local: bool,
+    pub(super) codec: Codec,
 }
 
 impl<T: Endpoint> Prepared<T> {
@@ -36,12 +37,12 @@ impl<T: Endpoint> Prepared<T> {
 
     /// Goes on after a first attempt that failed.
     pub(super) async fn go_on(self, failed: FailedAttempt) -> Result<T::Reply, CallError> {
-        let Self { service, message, options, .. } = self;
-        let body = OwnedBody { codec: Codec::Bincode, value: message };
+        let Self { service, message, options, codec, .. } = self;
+        let body = OwnedRequest { codec, value: message };
         let (caller, remote) = (service.system().caller(), service.remote());
         let NodeReply { node, reply } =
-            caller.go_on(remote, target::<T>(), body, &options, failed).await?;
-        decode::<T>(&reply, || &node)
+            caller.go_on(remote, target::<T>(codec), body, &options, failed).await?;
+        decode::<T>(codec, &reply, || &node)
     }
 
     /// The whole call, as it is made when there is no shorter way.
@@ -64,7 +65,7 @@ impl<T: Endpoint> Prepared<T> {
         let mut last = |info: &CallInfo| -> Outcome<'static> {
             let Some(mut call) = once.take() else {
                 let detail = "a middleware ran `next` twice".to_owned();
-                return Box::pin(std::future::ready(Err(codec(detail, Executed::Maybe))));
+                return Box::pin(std::future::ready(Err(undecodable(detail, Executed::Maybe))));
             };
             call.options.metadata = info.metadata.clone();
             call.deadline = call.deadline.earlier(info.deadline);
@@ -77,16 +78,16 @@ impl<T: Endpoint> Prepared<T> {
         run_chain(chain, &mut info, &mut last).await?;
         let reply = reply.lock().take();
         reply.ok_or_else(|| {
-            codec("a middleware succeeded without running `next`".into(), Executed::No)
+            undecodable("a middleware succeeded without running `next`".into(), Executed::No)
         })
     }
 
     async fn run_bare(mut self) -> Result<T::Reply, CallError> {
         if self.handler().is_some() {
-            let Self { service, message, mut options, deadline, .. } = self;
+            let Self { service, message, mut options, deadline, codec, .. } = self;
             // Its time has been running for a while.
             options.limit = Some(deadline);
-            let mut waiting = LocalCall::new(message, options, service)?;
+            let mut waiting = LocalCall::new(message, options, service, codec)?;
             match (&mut waiting).await {
                 Err(LocalFailure::Refused(refusal, Some(message))) if waiting.may_go(refusal) => {
                     self = waiting.elsewhere(message);
@@ -98,12 +99,12 @@ impl<T: Endpoint> Prepared<T> {
     }
 
     async fn run_remote(self) -> Result<T::Reply, CallError> {
-        let Self { service, message, options, deadline, .. } = self;
-        let body = OwnedBody { codec: Codec::Bincode, value: message };
+        let Self { service, message, options, deadline, codec, .. } = self;
+        let body = OwnedRequest { codec, value: message };
         let (caller, options) = (service.system().caller(), (&options, deadline));
         let NodeReply { node, reply } =
-            caller.call(service.remote(), target::<T>(), body, options).await?;
-        decode::<T>(&reply, || &node)
+            caller.call(service.remote(), target::<T>(codec), body, options).await?;
+        decode::<T>(codec, &reply, || &node)
     }
 
     /// Hands the request over without waiting for an answer.
@@ -111,34 +112,38 @@ impl<T: Endpoint> Prepared<T> {
         if !self.service.system().client_middleware().is_empty() || self.handler().is_some() {
             return self.run().await.map(drop);
         }
-        let Self { service, message, options, deadline, .. } = self;
-        let body = OwnedBody { codec: Codec::Bincode, value: message };
+        let Self { service, message, options, deadline, codec, .. } = self;
+        let body = OwnedRequest { codec, value: message };
         let caller = service.system().caller();
         let options = (&options, deadline);
-        caller.send_one_way(service.remote(), target::<T>(), body, options).await
+        caller.send_one_way(service.remote(), target::<T>(codec), body, options).await
     }
 }
 
 /// What the caller is given.
 pub(super) fn decode<'a, T: Endpoint>(
+    codec: Codec,
     reply: &EncodedReply,
     from: impl FnOnce() -> &'a str,
 ) -> Result<T::Reply, CallError> {
-    Codec::Bincode.decode(&reply.body).map_err(|error| {
+    decode_reply::<T>(codec, &reply.body).map_err(|error| {
         let node = from();
-        codec(format!("the reply of {node} is not what {} says: {error}", T::NAME), Executed::Yes)
+        undecodable(
+            format!("the reply of {node} is not what {} says: {error}", T::NAME),
+            Executed::Yes,
+        )
     })
 }
 
 /// What is called.
-pub(super) fn target<T: Endpoint>() -> CallTarget {
+pub(super) fn target<T: Endpoint>(codec: Codec) -> CallTarget {
     CallTarget {
         endpoint: T::NAME,
-        content_type: Codec::Bincode.content_type(),
+        content_type: codec.content_type(),
         is_idempotent: T::IDEMPOTENT,
     }
 }
 
-fn codec(detail: String, executed: Executed) -> CallError {
+fn undecodable(detail: String, executed: Executed) -> CallError {
     CallError::Codec { detail, executed }
 }

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::local::LocalReply;
-use crate::codec::{Codec, Encoded};
+use crate::codec::{Codec, EncodedReply};
 use crate::request::{Endpoint, Reply, Request};
 
 /// A request, its way back, and what an inbox wants to know of it.
@@ -39,7 +39,9 @@ impl<T: Endpoint> Responder<T> {
     pub(super) fn answer(self, reply: Reply<T>) {
         match self {
             Self::Remote { mut slot, codec } => match reply {
-                Ok(value) => slot.reply(&Metadata::new(), &Encoded { codec, value: &value }),
+                Ok(value) => {
+                    slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value: &value })
+                }
                 Err(status) => slot.status(&status),
             },
             Self::Local(local) => local.answer(reply),

@@ -30,13 +30,14 @@ impl<A: Actor<Context = Context<A>>> TypedLane<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
-    fn push(&mut self, endpoint: usize, _: u16, arrival: Arrival) {
+    fn push(&mut self, endpoint: usize, codec: u16, arrival: Arrival) {
+        let codec = self.port.codecs.at(codec);
         let index = self.port.choose(self.home, &mut self.next);
         let port = &self.port;
         if port.middleware[endpoint].is_empty() {
-            self.batches[index].extend(port.endpoints[endpoint].job(arrival));
+            self.batches[index].extend(port.endpoints[endpoint].job(codec, arrival));
         } else {
-            port.endpoints[endpoint].serve_wrapped(port, index, arrival);
+            port.endpoints[endpoint].serve_wrapped(port, index, codec, arrival);
         }
     }
 

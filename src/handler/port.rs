@@ -24,7 +24,7 @@ use super::lane::TypedLane;
 use super::local::{LOCAL_ORIGIN, LocalEndpoint, LocalFailure, LocalReply};
 use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
-use crate::codec::{Codec, Encoded};
+use crate::codec::{Codec, Codecs, EncodedReply, decode_request};
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request, RequestContext};
 
@@ -38,6 +38,7 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     pub(super) middleware: Vec<Arc<[Arc<dyn Middleware>]>>,
     pub(super) inboxes: Vec<Inbox<A>>,
     pub(super) backstage: Arc<Backstage>,
+    pub(super) codecs: Codecs,
     arbiters: Vec<ArbiterHandle>,
     own: std::sync::Weak<Self>,
 }
@@ -45,10 +46,10 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
 /// An endpoint of an actor, without its request's type.
 pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
     /// Decodes a request; one that cannot be is refused.
-    fn job(&self, arrival: Arrival) -> Option<Box<dyn Job<A>>>;
+    fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>>;
 
     /// Decodes a request and has the actor of this index handle it inside middleware.
-    fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, arrival: Arrival);
+    fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, codec: Codec, arrival: Arrival);
 
     /// A [`LocalEndpoint`] of its request's type.
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync>;
@@ -99,6 +100,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         middleware: middleware.collect(),
         inboxes,
         backstage: Arc::default(),
+        codecs: home.codecs.clone(),
         arbiters: arbiters.clone(),
         own: weak.clone(),
     });
@@ -138,7 +140,7 @@ impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
     }
 
     fn codec(&self, content_type: &str) -> Option<u16> {
-        Codec::named(content_type).map(|_| 0)
+        self.codecs.find(content_type).map(|(number, _)| number)
     }
 
     fn lane(&self) -> Box<dyn Lane> {
@@ -162,15 +164,21 @@ where
     <A as Handler<Request<T>>>::Result: 'static,
     T: Endpoint,
 {
-    fn job(&self, arrival: Arrival) -> Option<Box<dyn Job<A>>> {
-        let (request, slot) = decode::<T>(arrival)?;
+    fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>> {
+        let (request, slot) = decode::<T>(codec, arrival)?;
         let (origin, id) = slot.key();
-        let responder = Responder::Remote { slot, codec: Codec::Bincode };
+        let responder = Responder::Remote { slot, codec };
         Some(self.pack(request, responder, JobKey { origin, id: id.0 }))
     }
 
-    fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, arrival: Arrival) {
-        let Some((request, mut slot)) = decode::<T>(arrival) else { return };
+    fn serve_wrapped(
+        &self,
+        port: &Arc<TypedPort<A>>,
+        actor: usize,
+        codec: Codec,
+        arrival: Arrival,
+    ) {
+        let Some((request, mut slot)) = decode::<T>(codec, arrival) else { return };
         let (origin, id) = slot.key();
         let key = JobKey { origin, id: id.0 };
         let (port, index) = (Arc::clone(port), self.index);
@@ -189,7 +197,7 @@ where
         actix_rt::spawn(async move {
             match wrapped.await {
                 Some(Ok(value)) => {
-                    slot.reply(&Metadata::new(), &Encoded { codec: Codec::Bincode, value: &value });
+                    slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value: &value });
                 }
                 Some(Err(LocalFailure::Status(status))) => slot.status(&status),
                 Some(Err(LocalFailure::Refused(refusal, _))) => slot.refuse(refusal, None),
@@ -258,10 +266,10 @@ where
 }
 
 /// Decodes straight from the receive buffer; refuses what cannot be decoded.
-fn decode<T: Endpoint>(arrival: Arrival) -> Option<(Request<T>, ReplySlot)> {
+fn decode<T: Endpoint>(codec: Codec, arrival: Arrival) -> Option<(Request<T>, ReplySlot)> {
     let Arrival { mut reply, deadline, metadata, peer, body } = arrival;
     // The user's `Deserialize` may panic; the connection must not.
-    let decoded = contain(|| Codec::Bincode.decode::<T>(&body));
+    let decoded = contain(|| decode_request::<T>(codec, &body));
     let failure = match decoded {
         Ok(Ok(message)) => {
             let context = RequestContext { endpoint: T::NAME, metadata, deadline, peer };

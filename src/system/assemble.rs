@@ -14,6 +14,7 @@ use callboard_actors::transport::{MemoryTransport, Transport};
 use uuid::Uuid;
 
 use super::builder::SystemBuilder;
+use crate::codec::Codecs;
 use crate::config::{
     AdvertiseAddress, Config, ListenAddress, RegistryInterface, RegistryKind, SelectorKind,
     TransportKind, advertised,
@@ -69,6 +70,7 @@ pub(super) fn assemble(
         service: config.server_name.clone(),
         arbiters: arbiters.clone(),
         middleware: builder.middleware,
+        codecs: Codecs::with(&builder.codecs),
     };
     let mut service = Service::new(&config.server_name, &config.server_version);
     service.metadata.extend(builder.service_metadata);

@@ -13,6 +13,7 @@ use callboard_actors::supervisor::Intensity;
 use callboard_actors::transport::Transport;
 
 use super::{ServiceSystem, assemble, home, run};
+use crate::codec::Codec;
 use crate::config::{Config, ListenAddress, Parsed};
 use crate::error::Error;
 use crate::handler::{HandlerBuilder, HandlerPlan};
@@ -48,6 +49,8 @@ pub struct SystemBuilder {
     pub(super) handler_intensity: Intensity,
     pub(super) middleware: Vec<Arc<dyn Middleware>>,
     pub(super) client_middleware: Vec<Arc<dyn Middleware>>,
+    pub(super) codecs: Vec<Codec>,
+    pub(super) codec: Codec,
     pub(super) hooks: Hooks,
     reads_environment: bool,
 }
@@ -64,6 +67,8 @@ impl SystemBuilder {
             handler_intensity: Intensity::default(),
             middleware: Vec::new(),
             client_middleware: Vec::new(),
+            codecs: Vec::new(),
+            codec: Codec::default(),
             hooks: Hooks::default(),
             reads_environment: true,
         }
@@ -86,6 +91,20 @@ impl SystemBuilder {
     /// Wraps all endpoints; the first middleware added is outermost.
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(Arc::new(middleware));
+        self
+    }
+
+    /// Answers requests in another codec too; the built-in ones are known anyway.
+    ///
+    /// May be repeated. One that has the content type of a built-in codec takes its place.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codecs.push(codec);
+        self
+    }
+
+    /// Encodes calls like this unless a call says otherwise; default [`Codec::Bincode`].
+    pub fn client_codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
         self
     }
 

@@ -1,0 +1,38 @@
+//! `application/x-bincode`: bincode 2.
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+use bytes::BytesMut;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(super) fn encode<T: Serialize>(value: &T, buffer: &mut BytesMut) -> Result<(), String> {
+    bincode::serde::encode_into_writer(value, Append(buffer), BINCODE)
+        .map_err(|error| error.to_string())
+}
+
+pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let decoded = bincode::serde::decode_from_slice(body, BINCODE);
+    let (value, length) = decoded.map_err(|error| error.to_string())?;
+    if length < body.len() {
+        return Err(format!("{} bytes too many", body.len() - length));
+    }
+    Ok(value)
+}
+
+/// Bytes a decoded body may take at most: 64 MiB, more than any frame.
+pub const BODY_MOST: usize = 64 * 1024 * 1024;
+
+const BINCODE: Configuration<LittleEndian, Varint, Limit<BODY_MOST>> =
+    bincode::config::standard().with_limit::<BODY_MOST>();
+
+/// Lets bincode write into a buffer that grows.
+struct Append<'a>(&'a mut BytesMut);
+
+impl Writer for Append<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
