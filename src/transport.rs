@@ -6,6 +6,7 @@
 
 mod go_micro;
 mod greeting;
+mod http;
 mod receive;
 mod socket;
 mod tcp;

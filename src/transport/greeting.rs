@@ -6,6 +6,7 @@ use callboard_actors::message::{GoAway, Outgoing};
 use callboard_actors::transport::{Batch, Encoder, Hello, Socket, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::http::HttpSocket;
 use super::socket::{Stream, StreamSocket, broken};
 use crate::wire::{FrameEncoder, Preface, WireError};
 
@@ -15,17 +16,24 @@ pub(super) async fn connect<S: Stream>(
     hello: &Hello,
 ) -> Result<Box<dyn Socket>, TransportError> {
     send(&mut stream, hello).await?;
-    let peer = receive(&mut stream).await?;
+    let magic = begin(&mut stream).await?;
+    let peer = go_on(&mut stream, magic).await?;
     peer.version()?;
     Ok(Box::new(StreamSocket::new(stream, hello.max_frame, peer.hello)))
 }
 
-/// Greets as the side that accepted: silent until the peer has shown that it speaks the protocol.
+/// Greets as the side that accepted: silent until the peer has shown which protocol it speaks.
 pub(super) async fn accept<S: Stream>(
     mut stream: S,
     hello: &Hello,
 ) -> Result<Box<dyn Socket>, TransportError> {
-    let peer = receive(&mut stream).await?;
+    let magic = begin(&mut stream).await?;
+    // The name of an HTTP method; what comes after it is for the HTTP door to judge.
+    if magic != Preface::MAGIC && magic.iter().take_while(|it| it.is_ascii_uppercase()).count() > 2
+    {
+        return Ok(Box::new(HttpSocket::new(stream, &magic, hello.max_frame)));
+    }
+    let peer = go_on(&mut stream, magic).await?;
     send(&mut stream, hello).await?;
     if let Err(error) = peer.version() {
         refuse(&mut stream, &error).await?;
@@ -39,15 +47,25 @@ async fn send<S: Stream>(stream: &mut S, hello: &Hello) -> Result<(), TransportE
     stream.write_all(&preface).await.map_err(|error| broken(&error))
 }
 
-/// Reads exactly the preface: what follows are frames.
-async fn receive<S: Stream>(stream: &mut S) -> Result<Preface, TransportError> {
-    let mut fixed = [0; Preface::FIXED];
-    // The magic is read alone: a peer of another protocol may send less than a preface and wait.
-    let (magic, rest) = fixed.split_at_mut(Preface::MAGIC.len());
-    stream.read_exact(magic).await.map_err(|error| ended(&error))?;
-    if *magic != Preface::MAGIC {
-        return Err(WireError::Magic([magic[0], magic[1], magic[2], magic[3]]).into());
+/// Reads what tells the protocols apart. A peer of another one may send less than a preface and
+/// wait.
+async fn begin<S: Stream>(stream: &mut S) -> Result<[u8; Preface::MAGIC.len()], TransportError> {
+    let mut magic = [0; Preface::MAGIC.len()];
+    stream.read_exact(&mut magic).await.map_err(|error| ended(&error))?;
+    Ok(magic)
+}
+
+/// Reads the rest of a preface, and no more: what follows are frames.
+async fn go_on<S: Stream>(
+    stream: &mut S,
+    magic: [u8; Preface::MAGIC.len()],
+) -> Result<Preface, TransportError> {
+    if magic != Preface::MAGIC {
+        return Err(WireError::Magic(magic).into());
     }
+    let mut fixed = [0; Preface::FIXED];
+    let (begin, rest) = fixed.split_at_mut(magic.len());
+    begin.copy_from_slice(&magic);
     stream.read_exact(rest).await.map_err(|error| ended(&error))?;
     let mut fields = vec![0; Preface::fields_size(&fixed)?];
     stream.read_exact(&mut fields).await.map_err(|error| ended(&error))?;

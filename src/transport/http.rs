@@ -1,0 +1,164 @@
+//! The HTTP door: the same port for those who do not speak the native wire.
+//!
+//! The first bytes of a connection decide. What begins with the native magic is native; anything
+//! else is taken for HTTP/1.1 and understood in one of three ways:
+//!
+//! | request | meaning |
+//! |---|---|
+//! | `POST /Greeter/Hello`, `POST /Greeter.Hello` | a call by a person or a program; JSON unless it says otherwise |
+//! | with headers `Micro-Endpoint`, `Micro-Method` or `Micro-Service` | a call by the present Go Micro |
+//! | `POST /` without them | a call by Go Micro of 2016 |
+//! | `GET /healthz`, `GET /readyz` | whether the node lives; whether it wants requests |
+//!
+//! To the engine such a connection looks like a native one whose peer has at most one request in
+//! flight: limits, deadlines, cancellation and draining are the same.
+
+mod ask;
+mod clock;
+mod dialect;
+mod go_micro;
+mod plain;
+mod rewind;
+mod service;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use callboard_actors::message::{GoAway, Message};
+use callboard_actors::transport::{Batch, Encoder, Hello, OwnedMessages, Socket, TransportError};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::time::Sleep;
+
+use self::ask::Desk;
+use self::clock::Clock;
+use self::rewind::Rewind;
+use self::service::Door;
+use super::socket::Stream;
+
+/// An HTTP/1.1 connection that looks like one of the engine's own.
+pub(super) struct HttpSocket<S: Stream> {
+    peer: Arc<Hello>,
+    connection: Pin<Box<http1::Connection<TokioIo<Rewind<S>>, Door>>>,
+    desk: Arc<Desk>,
+    clock: Clock,
+    max_frame: u32,
+    written: u64,
+    over: Option<TransportError>,
+    closing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Stream> HttpSocket<S> {
+    /// Serves a stream of which `begun` has been read.
+    pub(super) fn new(stream: S, begun: &[u8], max_frame: u32) -> Self {
+        let desk = Arc::new(Desk::default());
+        let max_body = usize::try_from(max_frame).unwrap_or(usize::MAX);
+        let door = Door::new(Arc::clone(&desk), max_body);
+        let connection = http1::Builder::new()
+            // What a client may take for its head is limited by the clock below.
+            .header_read_timeout(None)
+            .max_headers(HEADERS_MOST)
+            .max_buf_size(HEAD_MOST)
+            .pipeline_flush(true)
+            .serve_connection(TokioIo::new(Rewind::new(stream, begun, Arc::clone(&desk))), door);
+        Self {
+            peer: Arc::new(Hello::new("", "", 0)),
+            connection: Box::pin(connection),
+            desk,
+            clock: Clock::default(),
+            max_frame,
+            written: 0,
+            over: None,
+            closing: None,
+        }
+    }
+
+    /// Lets the connection go on as far as it can.
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        if self.over.is_some() {
+            return;
+        }
+        if self.desk.is_done() {
+            self.connection.as_mut().graceful_shutdown();
+        }
+        self.over = match self.connection.as_mut().poll(cx) {
+            Poll::Pending => self.clock.check(&self.desk, cx),
+            Poll::Ready(Ok(())) => Some(TransportError::Closed),
+            Poll::Ready(Err(error)) => Some(TransportError::Broken(error.to_string())),
+        };
+    }
+}
+
+impl<S: Stream> Socket for HttpSocket<S> {
+    fn peer(&self) -> &Arc<Hello> {
+        &self.peer
+    }
+
+    fn encoder(&mut self) -> Box<dyn Encoder> {
+        Box::new(OwnedMessages::new(self.max_frame))
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        messages: &mut Vec<Message>,
+    ) -> Poll<Result<(), TransportError>> {
+        self.advance(cx);
+        let before = messages.len();
+        self.desk.take_arrived(messages);
+        if messages.len() > before {
+            return Poll::Ready(Ok(()));
+        }
+        self.over.clone().map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+    ) -> Poll<Result<(), TransportError>> {
+        self.written += batch.messages.len() as u64;
+        for message in batch.messages.drain(..) {
+            match message {
+                Message::Reply { .. } | Message::Status { .. } => self.desk.answer(message),
+                // TCP's own keepalive has to do: HTTP has nothing that could be asked.
+                Message::Ping { nonce } => self.desk.arrive(Message::Pong { nonce }),
+                Message::GoAway { reason: GoAway::Draining } => self.desk.drain(),
+                _ => {}
+            }
+        }
+        self.advance(cx);
+        if self.desk.has_arrived() || self.over.is_some() {
+            // Whoever polls next reads.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Finishes the answer that is being written, for at most a second.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.over.is_some() {
+            return Poll::Ready(());
+        }
+        self.connection.as_mut().graceful_shutdown();
+        if self.connection.as_mut().poll(cx).is_ready() {
+            self.over = Some(TransportError::Closed);
+            return Poll::Ready(());
+        }
+        let limit = self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        limit.as_mut().poll(cx)
+    }
+}
+
+/// Bytes and lines that the head of a request may take.
+const HEAD_MOST: usize = 32 * 1024;
+const HEADERS_MOST: usize = 100;
+
+/// How long a close waits for what is being written.
+const LINGER: Duration = Duration::from_secs(1);

@@ -1,0 +1,54 @@
+//! How long a client may take.
+
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+
+use callboard_actors::transport::TransportError;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::ask::{Desk, Phase};
+
+/// Watches over a connection between two requests, and over the head of the next.
+#[derive(Default)]
+pub(super) struct Clock {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// What it is set for.
+    phase: Option<(Phase, u64)>,
+}
+
+impl Clock {
+    /// Why the connection is over, if it is; else has the task woken when it may be.
+    pub(super) fn check(&mut self, desk: &Desk, cx: &mut Context<'_>) -> Option<TransportError> {
+        let phase = desk.phase();
+        let limit = match phase.0 {
+            Phase::Idle => IDLE_TIME,
+            Phase::Head => HEAD_TIME,
+            Phase::Asked => {
+                self.phase = None;
+                return None;
+            }
+        };
+        if self.phase != Some(phase) {
+            self.phase = Some(phase);
+            let due = Instant::now() + limit;
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(due),
+                None => self.timer = Some(Box::pin(sleep_until(due))),
+            }
+        }
+        let is_over = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        is_over.then(|| match phase.0 {
+            Phase::Head => {
+                TransportError::Broken(format!("no whole head of a request within {HEAD_TIME:?}"))
+            }
+            _ => TransportError::Closed,
+        })
+    }
+}
+
+/// Time for the head of a request, from its first byte.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// Time between two requests; longer than clients keep idle connections, so that they close first.
+const IDLE_TIME: Duration = Duration::from_secs(180);

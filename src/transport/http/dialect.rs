@@ -1,0 +1,102 @@
+//! Which of the ways to ask a request uses, and how it is answered.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_actors::message::{Message, Route};
+use callboard_actors::{Metadata, Status};
+use hyper::http::request::Parts;
+
+use super::go_micro::GoMicro;
+use super::plain::{self, Plain};
+use super::service::Answer;
+
+/// A way to ask.
+pub(super) enum Dialect {
+    /// A path that names the endpoint, and proper status codes.
+    Plain(Plain),
+    /// Go Micro's, of either generation.
+    GoMicro(GoMicro),
+}
+
+/// Why a request does not get as far as the engine.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The metadata exceed their limits.
+    Metadata,
+    /// Too many different endpoints on one connection.
+    Routes,
+    /// The body exceeds this many bytes.
+    Body(usize),
+    /// The body did not come in this time.
+    Slow(Duration),
+    /// The body is not what HTTP says.
+    Broken(String),
+}
+
+impl Trouble {
+    pub(super) fn status(&self) -> Status {
+        let (code, detail) = match self {
+            Self::Metadata => (
+                431,
+                format!(
+                    "the headers exceed {} entries or {} bytes",
+                    Metadata::MAX_ENTRIES,
+                    Metadata::MAX_BYTES
+                ),
+            ),
+            Self::Routes => {
+                (503, "too many different endpoints on one connection; open another one".into())
+            }
+            Self::Body(limit) => (413, format!("the body exceeds {limit} bytes")),
+            Self::Slow(limit) => (408, format!("the body did not arrive within {limit:?}")),
+            Self::Broken(reason) => (400, format!("the body was not read: {reason}")),
+        };
+        Status::new(ID, code, detail)
+    }
+
+    /// Whether the connection cannot be used any more.
+    pub(super) fn is_final(&self) -> bool {
+        !matches!(self, Self::Metadata)
+    }
+}
+
+impl Dialect {
+    /// The way to ask that a request uses, or the answer if that needs nothing more.
+    pub(super) fn of(head: &Parts, is_draining: bool) -> Result<Self, Box<Answer>> {
+        if let Some(answer) = plain::probe(head, is_draining) {
+            return Err(Box::new(answer));
+        }
+        if let Some(asked) = GoMicro::of(head) {
+            return asked.map(Self::GoMicro);
+        }
+        Plain::of(head).map(Self::Plain)
+    }
+
+    /// What is asked, and with which message; or the answer if that cannot be told.
+    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Route, Bytes), Box<Answer>> {
+        match self {
+            Self::Plain(plain) => Ok(plain.open(body)),
+            Self::GoMicro(go_micro) => go_micro.open(body),
+        }
+    }
+
+    /// The engine's answer.
+    pub(super) fn answer(self, message: Message) -> Answer {
+        match self {
+            Self::Plain(plain) => plain.answer(message),
+            Self::GoMicro(go_micro) => go_micro.answer(message),
+        }
+    }
+
+    /// The answer when the request is not handed to the engine.
+    pub(super) fn refuse(&self, trouble: &Trouble) -> Answer {
+        match self {
+            Self::Plain(_) => plain::trouble(trouble),
+            Self::GoMicro(go_micro) => go_micro.trouble(trouble),
+        }
+    }
+}
+
+/// Who speaks in a status that no handler wrote.
+pub(super) const ID: &str = "callboard";

@@ -1,0 +1,225 @@
+//! Calls by Go Micro's clients, of 2016 and of today.
+//!
+//! Answers are always 200: what went wrong is in the envelope of 2016, or in a header today. What
+//! Go Micro closes the connection for is answered, and the connection stays open.
+//!
+//! Pure.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use callboard_actors::Status;
+use callboard_actors::message::{Message, Refusal, Route};
+use http_body_util::Full;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Response};
+
+use super::dialect::Trouble;
+use super::service::Answer;
+use crate::codec::{Generation, MediaType, json_rpc, proto_rpc};
+
+/// A call over Go Micro's wire.
+pub(super) struct GoMicro {
+    generation: Generation,
+    form: Form,
+    /// Repeated in the answer.
+    content_type: HeaderValue,
+    /// From the headers, or from the envelope once that has been opened.
+    method: String,
+    /// Of the envelope, once that has been opened.
+    id: Id,
+}
+
+/// How the body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Protobuf,
+    JsonRpc,
+    ProtoRpc,
+}
+
+/// The number of a request within its envelope.
+enum Id {
+    None,
+    Json(Bytes),
+    Proto(u64),
+}
+
+impl GoMicro {
+    /// The call that a request is, if it is one by Go Micro's rules.
+    pub(super) fn of(head: &Parts) -> Option<Result<Self, Box<Answer>>> {
+        let headers = &head.headers;
+        let method = ["micro-endpoint", "micro-method"].iter().find_map(|name| said(headers, name));
+        let generation = if method.is_some() || said(headers, "micro-service").is_some() {
+            Generation::Current
+        } else if head.method == Method::POST && head.uri.path() == "/" {
+            Generation::Early
+        } else {
+            return None;
+        };
+        let Some((form, content_type)) = form(generation, headers.get(CONTENT_TYPE)) else {
+            return Some(Err(Box::new(unsupported(generation, headers))));
+        };
+        let method = method.unwrap_or_default();
+        Some(Ok(Self { generation, form, content_type, method, id: Id::None }))
+    }
+
+    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Route, Bytes), Box<Answer>> {
+        let body = match self.form {
+            // An empty message has an empty body, whatever its fields are.
+            Form::Json if body.is_empty() => Bytes::from_static(b"{}"),
+            Form::Json | Form::Protobuf => body.clone(),
+            Form::JsonRpc => match json_rpc::decode_request(body) {
+                Ok(request) => {
+                    self.id = Id::Json(request.id);
+                    self.take_method(request.method);
+                    request.body
+                }
+                Err(error) => return Err(Box::new(self.error(&error.to_string()))),
+            },
+            Form::ProtoRpc => match proto_rpc::decode_request(body) {
+                Ok(request) => {
+                    self.id = Id::Proto(request.id);
+                    self.take_method(request.method);
+                    request.body
+                }
+                Err(error) => return Err(Box::new(self.error(&error.to_string()))),
+            },
+        };
+        if self.method.matches('.').count() != 1 {
+            let what = match self.generation {
+                Generation::Early => "service/method",
+                Generation::Current => "service/endpoint",
+            };
+            let text = format!("rpc: {what} request ill-formed: {}", self.method);
+            return Err(Box::new(self.error(&text)));
+        }
+        let content_type = match self.form {
+            Form::Json | Form::JsonRpc => "application/json",
+            Form::Protobuf | Form::ProtoRpc => "application/protobuf",
+        };
+        let route = Route { endpoint: self.method.clone(), content_type: content_type.to_owned() };
+        Ok((route, body))
+    }
+
+    /// The header names what is called; the envelope does where there is none.
+    fn take_method(&mut self, method: String) {
+        if self.method.is_empty() {
+            self.method = method;
+        }
+    }
+
+    pub(super) fn answer(&self, message: Message) -> Answer {
+        match message {
+            Message::Reply { body, .. } => self.reply(&body),
+            Message::Status { status, refusal, .. } => self.error(&self.text(&status, refusal)),
+            _ => self.error("the node did not answer"),
+        }
+    }
+
+    pub(super) fn trouble(&self, trouble: &Trouble) -> Answer {
+        let mut answer = self.error(&as_text(&trouble.status()));
+        if trouble.is_final() {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    fn reply(&self, body: &Bytes) -> Answer {
+        let (generation, method) = (self.generation, &*self.method);
+        self.respond(match &self.id {
+            Id::Json(id) => json_rpc::encode_reply(id, body),
+            Id::Proto(seq) => proto_rpc::encode_reply(generation, method, *seq, body),
+            Id::None if self.form == Form::Json => {
+                let mut line = BytesMut::with_capacity(body.len() + 1);
+                line.put_slice(body);
+                line.put_u8(b'\n');
+                line.freeze()
+            }
+            Id::None => body.clone(),
+        })
+    }
+
+    fn error(&self, text: &str) -> Answer {
+        let (generation, method) = (self.generation, &*self.method);
+        let mut answer = self.respond(match (&self.id, self.form) {
+            (Id::Json(id), _) => json_rpc::encode_error(generation, id, text),
+            (Id::Proto(seq), _) => proto_rpc::encode_error(generation, method, *seq, text),
+            // The envelope could not be opened.
+            (Id::None, Form::JsonRpc) => json_rpc::encode_error(generation, b"null", text),
+            (Id::None, Form::ProtoRpc) => proto_rpc::encode_error(generation, method, 0, text),
+            (Id::None, Form::Json | Form::Protobuf) => Bytes::new(),
+        });
+        if self.generation == Generation::Current {
+            let line: String =
+                text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+            if let Ok(value) = HeaderValue::from_str(&line) {
+                answer.headers_mut().insert("micro-error", value.clone());
+                answer.headers_mut().insert("x-micro-error", value);
+            }
+        }
+        answer
+    }
+
+    fn respond(&self, body: Bytes) -> Answer {
+        let mut answer = Response::new(Full::new(body));
+        answer.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
+        answer
+    }
+
+    /// How an error is told: Go Micro's own words where it has some, else the status as JSON.
+    fn text(&self, status: &Status, refusal: Option<Refusal>) -> String {
+        let (handler, _) = self.method.split_once('.').unwrap_or((&self.method, ""));
+        match refusal {
+            Some(Refusal::UnknownEndpoint) => match self.generation {
+                Generation::Early => format!("rpc: can't find service {}", self.method),
+                Generation::Current => format!("rpc: can't find service {handler}"),
+            },
+            Some(Refusal::Undecodable) => status.detail.clone(),
+            _ => as_text(status),
+        }
+    }
+}
+
+/// A header of today's Go Micro, which may be written with an `X-` before it.
+fn said(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name).or_else(|| headers.get(format!("x-{name}")))?;
+    value.to_str().ok().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// How the body of a content type is written, and what the answer says of it.
+fn form(generation: Generation, value: Option<&HeaderValue>) -> Option<(Form, HeaderValue)> {
+    let Some(value) = value else {
+        let default = (Form::Protobuf, HeaderValue::from_static("application/protobuf"));
+        return (generation == Generation::Current).then_some(default);
+    };
+    let media_type = MediaType::parse(value.to_str().ok()?).ok()?;
+    let form = match (generation, media_type.essence()) {
+        (Generation::Current, "application/json") => Form::Json,
+        (Generation::Current, "application/protobuf") => Form::Protobuf,
+        (_, "application/json" | "application/json-rpc") => Form::JsonRpc,
+        (_, "application/proto-rpc")
+        | (Generation::Early, "application/protobuf" | "application/octet-stream") => {
+            Form::ProtoRpc
+        }
+        _ => return None,
+    };
+    Some((form, value.clone()))
+}
+
+fn unsupported(generation: Generation, headers: &HeaderMap) -> Answer {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+    let begin = match generation {
+        Generation::Early => "Unsupported",
+        Generation::Current => "unsupported",
+    };
+    let text = format!("{begin} Content-Type: {}", String::from_utf8_lossy(content_type));
+    let mut answer = Response::new(Full::new(text.into()));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}
+
+fn as_text(status: &Status) -> String {
+    // Four fields of a struct can always be written.
+    serde_json::to_string(status).unwrap_or_else(|_| status.detail.clone())
+}

@@ -1,0 +1,243 @@
+//! Calls by people and programs: a path, a body, and HTTP's own status codes.
+//!
+//! Sources: RFC 9110 (semantics), RFC 6585 (429, 431).
+//!
+//! Pure.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_actors::Status;
+use callboard_actors::message::{Message, Refusal, Route};
+use http_body_util::Full;
+use hyper::header::{
+    ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
+
+use super::dialect::{ID, Trouble};
+use super::service::Answer;
+use crate::codec::{MediaType, MediaTypeError};
+
+/// A call by its path.
+pub(super) struct Plain {
+    route: Route,
+}
+
+impl Plain {
+    pub(super) fn of(head: &Parts) -> Result<Self, Box<Answer>> {
+        let path = head.uri.path();
+        let endpoint = endpoint(path);
+        if head.method != Method::POST {
+            return Err(Box::new(match endpoint {
+                Some(_) => not_allowed(head),
+                None => error(&not_found(path)),
+            }));
+        }
+        let Some(endpoint) = endpoint else { return Err(Box::new(error(&not_found(path)))) };
+        let content_type = content_type(&head.headers)
+            .map_err(|reason| Box::new(error(&Status::new(ID, 415, reason.to_string()))))?;
+        if !is_accepted(&head.headers, &content_type) {
+            let detail = format!("the answer would be {content_type}, like the request");
+            return Err(Box::new(error(&Status::new(ID, 406, detail))));
+        }
+        Ok(Self { route: Route { endpoint, content_type } })
+    }
+
+    pub(super) fn open(&self, body: &Bytes) -> (Route, Bytes) {
+        // `curl -X POST` sends nothing at all; an endpoint without fields needs no more.
+        let is_missing = body.is_empty() && self.route.content_type == JSON;
+        (self.route.clone(), if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
+    }
+
+    pub(super) fn answer(self, message: Message) -> Answer {
+        match message {
+            Message::Reply { body, metadata, .. } => {
+                let mut answer = Response::new(Full::new(body));
+                for (name, value) in metadata.iter() {
+                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into()) {
+                        answer.headers_mut().insert(name, value);
+                    }
+                }
+                if let Ok(content_type) = self.route.content_type.try_into() {
+                    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+                }
+                answer
+            }
+            Message::Status { status, refusal, .. } => refused(*status, refusal),
+            _ => error(&Status::internal(ID, "the node did not answer")),
+        }
+    }
+}
+
+/// The answer to a question about the node itself, if it is one.
+pub(super) fn probe(head: &Parts, is_draining: bool) -> Option<Answer> {
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    match head.uri.path() {
+        "/healthz" => Some(text(StatusCode::OK, "ok\n")),
+        "/readyz" if is_draining => Some(text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")),
+        "/readyz" => Some(text(StatusCode::OK, "ok\n")),
+        _ => None,
+    }
+}
+
+/// The answer to a request that could not be read.
+pub(super) fn trouble(trouble: &Trouble) -> Answer {
+    let mut answer = error(&trouble.status());
+    if trouble.is_final() {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+/// A status as `{id, code, detail, status}`.
+fn error(status: &Status) -> Answer {
+    // A string of four fields can always be written.
+    let body = serde_json::to_vec(status).unwrap_or_default();
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status_code(status.code);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    answer
+}
+
+fn refused(mut status: Status, refusal: Option<Refusal>) -> Answer {
+    let wait = match refusal {
+        Some(Refusal::Overloaded { retry_after }) => Some(retry_after),
+        Some(Refusal::Draining) => Some(Duration::ZERO),
+        Some(Refusal::UnknownContentType) => {
+            status.detail.push_str("; send application/json, say");
+            None
+        }
+        _ => None,
+    };
+    let mut answer = error(&status);
+    if let Some(wait) = wait {
+        // Whole seconds, and none at all would be no wait.
+        let seconds = wait.as_secs() + 1;
+        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    answer
+}
+
+/// The code of an answer for the code of a status.
+fn status_code(code: u16) -> StatusCode {
+    match code {
+        // To HTTP it is the client that was too slow then, and may simply repeat.
+        408 => StatusCode::GATEWAY_TIMEOUT,
+        400..600 => StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn text(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+fn not_allowed(head: &Parts) -> Answer {
+    let detail = format!(
+        "{} is not how an endpoint is called: POST its message to {}",
+        head.method,
+        head.uri.path()
+    );
+    let mut answer = error(&Status::new(ID, 405, detail));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
+
+fn not_found(path: &str) -> Status {
+    let detail = format!("there is nothing at {path}; call an endpoint by POST /Service/Method");
+    Status::not_found(ID, detail)
+}
+
+/// The endpoint that a path names: `/Greeter/Hello` and `/Greeter.Hello` are the same.
+fn endpoint(path: &str) -> Option<String> {
+    let path = path.trim_matches('/');
+    let (before, method) = path.rsplit_once(['/', '.'])?;
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%')
+    };
+    (is_name(before) && is_name(method)).then(|| format!("{}.{method}", before.replace('/', ".")))
+}
+
+fn content_type(headers: &HeaderMap) -> Result<String, MediaTypeError> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(JSON.to_owned()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let media_type = MediaType::parse(&text)?;
+    Ok(match media_type.essence() {
+        // What curl says of any `-d`.
+        "application/x-www-form-urlencoded" => JSON.to_owned(),
+        essence => essence.to_owned(),
+    })
+}
+
+/// RFC 9110, section 12.5.1.
+fn is_accepted(headers: &HeaderMap, content_type: &str) -> bool {
+    let mut ranges =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    if ranges.peek().is_none() {
+        return true;
+    }
+    let kind = content_type.split('/').next().unwrap_or_default();
+    // The most specific range that fits decides; a weight of zero means never.
+    let mut best = (0, false);
+    for range in ranges.flat_map(|value| value.split(',')) {
+        let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let range = range.trim().to_ascii_lowercase();
+        let rank = match &*range {
+            "*/*" => 1,
+            range if range.strip_suffix("/*") == Some(kind) => 2,
+            range if range == content_type => 3,
+            _ => continue,
+        };
+        let weight = parameters.split(';').find_map(|it| it.trim().strip_prefix("q="));
+        let is_wanted = weight.is_none_or(|weight| weight.parse().is_ok_and(|it: f32| it > 0.0));
+        if rank >= best.0 {
+            best = (rank, is_wanted);
+        }
+    }
+    best.1
+}
+
+const JSON: &str = "application/json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_an_endpoint_in_either_way() {
+        for path in ["/Greeter/Hello", "/Greeter.Hello", "/Greeter.Hello/"] {
+            assert_eq!(endpoint(path).as_deref(), Some("Greeter.Hello"), "{path}");
+        }
+        assert_eq!(endpoint("/gm/Greeter/Hello").as_deref(), Some("gm.Greeter.Hello"));
+        for path in ["/", "/metrics", "//", "/Greeter/%20", "/.Hello", "/Greeter."] {
+            assert_eq!(endpoint(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_most_specific_range_decides_what_is_accepted() {
+        for (accept, expected) in [
+            ("*/*", true),
+            ("application/*", true),
+            ("text/html, application/json;q=0.5", true),
+            ("text/html", false),
+            ("*/*, application/json;q=0", false),
+            ("application/json;q=0.1, */*;q=0", true),
+            ("image/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            assert!(is_accepted(&headers, JSON));
+            headers.insert(ACCEPT, accept.parse().unwrap());
+            assert_eq!(is_accepted(&headers, JSON), expected, "{accept}");
+        }
+    }
+}
