@@ -86,6 +86,7 @@ pub mod codec;
 pub mod config;
 mod error;
 pub mod handler;
+mod http_client;
 pub mod manual;
 pub mod middleware;
 pub mod prelude;

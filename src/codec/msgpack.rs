@@ -1,4 +1,4 @@
-//! `application/msgpack`: MessagePack, with structs as maps from names.
+//! `application/msgpack`, with structs as maps from names.
 
 use erased_serde::{Deserializer, Error, Serialize};
 

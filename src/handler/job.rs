@@ -40,7 +40,7 @@ impl<T: Endpoint> Responder<T> {
         match self {
             Self::Remote { mut slot, codec } => match reply {
                 Ok(value) => {
-                    slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value: &value })
+                    slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value: &value });
                 }
                 Err(status) => slot.status(&status),
             },

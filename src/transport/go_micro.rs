@@ -7,8 +7,6 @@
 //! Sources: the wire of Go Micro's release of November 2016, and that of its present version 6.
 
 mod address;
-mod exchange;
-mod pool;
 mod reply;
 mod request;
 mod socket;
@@ -21,8 +19,8 @@ use callboard_actors::transport::{Hello, Listener, Socket, Transport, TransportE
 
 use self::address::Address;
 pub use self::address::Generation;
-use self::pool::Pool;
 use self::socket::PooledSocket;
+use crate::http_client::Pool;
 
 /// Go Micro's transport, for calling its services.
 ///

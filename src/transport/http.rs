@@ -44,6 +44,7 @@ pub(super) struct HttpSocket<S: Stream> {
     connection: Pin<Box<http1::Connection<TokioIo<Rewind<S>>, Door>>>,
     desk: Arc<Desk>,
     clock: Clock,
+    has_begun: bool,
     max_frame: u32,
     written: u64,
     over: Option<TransportError>,
@@ -68,6 +69,7 @@ impl<S: Stream> HttpSocket<S> {
             connection: Box::pin(connection),
             desk,
             clock: Clock::default(),
+            has_begun: false,
             max_frame,
             written: 0,
             over: None,
@@ -105,6 +107,11 @@ impl<S: Stream> Socket for HttpSocket<S> {
         cx: &mut Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>> {
+        // What the node has to say first, that it drains, is written before anything is read.
+        if !std::mem::replace(&mut self.has_begun, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         self.advance(cx);
         let before = messages.len();
         self.desk.take_arrived(messages);

@@ -14,7 +14,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-use self::peer::{Peer, capture};
+use self::peer::Peer;
+use crate::raw::capture;
 
 #[actix::test]
 async fn a_call_is_what_the_present_go_micro_sends_and_understands() {

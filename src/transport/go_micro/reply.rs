@@ -12,68 +12,66 @@ use serde::Deserialize;
 use super::address::{Address, Generation};
 use super::request::Format;
 use crate::codec::{EnvelopeError, json_rpc, proto_rpc};
+use crate::http_client::{Answer, Exchanged};
 
-/// An answer, read to its end.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+/// What an exchange with a node came to.
+pub(super) fn into_message(
+    exchanged: Exchanged,
+    id: RequestId,
+    from: &Address,
+    format: Format,
+) -> Message {
+    let answer = match exchanged {
+        Exchanged::Answered(answer) => answer,
+        Exchanged::Lost { was_sent, reason } => return Message::Lost { id, was_sent, reason },
+    };
+    match outcome(answer, from.generation, format) {
+        // Its headers are a copy of the request's, if not of another one's.
+        Ok(body) => Message::Reply { id, metadata: Metadata::new(), body },
+        Err((text, refusal)) => {
+            let status = Box::new(status(&text, from));
+            Message::Status { id, status, refusal }
+        }
+    }
 }
 
-impl Answer {
-    /// The answer to call `id`.
-    pub(super) fn into_message(self, id: RequestId, from: &Address, format: Format) -> Message {
-        match self.outcome(from.generation, format) {
-            // Its headers are a copy of the request's, if not of another one's.
-            Ok(body) => Message::Reply { id, metadata: Metadata::new(), body },
-            Err((text, refusal)) => {
-                let status = Box::new(status(&text, from));
-                Message::Status { id, status, refusal }
-            }
-        }
-    }
-
-    /// The body of the reply, or the text of the error.
-    fn outcome(
-        self,
-        generation: Generation,
-        format: Format,
-    ) -> Result<Bytes, (String, Option<Refusal>)> {
-        if self.status != StatusCode::OK {
-            let body = String::from_utf8_lossy(&self.body);
-            let text = if body.starts_with('{') {
-                body.into_owned()
-            } else {
-                format!("{}: {body}", self.status)
-            };
-            return Err((text, None));
-        }
-        let is_text =
-            |value: &hyper::header::HeaderValue| value.as_bytes().starts_with(b"text/plain");
-        if self.headers.get(CONTENT_TYPE).is_some_and(is_text) {
-            let text = String::from_utf8_lossy(&self.body).into_owned();
-            return Err((text, Some(Refusal::UnknownContentType)));
-        }
-        let (error, body) = match generation {
-            Generation::Current => (self.error_header(), self.body),
-            Generation::Early => envelope(format, &self.body)
-                .map_err(|reason| (format!("the answer is not an envelope: {reason}"), None))?,
+/// The body of the reply, or the text of the error.
+fn outcome(
+    answer: Answer,
+    generation: Generation,
+    format: Format,
+) -> Result<Bytes, (String, Option<Refusal>)> {
+    if answer.status != StatusCode::OK {
+        let body = String::from_utf8_lossy(&answer.body);
+        let text = if body.starts_with('{') {
+            body.into_owned()
+        } else {
+            format!("{}: {body}", answer.status)
         };
-        match error {
-            None => Ok(body),
-            Some(text) => {
-                let refusal = is_unknown(&text).then_some(Refusal::UnknownEndpoint);
-                Err((text, refusal))
-            }
+        return Err((text, None));
+    }
+    let is_text = |value: &hyper::header::HeaderValue| value.as_bytes().starts_with(b"text/plain");
+    if answer.headers.get(CONTENT_TYPE).is_some_and(is_text) {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        return Err((text, Some(Refusal::UnknownContentType)));
+    }
+    let (error, body) = match generation {
+        Generation::Current => (error_header(&answer.headers), answer.body),
+        Generation::Early => envelope(format, &answer.body)
+            .map_err(|reason| (format!("the answer is not an envelope: {reason}"), None))?,
+    };
+    match error {
+        None => Ok(body),
+        Some(text) => {
+            let refusal = is_unknown(&text).then_some(Refusal::UnknownEndpoint);
+            Err((text, refusal))
         }
     }
+}
 
-    fn error_header(&self) -> Option<String> {
-        let value =
-            self.headers.get("micro-error").or_else(|| self.headers.get("x-micro-error"))?;
-        Some(String::from_utf8_lossy(value.as_bytes()).into_owned()).filter(|text| !text.is_empty())
-    }
+fn error_header(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("micro-error").or_else(|| headers.get("x-micro-error"))?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned()).filter(|text| !text.is_empty())
 }
 
 /// Takes an answer of 2016 out of its envelope.

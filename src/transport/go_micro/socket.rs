@@ -14,9 +14,9 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream};
 
 use super::address::Address;
-use super::exchange::exchange;
-use super::pool::Pool;
+use super::reply::into_message;
 use super::request::{Call, Format};
+use crate::http_client::{Pool, exchange};
 
 /// All calls to one node from one arbiter.
 pub(super) struct PooledSocket {
@@ -86,9 +86,8 @@ impl PooledSocket {
             return self.refuse(id, Refusal::UnknownEndpoint, 404, detail);
         };
         let address = Arc::clone(&self.address);
-        let exchanged = exchange(self.pool.clone(), request, self.max_body).map(move |exchanged| {
-            exchanged.into_message(id, |answer| answer.into_message(id, &address, format))
-        });
+        let exchanged = exchange(self.pool.clone(), request, self.max_body)
+            .map(move |exchanged| into_message(exchanged, id, &address, format));
         let (abort, registration) = AbortHandle::new_pair();
         self.aborts.insert(id, abort);
         self.underway.push(Box::pin(Abortable::new(exchanged, registration).map(Result::ok)));

@@ -85,24 +85,23 @@ impl Desk {
             None => Poll::Pending,
         });
         let answer = answer.await;
-        waiting.is_over();
+        waiting.forget();
         Some(answer)
     }
 
     fn send(self: &Arc<Self>, asked: Asked) -> Option<Waiting> {
         let Asked { route, time_left, metadata, body } = asked;
         let mut state = self.state.lock();
-        let (slot, define) = match state.routes.get(&route) {
-            Some(slot) => (*slot, None),
-            None => {
-                let next = u32::try_from(state.routes.len()).ok()?;
-                if next >= RouteSlot::MAX {
-                    return None;
-                }
-                let slot = RouteSlot(next);
-                state.routes.insert(route.clone(), slot);
-                (slot, Some(Box::new(route)))
+        let (slot, define) = if let Some(slot) = state.routes.get(&route) {
+            (*slot, None)
+        } else {
+            let next = u32::try_from(state.routes.len()).ok()?;
+            if next >= RouteSlot::MAX {
+                return None;
             }
+            let slot = RouteSlot(next);
+            state.routes.insert(route.clone(), slot);
+            (slot, Some(Box::new(route)))
         };
         state.requests += 1;
         let id = RequestId(state.requests);
@@ -188,7 +187,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_over(mut self) {
+    fn forget(mut self) {
         self.desk = None;
     }
 }

@@ -77,9 +77,8 @@ pub(super) fn probe(head: &Parts, is_draining: bool) -> Option<Answer> {
         return None;
     }
     match head.uri.path() {
-        "/healthz" => Some(text(StatusCode::OK, "ok\n")),
         "/readyz" if is_draining => Some(text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")),
-        "/readyz" => Some(text(StatusCode::OK, "ok\n")),
+        "/healthz" | "/readyz" => Some(text(StatusCode::OK, "ok\n")),
         _ => None,
     }
 }

@@ -1,7 +1,6 @@
 //! A node that answers with what real Go Micro nodes answered.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,6 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
+
+use crate::raw::capture;
 
 /// Answers the n-th request with the n-th capture, on however many connections.
 pub(super) struct Peer {
@@ -209,10 +210,4 @@ async fn serve(mut stream: TcpStream, stage: &Stage) {
             Ok(_) => {}
         }
     }
-}
-
-/// Bytes recorded from real programs.
-pub(super) fn capture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

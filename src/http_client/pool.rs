@@ -26,7 +26,7 @@ pub(super) struct Wire {
 
 /// The idle connections to one node, the one used last first.
 #[derive(Clone)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     inner: Arc<Inner>,
 }
 
@@ -39,13 +39,13 @@ struct Inner {
 }
 
 impl Pool {
-    pub(super) fn new(peer: &str, max_idle: usize, max_age: Duration) -> Self {
+    pub(crate) fn new(peer: &str, max_idle: usize, max_age: Duration) -> Self {
         let idle = Mutex::new(VecDeque::new());
         Self { inner: Arc::new(Inner { peer: peer.to_owned(), max_idle, max_age, idle }) }
     }
 
     /// Opens a connection and keeps it.
-    pub(super) async fn fill(&self) -> Result<(), TransportError> {
+    pub(crate) async fn fill(&self) -> Result<(), TransportError> {
         let wire = self.open().await?;
         self.inner.idle.lock().push_front(wire);
         Ok(())

@@ -3,17 +3,16 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use callboard_actors::message::{Message, RequestId};
 use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::client::conn::http1::SendRequest;
 
+use super::Answer;
 use super::pool::{Pool, Wire};
-use super::reply::Answer;
 
 /// How an exchange went.
-pub(super) enum Exchanged {
+pub(crate) enum Exchanged {
     Answered(Answer),
     /// There is no answer, and whether the node may have seen any of the request.
     Lost {
@@ -26,25 +25,13 @@ impl Exchanged {
     fn lost(was_sent: bool, reason: impl std::fmt::Display) -> Self {
         Self::Lost { was_sent, reason: reason.to_string() }
     }
-
-    /// The same as a message, with what `explain` makes of an answer.
-    pub(super) fn into_message(
-        self,
-        id: RequestId,
-        explain: impl FnOnce(Answer) -> Message,
-    ) -> Message {
-        match self {
-            Self::Answered(answer) => explain(answer),
-            Self::Lost { was_sent, reason } => Message::Lost { id, was_sent, reason },
-        }
-    }
 }
 
 /// Sends a request and reads its answer of at most `max_body` bytes.
 ///
 /// # Cancellation
 /// Closes the connection, so that a late answer is never taken for another call's.
-pub(super) async fn exchange(
+pub(crate) async fn exchange(
     pool: Pool,
     mut request: Request<Full<Bytes>>,
     max_body: usize,
