@@ -136,10 +136,10 @@ mod tests {
             ("a=b", "unexpected argument `a=b`; only flags are understood, see `--help`"),
             ("--", "unexpected argument `--`; only flags are understood, see `--help`"),
             ("-", "unexpected argument `-`; only flags are understood, see `--help`"),
-            ("--registry", "`--registry` needs a value; allowed: mdns, static, memory"),
+            ("--registry", "`--registry` needs a value; allowed: mdns, static, consul, memory"),
             (
                 "--registry --selector random",
-                "`--registry` needs a value; allowed: mdns, static, memory",
+                "`--registry` needs a value; allowed: mdns, static, consul, memory",
             ),
             ("--help=yes", "`--help` takes no value"),
             ("--version=1", "`--version` takes no value"),

@@ -22,6 +22,8 @@ pub enum RegistryKind {
     Mdns,
     /// `static`: fixed addresses from the configuration or a file.
     Static,
+    /// `consul`: a Consul agent, with the feature `consul`.
+    Consul,
     /// `memory`: this process only.
     Memory,
 }
@@ -134,8 +136,12 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
 }
 
 impl Choice for RegistryKind {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("mdns", Self::Mdns), ("static", Self::Static), ("memory", Self::Memory)];
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("mdns", Self::Mdns),
+        ("static", Self::Static),
+        ("consul", Self::Consul),
+        ("memory", Self::Memory),
+    ];
 }
 
 impl Choice for SelectorKind {
@@ -177,7 +183,8 @@ mod tests {
     fn every_value_has_a_name_that_is_read_back() {
         use SelectorKind::{Hash, LeastInFlight, PowerOfTwo, Random, RoundRobin};
 
-        for kind in [RegistryKind::Mdns, RegistryKind::Static, RegistryKind::Memory] {
+        use RegistryKind::{Consul, Mdns, Memory, Static};
+        for kind in [Mdns, Static, Consul, Memory] {
             assert_eq!(RegistryKind::parse(&kind.to_string()), Ok(kind));
         }
         for kind in [PowerOfTwo, Random, RoundRobin, LeastInFlight, Hash] {
@@ -196,7 +203,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused() {
-        assert_eq!(RegistryKind::parse("consul"), Err(ValueError::UnknownName));
+        assert_eq!(RegistryKind::parse("zookeeper"), Err(ValueError::UnknownName));
         assert_eq!(RegistryKind::parse(""), Err(ValueError::Empty));
     }
 

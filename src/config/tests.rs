@@ -134,12 +134,12 @@ fn a_refused_name_is_said_with_its_place_and_what_is_allowed() {
     assert_refused(&[
         (
             "--registry mdsn",
-            "`--registry` cannot be `mdsn`; allowed: mdns, static, memory; did you mean `mdns`?",
+            "`--registry` cannot be `mdsn`; allowed: mdns, static, consul, memory; did you mean `mdns`?",
             "there is no such name",
         ),
         (
-            "--registry consul",
-            "`--registry` cannot be `consul`; allowed: mdns, static, memory",
+            "--registry zookeeper",
+            "`--registry` cannot be `zookeeper`; allowed: mdns, static, consul, memory",
             "there is no such name",
         ),
         (

@@ -21,8 +21,8 @@ use crate::config::{
 };
 use crate::error::Error;
 use crate::handler::{HandlerHome, Placement};
-use crate::registry::{Interfaces, MdnsOptions, MdnsRegistry, StaticRegistry};
-use crate::transport::NativeTransport;
+use crate::registry::{Interfaces, MdnsOptions, MdnsRegistry, StaticRegistry, consul};
+use crate::transport::{GoMicroTransport, NativeTransport};
 
 /// Carries settings over into the options of the engine.
 pub(super) fn with_settings(mut builder: SystemBuilder) -> SystemBuilder {
@@ -65,7 +65,7 @@ pub(super) fn assemble(
         Some(registry) => registry,
         None => registry(&config)?,
     };
-    let transport = builder.transport.unwrap_or_else(|| transport(config.transport));
+    let transport = builder.transport.unwrap_or_else(|| transport(&config));
     let home = HandlerHome {
         service: config.server_name.clone(),
         arbiters: arbiters.clone(),
@@ -118,13 +118,18 @@ fn registry(config: &Config) -> Result<Arc<dyn Registry>, Error> {
                 Arc::new(StaticRegistry::file(address))
             }
         }
+        RegistryKind::Consul => consul::open(config.registry_address.as_deref())?,
         RegistryKind::Memory => Arc::new(MemoryRegistry::new()),
     })
 }
 
-fn transport(kind: TransportKind) -> Arc<dyn Transport> {
-    match kind {
-        TransportKind::Tcp => Arc::new(NativeTransport::default()),
+fn transport(config: &Config) -> Arc<dyn Transport> {
+    match config.transport {
+        TransportKind::Tcp => {
+            let idle = config.client_pool_size.saturating_mul(CALLS_PER_CONNECTION);
+            let go_micro = GoMicroTransport::default().idle(idle, config.client_pool_ttl);
+            Arc::new(NativeTransport::default().go_micro(go_micro))
+        }
         TransportKind::Memory => Arc::new(MemoryTransport::new()),
     }
 }
@@ -174,6 +179,10 @@ fn advertise_as(listen: &str, advertise: Option<&AdvertiseAddress>) -> Result<St
     let addresses = interfaces.iter().map(if_addrs::Interface::ip);
     Ok(advertised(address, addresses.chain([IpAddr::V4(Ipv4Addr::LOCALHOST)])).to_string())
 }
+
+/// A connection to a node of Go Micro carries one call at a time, one of our own many: as many idle
+/// ones are kept for each that would be kept to a node of ours.
+const CALLS_PER_CONNECTION: usize = 100;
 
 /// There is no encryption yet, so whoever can reach the port can read and call.
 fn warn_if_open(config: &Config) {

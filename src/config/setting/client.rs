@@ -34,7 +34,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         flag: "client-pool-size",
         environment: &["CALLBOARD_CLIENT_POOL_SIZE", "MICRO_CLIENT_POOL_SIZE"],
         placeholder: "COUNT",
-        summary: "Connections to each node, per arbiter; one carries many calls at once.",
+        summary: "Connections to each node, per arbiter; one carries many calls at once. To a node of \
+                  Go Micro, whose connections carry one call, up to 100 times as many are kept.",
         allowed: "a number from 1 to 1024",
         read: |config, text| set(&mut config.client_pool_size, count(text)),
         check: |config| (1..=1024).contains(&config.client_pool_size),

@@ -11,8 +11,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         flag: "registry",
         environment: &["CALLBOARD_REGISTRY", "MICRO_REGISTRY"],
         placeholder: "NAME",
-        summary: "Where nodes are announced and found: mdns, static, memory.",
-        allowed: "mdns, static, memory",
+        summary: "Where nodes are announced and found: mdns, static, consul, memory.",
+        allowed: "mdns, static, consul, memory",
         names: RegistryKind::names,
         read: |config, text| set(&mut config.registry, RegistryKind::parse(text)),
         show: |config| config.registry.to_string(),
@@ -23,7 +23,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         environment: &["CALLBOARD_REGISTRY_ADDRESS", "MICRO_REGISTRY_ADDRESS"],
         placeholder: "ADDRESS",
         summary: "Where the registry is. For static: `greeter=127.0.0.1:9001,127.0.0.1:9002;…`, \
-                  or a file. Mdns has none.",
+                  or a file. For consul: the agent's `host:port`, default 127.0.0.1:8500. \
+                  Mdns has none.",
         allowed: "an address as the registry understands it, of at most 64 KiB",
         read: |config, text| set(&mut config.registry_address, Ok(optional(text))),
         check: |config| config.registry_address.as_ref().is_none_or(|text| text.len() <= 64 * 1024),

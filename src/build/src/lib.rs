@@ -1,1 +1,0 @@
-//! Generates typed stubs from `.proto` files, in a `build.rs`.

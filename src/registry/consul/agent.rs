@@ -1,0 +1,244 @@
+//! The HTTP API of a Consul agent.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use callboard_actors::registry::{RegistryError, Service};
+use http_body_util::Full;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::record::{self, Entry};
+use super::{ConsulOptions, NAME};
+use crate::http_client::{Exchanged, Pool, exchange};
+
+/// A Consul agent; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Agent {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// `host:port`.
+    address: String,
+    options: ConsulOptions,
+}
+
+/// An answer of any kind.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    body: Bytes,
+    index: u64,
+}
+
+/// What was read, and the index that it has; a query that is given the index waits for a change.
+#[derive(Debug)]
+pub(super) struct Read<T> {
+    pub(super) value: T,
+    pub(super) index: u64,
+}
+
+impl Reply {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).trim().chars().take(ERROR_TEXT).collect()
+    }
+
+    pub(super) fn expect_ok(&self, agent: &Agent) -> Result<(), RegistryError> {
+        if self.status.is_success() {
+            return Ok(());
+        }
+        Err(agent.unavailable(format!("{}: {}", self.status, self.text())))
+    }
+}
+
+impl Agent {
+    pub(super) fn new(options: ConsulOptions) -> Result<Self, RegistryError> {
+        let address = parse_address(&options.address).map_err(|reason| {
+            RegistryError::Unavailable { registry: NAME, address: options.address.clone(), reason }
+        })?;
+        Ok(Self { inner: Arc::new(Inner { address, options }) })
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.inner.address
+    }
+
+    pub(super) async fn put(&self, path: &str, body: String) -> Result<Reply, RegistryError> {
+        self.send(Method::PUT, path, body, self.inner.options.timeout).await
+    }
+
+    /// The nodes of a service that are not critical; with an index, once there is something new.
+    pub(super) async fn health(
+        &self,
+        name: &str,
+        after: Option<u64>,
+    ) -> Result<Read<Vec<Service>>, RegistryError> {
+        let path = format!("/v1/health/service/{}", segment(name));
+        let Read { value, index } = self.query::<Vec<Entry>>(&path, after).await?;
+        Ok(Read { value: record::decode(name, &value), index })
+    }
+
+    /// The names of all services.
+    pub(super) async fn names(
+        &self,
+        after: Option<u64>,
+    ) -> Result<Read<Vec<String>>, RegistryError> {
+        let Read { value, index } = self.catalog(after).await?;
+        Ok(Read { value: value.into_keys().collect(), index })
+    }
+
+    /// All services, and the tags that their nodes have together.
+    pub(super) async fn catalog(
+        &self,
+        after: Option<u64>,
+    ) -> Result<Read<BTreeMap<String, Vec<String>>>, RegistryError> {
+        self.query("/v1/catalog/services", after).await
+    }
+
+    /// Reads, and waits for a change if `after` is given.
+    pub(super) async fn query<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        after: Option<u64>,
+    ) -> Result<Read<T>, RegistryError> {
+        let ConsulOptions { timeout, wait, datacenter, .. } = &self.inner.options;
+        let mut path = path.to_owned();
+        let mut separator = '?';
+        let mut add = |name: &str, value: &str| {
+            // Writing to a string does not fail.
+            let _ = write!(path, "{separator}{name}={value}");
+            separator = '&';
+        };
+        if let Some(datacenter) = datacenter {
+            add("dc", &segment(datacenter));
+        }
+        let mut limit = *timeout;
+        if let Some(index) = after {
+            add("index", &index.to_string());
+            add("wait", &format!("{}ms", wait.as_millis()));
+            // Consul adds up to a sixteenth, so that not everybody comes back at once.
+            limit += *wait + *wait / 8;
+        }
+        let reply = self.send(Method::GET, &path, String::new(), limit).await?;
+        reply.expect_ok(self)?;
+        let value = serde_json::from_slice(&reply.body)
+            .map_err(|error| self.unavailable(format!("{path}: {error}")))?;
+        Ok(Read { value, index: reply.index })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        limit: Duration,
+    ) -> Result<Reply, RegistryError> {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() =
+            path.parse().map_err(|error| self.unavailable(format!("{path}: {error}")))?;
+        let host = HeaderValue::from_str(self.address());
+        request.headers_mut().insert(HOST, host.map_err(|error| self.unavailable(error))?);
+        if let Some(token) = &self.inner.options.token {
+            let mut token =
+                HeaderValue::from_str(token).map_err(|error| self.unavailable(error))?;
+            token.set_sensitive(true);
+            request.headers_mut().insert("x-consul-token", token);
+        }
+        // A connection of its own: requests come seconds apart, and from any thread, whose runtime
+        // may end before the others'.
+        let pool = Pool::new(self.address(), 0, Duration::ZERO);
+        match timeout(limit, exchange(pool, request, ANSWER_MOST)).await {
+            Ok(Exchanged::Answered(answer)) => {
+                let index = answer.headers.get("x-consul-index");
+                let index = index.and_then(|value| value.to_str().ok()?.parse().ok());
+                let index = index.unwrap_or_default();
+                Ok(Reply { status: answer.status, body: answer.body, index })
+            }
+            Ok(Exchanged::Lost { reason, .. }) => Err(self.unavailable(reason)),
+            Err(_) => Err(self.unavailable(format!("no answer within {limit:?}"))),
+        }
+    }
+
+    pub(super) fn unavailable(&self, reason: impl std::fmt::Display) -> RegistryError {
+        RegistryError::Unavailable {
+            registry: NAME,
+            address: self.address().to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// `host:port` of what a person wrote.
+fn parse_address(text: &str) -> Result<String, String> {
+    if text.starts_with("https://") {
+        return Err("TLS to Consul is not supported; use the agent's HTTP port".to_owned());
+    }
+    let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    if rest.is_empty() || rest.contains(['/', ' ', '@']) {
+        return Err("expected host:port or http://host:port".to_owned());
+    }
+    let has_port = rest.rsplit_once(':').is_some_and(|(host, port)| {
+        !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit()) && !host.ends_with(':')
+    });
+    Ok(if has_port { rest.to_owned() } else { format!("{rest}:{PORT}") })
+}
+
+/// A part of a path, with everything encoded that has a meaning there (RFC 3986, section 2).
+pub(super) fn segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// Whether Consul can be asked for a service of this name: its router takes such parts of a path
+/// out, encoded or not.
+pub(super) fn is_expressible(name: &str) -> bool {
+    name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+const PORT: u16 = 8500;
+
+/// Bytes of the largest answer; the records of some ten thousand nodes.
+const ANSWER_MOST: usize = 64 * 1024 * 1024;
+
+/// Characters of an error of Consul's that are repeated.
+const ERROR_TEXT: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_written_in_several_ways() {
+        for (text, expected) in [
+            ("127.0.0.1", "127.0.0.1:8500"),
+            ("consul.local:80", "consul.local:80"),
+            ("http://127.0.0.1:8500/", "127.0.0.1:8500"),
+            ("[::1]:8500", "[::1]:8500"),
+        ] {
+            assert_eq!(parse_address(text).as_deref(), Ok(expected));
+        }
+        for text in ["", "https://127.0.0.1:8501", "http://", "a/b", "user@host"] {
+            assert!(parse_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_a_path_is_encoded() {
+        assert_eq!(segment("topic:a/b ü?"), "topic:a%2Fb%20%C3%BC%3F");
+    }
+}

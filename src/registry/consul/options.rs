@@ -1,0 +1,93 @@
+//! How Consul is reached.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How Consul is reached.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use callboard::registry::ConsulOptions;
+///
+/// let options = ConsulOptions::new("consul.local:8500")
+///     .datacenter("eu-1")
+///     .grace(Duration::from_secs(60));
+/// assert_eq!(options.address, "consul.local:8500");
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ConsulOptions {
+    /// `host`, `host:port`, or either after `http://`; default `127.0.0.1:8500`.
+    pub address: String,
+    /// The ACL token; none by default.
+    pub token: Option<String>,
+    /// The datacenter that is asked for nodes; default the agent's own. Nodes are registered with
+    /// the agent, and so in its datacenter.
+    pub datacenter: Option<String>,
+    /// Time for a request that does not wait for changes; default 5 s.
+    pub timeout: Duration,
+    /// Longest time that a blocking query waits; default 55 s.
+    pub wait: Duration,
+    /// How long nodes are kept that are missing after an outage of Consul; default 30 s, the
+    /// default TTL of a registration. After it they are gone unless they have registered again.
+    pub grace: Duration,
+}
+
+impl Default for ConsulOptions {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:8500".to_owned(),
+            token: None,
+            datacenter: None,
+            timeout: Duration::from_secs(5),
+            wait: Duration::from_secs(55),
+            grace: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ConsulOptions {
+    /// An agent at this address, and defaults for the rest.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self { address: address.into(), ..Self::default() }
+    }
+
+    /// Sends this ACL token.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Asks for the nodes of this datacenter.
+    #[must_use]
+    pub fn datacenter(mut self, name: impl Into<String>) -> Self {
+        self.datacenter = Some(name.into());
+        self
+    }
+
+    /// Sets the time for a request that does not wait for changes.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long nodes are kept that are missing after an outage.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for ConsulOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsulOptions")
+            .field("address", &self.address)
+            .field("datacenter", &self.datacenter)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! A node's record, as Consul keeps it for Go Micro and for us.
+//!
+//! Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use callboard_actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
+use serde::{Deserialize, Serialize};
+
+use super::tags;
+use crate::transport::Generation;
+
+/// What an agent is asked to register; the order of the fields is that of Go Micro's.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Registration<'a> {
+    #[serde(rename = "ID")]
+    id: &'a str,
+    name: &'a str,
+    tags: Vec<String>,
+    port: u16,
+    address: &'a str,
+    check: Check,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    #[serde(rename = "TTL")]
+    ttl: String,
+    #[serde(rename = "DeregisterCriticalServiceAfter")]
+    gone_after: String,
+}
+
+/// What `/v1/health/service` says of a node.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Entry {
+    node: Machine,
+    service: Registered,
+    #[serde(default)]
+    checks: Option<Vec<Health>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Machine {
+    #[serde(default)]
+    address: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Registered {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+    #[serde(default)]
+    port: u16,
+    #[serde(default)]
+    address: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Health {
+    status: String,
+}
+
+/// An endpoint as Go Micro writes it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Endpoint {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    request: Option<Value>,
+    #[serde(default)]
+    response: Option<Value>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+/// The type of a message.
+#[derive(Debug, Serialize, Deserialize)]
+struct Value {
+    #[serde(default)]
+    name: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+    /// Those of its fields.
+    #[serde(default)]
+    values: Option<Vec<Value>>,
+}
+
+/// Under which id Consul keeps a node's record.
+///
+/// To Consul an id is unique on its agent; to us a node is known by its id within a version.
+pub(super) fn key(service: &Service, node: &NodeInfo) -> String {
+    format!("{}@{}@{}", node.id, service.name, service.version)
+}
+
+/// The body that registers a node.
+///
+/// # Errors
+/// What cannot be expressed.
+pub(super) fn encode(service: &Service, node: &NodeInfo, ttl: Duration) -> Result<String, String> {
+    let (address, port) = split(&node.address);
+    let mut labels = node.metadata.clone();
+    labels.entry(PROTOCOL.to_owned()).or_insert_with(|| MUCP.to_owned());
+    labels.insert(INCARNATION.to_owned(), node.incarnation.to_string());
+    labels.insert(NODE.to_owned(), node.id.clone());
+    if !service.metadata.is_empty() {
+        labels.insert(SERVICE_METADATA.to_owned(), json(&service.metadata)?);
+    }
+    let mut all = Vec::with_capacity(labels.len() + service.endpoints.len() + 1);
+    for (name, value) in &labels {
+        all.push(tags::encode('t', &json(&BTreeMap::from([(name, value)]))?));
+    }
+    for endpoint in &service.endpoints {
+        all.push(tags::encode('e', &json(&to_go(endpoint))?));
+    }
+    all.push(tags::encode('v', &service.version));
+    json(&Registration {
+        id: &key(service, node),
+        name: &service.name,
+        tags: all,
+        port,
+        address,
+        check: Check {
+            ttl: milliseconds(ttl),
+            gone_after: milliseconds((ttl + AFTER_TTL).max(GONE_AFTER_LEAST)),
+        },
+    })
+}
+
+/// The versions of a service and their nodes; those that are critical are left out.
+pub(super) fn decode(name: &str, entries: &[Entry]) -> Vec<Service> {
+    let mut services = Vec::new();
+    for entry in entries {
+        let checks = entry.checks.as_deref().unwrap_or_default();
+        if checks.iter().any(|check| check.status == "critical") {
+            continue;
+        }
+        if let Some(service) = decode_one(name, entry) {
+            merge(&mut services, service);
+        }
+    }
+    services
+}
+
+fn decode_one(name: &str, entry: &Entry) -> Option<Service> {
+    let Registered { id, tags, port, address } = &entry.service;
+    let all = || tags.iter().flatten().map(String::as_str);
+    // Others use Consul too, first of all Consul; they have no such tag.
+    let version = tags::decode('v', all()).next()?;
+    let mut service = Service::new(name, version);
+    service.endpoints = tags::decode('e', all()).filter_map(|text| from_go(&text)).collect();
+    let mut labels = BTreeMap::new();
+    for text in tags::decode('t', all()) {
+        labels.extend(serde_json::from_str::<BTreeMap<String, String>>(&text).unwrap_or_default());
+    }
+    let host = if address.is_empty() { &entry.node.address } else { address };
+    let place = join(host, *port);
+    let incarnation = labels.remove(INCARNATION).and_then(|text| text.parse().ok());
+    let mut node = NodeInfo { id: id.clone(), ..NodeInfo::default() };
+    if let Some(incarnation) = incarnation {
+        if labels.get(PROTOCOL).is_some_and(|protocol| protocol == MUCP) {
+            labels.remove(PROTOCOL);
+        }
+        if let Some(text) = labels.remove(SERVICE_METADATA) {
+            service.metadata = serde_json::from_str(&text).unwrap_or_default();
+        }
+        if let Some(id) = labels.remove(NODE) {
+            node.id = id;
+        }
+        node.incarnation = incarnation;
+        node.address = place;
+    } else {
+        let generation = match labels.get(PROTOCOL).map(String::as_str) {
+            None => Generation::Early,
+            Some(MUCP) => Generation::Current,
+            // Something else that is built with Go Micro, gRPC for one.
+            Some(_) => return None,
+        };
+        node.address = format!("{}:{place}/{name}", generation.scheme());
+    }
+    node.metadata = labels;
+    Some(service.node(node))
+}
+
+fn to_go(endpoint: &EndpointInfo) -> Endpoint {
+    let value = |kind: &String| Value { name: kind.clone(), kind: kind.clone(), values: None };
+    let mut metadata = endpoint.metadata.clone();
+    let is_stream = endpoint.kind == EndpointKind::Stream;
+    metadata.insert(STREAM.to_owned(), is_stream.to_string());
+    Endpoint {
+        name: endpoint.name.clone(),
+        request: Some(value(&endpoint.request)),
+        response: Some(value(&endpoint.reply)),
+        metadata: Some(metadata),
+    }
+}
+
+fn from_go(text: &str) -> Option<EndpointInfo> {
+    let endpoint: Endpoint = serde_json::from_str(text).ok()?;
+    let mut metadata = endpoint.metadata.unwrap_or_default();
+    // Subscribers stand in the same list, and nobody can call them.
+    if metadata.get("subscriber").is_some_and(|value| value == "true") {
+        return None;
+    }
+    let is_stream = metadata.remove(STREAM).is_some_and(|value| value == "true");
+    let kind = if is_stream { EndpointKind::Stream } else { EndpointKind::Unary };
+    let kind_of = |value: Option<Value>| value.map(|value| value.kind).unwrap_or_default();
+    Some(EndpointInfo {
+        name: endpoint.name,
+        kind,
+        request: kind_of(endpoint.request),
+        reply: kind_of(endpoint.response),
+        metadata,
+    })
+}
+
+/// Host and port; what has no port, a Unix socket for one, stays whole.
+fn split(address: &str) -> (&str, u16) {
+    let parts = address.rsplit_once(':').and_then(|(host, port)| {
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        Some((host.trim_start_matches('[').trim_end_matches(']'), port))
+    });
+    parts.unwrap_or((address, 0))
+}
+
+fn join(host: &str, port: u16) -> String {
+    match port {
+        0 => host.to_owned(),
+        port if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
+        port => format!("{host}:{port}"),
+    }
+}
+
+/// A duration as Go reads it.
+fn milliseconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
+
+fn json(value: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(value).map_err(|error| error.to_string())
+}
+
+/// The label that tells Go Micro's clients which wire a node speaks; ours speaks that one too.
+const PROTOCOL: &str = "protocol";
+const MUCP: &str = "mucp";
+
+/// Labels that only our nodes have.
+const INCARNATION: &str = "callboard-incarnation";
+const NODE: &str = "callboard-node";
+const SERVICE_METADATA: &str = "callboard-service";
+
+/// The label of an endpoint that says whether it is a stream.
+const STREAM: &str = "stream";
+
+/// Consul forgets a node whose lease ended this long ago, but not sooner than a minute after.
+const AFTER_TTL: Duration = Duration::from_secs(5);
+const GONE_AFTER_LEAST: Duration = Duration::from_secs(65);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service() -> Service {
+        let mut service = Service::new("greeter", "1.0.0");
+        service.metadata.insert("type".into(), "helloworld".into());
+        service.endpoints = vec![
+            EndpointInfo {
+                name: "Greeter.Hello".into(),
+                request: "Hello".into(),
+                reply: "HelloReply".into(),
+                metadata: BTreeMap::from([("audience".into(), "all".into())]),
+                ..EndpointInfo::default()
+            },
+            EndpointInfo {
+                name: "Greeter.Chat".into(),
+                kind: EndpointKind::Stream,
+                ..EndpointInfo::default()
+            },
+        ];
+        service
+    }
+
+    /// What Consul makes of a registration.
+    fn stored(record: &str, status: &str) -> Entry {
+        let record: serde_json::Value = serde_json::from_str(record).unwrap();
+        let entry = serde_json::json!({
+            "Node": { "Address": "10.0.0.9" },
+            "Service": record,
+            "Checks": [{ "Status": "passing" }, { "Status": status }],
+        });
+        serde_json::from_value(entry).unwrap()
+    }
+
+    #[test]
+    fn nothing_of_a_record_is_lost() {
+        for address in ["127.0.0.1:9000", "[::1]:9000", "unix:/run/greeter.sock", "memory:one"] {
+            let mut node = NodeInfo::new("greeter-1", address).label("zone", "eu-1");
+            node.incarnation = u64::MAX;
+            let record = encode(&service(), &node, Duration::from_secs(30)).unwrap();
+            let decoded = decode("greeter", &[stored(&record, "passing")]);
+            assert_eq!(decoded, [service().node(node)]);
+        }
+    }
+
+    #[test]
+    fn a_lease_is_a_check() {
+        let node = NodeInfo::new("greeter-1", "127.0.0.1:9000");
+        let record = encode(&service(), &node, Duration::from_secs(90)).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+        assert_eq!(record["Check"]["TTL"], "90000ms");
+        assert_eq!(record["Check"]["DeregisterCriticalServiceAfter"], "95000ms");
+        assert_eq!((&record["Address"], &record["Port"]), (&"127.0.0.1".into(), &9000.into()));
+    }
+
+    #[test]
+    fn critical_nodes_are_left_out_and_those_with_a_warning_are_not() {
+        let node = NodeInfo::new("greeter-1", "127.0.0.1:9000");
+        let record = encode(&service(), &node, Duration::from_secs(30)).unwrap();
+        assert_eq!(decode("greeter", &[stored(&record, "critical")]), []);
+        assert_eq!(decode("greeter", &[stored(&record, "warning")]).len(), 1);
+    }
+
+    #[test]
+    fn nodes_of_both_go_micros_are_read() {
+        for (name, address) in [
+            ("2016", "mucp-2016:127.0.0.1:9210/gm.greeter"),
+            ("current", "mucp:127.0.0.1:9210/gm.greeter"),
+        ] {
+            let path = format!(
+                "{}/tests/captures/{name}/72-consul-health-service.json",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let text = std::fs::read(&path).unwrap();
+            let entries: Vec<Entry> = serde_json::from_slice(&text).unwrap();
+            let services = decode("gm.greeter", &entries);
+            assert_eq!(services.len(), 1);
+            assert_eq!((&*services[0].version, services[0].nodes.len()), ("1.0.0", 1));
+            assert_eq!(services[0].nodes[0].address, address);
+            assert_eq!(services[0].nodes[0].metadata["zone"], "eu-1");
+            let hello = services[0].endpoints.iter().find(|it| it.name == "Greeter.Hello").unwrap();
+            assert_eq!((&*hello.request, &*hello.reply), ("HelloRequest", "HelloResponse"));
+            let chat = services[0].endpoints.iter().find(|it| it.name == "Greeter.Chat").unwrap();
+            assert_eq!(chat.kind, EndpointKind::Stream);
+        }
+    }
+}

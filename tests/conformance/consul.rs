@@ -1,0 +1,235 @@
+//! The registry `consul`, against a real agent.
+
+mod agent;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard::prelude::*;
+use callboard::registry::{
+    BoxFuture, Change, ConsulOptions, ConsulRegistry, NodeInfo, Registry, RegistryError, Service,
+    WatchScope,
+};
+use callboard_actors::testing::registry::{self, Harness, Pair};
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
+
+use self::agent::Agent;
+
+/// Two registries of one agent that has nothing else.
+#[derive(Default)]
+struct Consul {
+    /// The agent of the pair made last; properties come one after the other.
+    agent: Mutex<Option<Agent>>,
+}
+
+impl Harness for Consul {
+    fn pair(&self) -> BoxFuture<'_, Pair> {
+        Box::pin(async {
+            let agent = Agent::start().await;
+            let pair = Pair { one: agent.registry(), other: agent.registry() };
+            *self.agent.lock() = Some(agent);
+            pair
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        LIMIT
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consul_has_every_property_of_a_registry() {
+    registry::all(&Consul::default()).await;
+}
+
+#[tokio::test]
+async fn an_unchanged_record_is_renewed_and_not_rewritten() {
+    let agent = Agent::start().await;
+    let registry = agent.registry();
+    registry.register(greeter(1), TTL).await.unwrap();
+    let written =
+        agent.get("/v1/health/service/greeter").await[0]["Service"]["ModifyIndex"].clone();
+    registry.renew(greeter(1), TTL).await.unwrap();
+    registry.register(greeter(1), TTL).await.unwrap();
+    let entry = agent.get("/v1/health/service/greeter").await;
+    assert_eq!(entry[0]["Service"]["ModifyIndex"], written);
+    registry.register(greeter(2), TTL).await.unwrap();
+    let entry = agent.get("/v1/health/service/greeter").await;
+    assert_ne!(entry[0]["Service"]["ModifyIndex"], written);
+}
+
+#[tokio::test]
+async fn a_consul_that_lost_its_data_is_told_again() {
+    let mut agent = Agent::start().await;
+    let registry = agent.registry();
+    registry.register(greeter(1), TTL).await.unwrap();
+    agent.restart().await;
+    let lost = registry.renew(greeter(1), TTL).await.unwrap_err();
+    assert!(matches!(lost, RegistryError::LeaseLost { .. }), "{lost}");
+    // As the heartbeat does then; that it was written before must not matter.
+    registry.register(greeter(1), TTL).await.unwrap();
+    assert_eq!(registry.get("greeter".into()).await.unwrap(), [greeter(1)]);
+}
+
+#[tokio::test]
+async fn a_watch_after_an_outage_keeps_for_a_while_what_is_not_back_yet() {
+    let mut agent = Agent::start().await;
+    let options = agent.options().grace(Duration::from_secs(3));
+    let registry = ConsulRegistry::new(options).unwrap();
+    let other = agent.registry();
+    other.register(greeter(1), TTL).await.unwrap();
+    other.register(counter(), TTL).await.unwrap();
+    let mut watch = registry.watch(WatchScope::Service("greeter".into())).await.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Resync(vec![greeter(1)]));
+    agent.kill().await;
+    let broken = within(watch.next()).await.unwrap_err();
+    assert!(broken.is_retryable(), "{broken}");
+    agent.restart().await;
+    let mut watch = registry.watch(WatchScope::Service("greeter".into())).await.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Resync(vec![greeter(1)]));
+    // It never comes back.
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Deleted(greeter(1)));
+    // What does come back is not doubled, and not deleted when the time is over.
+    agent.kill().await;
+    let mut second = registry.watch(WatchScope::Service("greeter".into())).await;
+    assert!(second.is_err(), "nobody listens");
+    agent.restart().await;
+    other.register(greeter(2), TTL).await.unwrap();
+    second = registry.watch(WatchScope::Service("greeter".into())).await;
+    assert_eq!(within(second.unwrap().next()).await.unwrap(), Change::Resync(vec![greeter(2)]));
+}
+
+#[tokio::test]
+async fn a_thousand_services_are_watched_with_two_queries() {
+    let agent = Agent::start().await;
+    let registry = agent.registry();
+    for number in 0..SERVICES {
+        let service = Service::new(format!("service-{number}"), "1");
+        let node = NodeInfo::new(format!("node-{number}"), "127.0.0.1:9000");
+        registry.register(service.node(node), TTL * 10).await.unwrap();
+    }
+    let mut watch = registry.watch(WatchScope::All).await.unwrap();
+    let Change::Resync(all) = within(watch.next()).await.unwrap() else { panic!("a resync") };
+    assert_eq!(all.len(), SERVICES);
+    registry.register(greeter(1), TTL * 10).await.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Created(greeter(1)));
+    registry.deregister(greeter(1)).await.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Deleted(greeter(1)));
+}
+
+#[tokio::test]
+async fn the_token_is_sent_and_errors_are_told_with_what_consul_says() {
+    let agent = Agent::start_with(&["-hcl", ACL]).await;
+    let denied = agent.registry().register(greeter(1), TTL).await.unwrap_err();
+    assert!(denied.to_string().contains("Permission denied"), "{denied}");
+    let options = agent.options().token("5d1a4f2e-0000-4000-8000-000000000001");
+    let registry = ConsulRegistry::new(options).unwrap();
+    let registered = async {
+        // The agent makes its master token when it has become the leader.
+        while registry.register(greeter(1), TTL).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(registered).await;
+    assert_eq!(registry.get("greeter".into()).await.unwrap(), [greeter(1)]);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_there_is_unavailable() {
+    let options = ConsulOptions::new(format!("127.0.0.1:{}", agent::free_port()));
+    let registry = ConsulRegistry::new(options).unwrap();
+    let error = registry.get("greeter".into()).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("refused"), "{error}");
+}
+
+/// The registrations outlive their TTL three times before Consul is back, without its data.
+#[actix::test]
+async fn no_call_to_a_known_name_fails_while_consul_is_gone() {
+    let mut agent = Agent::start().await;
+    let system = |name: &str| {
+        let registry = ConsulRegistry::new(agent.options()).expect("a good address");
+        let builder = ServiceSystem::new(name).without_environment().registry(registry);
+        builder.configure(|config| config.register_ttl = SHORT_TTL)
+    };
+    let server = system("echo").handler(|| Echo, |h| h.request::<Ping>()).start().await.unwrap();
+    let client = system("client").start().await.unwrap();
+    let echo = client.service("echo");
+    let latecomer = system("latecomer");
+    echo.send(Ping(0)).await.unwrap();
+    for is_gone in [true, false] {
+        if is_gone {
+            agent.kill().await
+        } else {
+            agent.restart().await
+        }
+        let until = Instant::now() + SHORT_TTL * 3;
+        let mut calls = 0;
+        while Instant::now() < until {
+            calls += 1;
+            let answer = echo.send(Ping(calls)).await;
+            assert_eq!(answer.unwrap_or_else(|error| panic!("call {calls}: {error}")), calls);
+        }
+        assert!(calls > 100, "{calls} calls are no load");
+    }
+    // The node has registered again.
+    let latecomer = latecomer.start().await.unwrap();
+    assert_eq!(latecomer.service("echo").send(Ping(1)).await.unwrap(), 1);
+    for system in [latecomer, client, server] {
+        within(system.stop()).await;
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Echo.Ping", reply = u64)]
+struct Ping(u64);
+
+struct Echo;
+
+impl Actor for Echo {
+    type Context = Context<Self>;
+}
+
+impl Handler<Request<Ping>> for Echo {
+    type Result = Reply<Ping>;
+
+    fn handle(&mut self, request: Request<Ping>, _: &mut Context<Self>) -> Reply<Ping> {
+        Ok(request.0)
+    }
+}
+
+fn greeter(incarnation: u64) -> Service {
+    let mut node = NodeInfo::new("greeter-1", "127.0.0.1:9000").label("zone", "eu-1");
+    node.incarnation = incarnation;
+    Service::new("greeter", "1.0.0").node(node)
+}
+
+fn counter() -> Service {
+    Service::new("counter", "1").node(NodeInfo::new("counter-1", "127.0.0.1:9001"))
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(LIMIT, future).await.expect("it happens in time")
+}
+
+const SHORT_TTL: Duration = Duration::from_secs(2);
+
+const TTL: Duration = Duration::from_secs(30);
+
+/// More than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const SERVICES: usize = 1_000;
+
+/// Nothing is allowed without a token.
+const ACL: &str = r#"acl { enabled = true default_policy = "deny" tokens { master = "5d1a4f2e-0000-4000-8000-000000000001" } }"#;
+
+impl Agent {
+    fn options(&self) -> ConsulOptions {
+        ConsulOptions::new(self.address())
+    }
+
+    fn registry(&self) -> Arc<dyn Registry> {
+        Arc::new(ConsulRegistry::new(self.options()).expect("a good address"))
+    }
+}

@@ -1,0 +1,129 @@
+//! A Consul agent of our own, on free ports of the loopback interface.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Runs until it is dropped; keeps nothing on disk.
+pub(super) struct Agent {
+    process: Option<Child>,
+    arguments: Vec<String>,
+    http_port: u16,
+}
+
+impl Agent {
+    pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts with further arguments.
+    pub(super) async fn start_with(further: &[&str]) -> Self {
+        let http_port = free_port();
+        let mut arguments: Vec<_> = [
+            "agent",
+            "-dev",
+            "-bind=127.0.0.1",
+            "-client=127.0.0.1",
+            "-log-level=err",
+            "-dns-port=-1",
+            "-grpc-port=-1",
+            "-serf-wan-port=-1",
+        ]
+        .map(str::to_owned)
+        .into();
+        for (name, port) in
+            [("http", http_port), ("server", free_port()), ("serf-lan", free_port())]
+        {
+            arguments.push(format!("-{name}-port={port}"));
+        }
+        arguments.extend(further.iter().map(|text| (*text).to_owned()));
+        let mut agent = Self { process: None, arguments, http_port };
+        agent.restart().await;
+        agent
+    }
+
+    /// Starts again, without what it knew.
+    pub(super) async fn restart(&mut self) {
+        self.kill().await;
+        let process = Command::new(binary())
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.process = Some(process.expect("the agent can be started"));
+        let ready = async {
+            while self.ask("/v1/status/leader").await.is_none_or(|leader| leader.len() < 5) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(START, ready).await.expect("the agent becomes a leader");
+    }
+
+    pub(super) async fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("it is ours");
+            tokio::task::spawn_blocking(move || process.wait())
+                .await
+                .expect("no panic")
+                .expect("it ends");
+        }
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.http_port)
+    }
+
+    /// What its API says.
+    pub(super) async fn get(&self, path: &str) -> serde_json::Value {
+        let text = self.ask(path).await.expect("it answers");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    async fn ask(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address()).await.ok()?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        Some(answer.split_once("\r\n\r\n")?.1.to_owned())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            // It may have ended; then there is nothing left to do.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Where the agent is, fetched if need be.
+fn binary() -> &'static str {
+    static BINARY: OnceLock<String> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/consul");
+        let output = Command::new(&script).output().expect("the script can be run");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {errors}", script.display());
+        let path = String::from_utf8(output.stdout).expect("a path is text");
+        path.trim().lines().last().expect("it prints a path").to_owned()
+    })
+}
+
+/// A port that was free a moment ago.
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// Time for an agent to start and to become the leader of itself.
+const START: Duration = Duration::from_secs(30);
