@@ -8,6 +8,7 @@
 //! | [`serving`] | endpoints, placement, overload, middleware, hooks, draining |
 //! | [`discovery`] | registries, outages, how a node is chosen, health |
 //! | [`wire`] | what two nodes say to each other |
+//! | [`http`] | the same port for curl, programs and Go Micro |
 //! | [`configuration`] | every setting |
 //! | [`limits`] | every limit: its value, how to change it, what happens there |
 //! | [`testing`] | a service under test, with faults |
@@ -15,8 +16,8 @@
 //!
 //! # What there is not yet
 //!
-//! Streams, publish and subscribe, HTTP and other protocols on the same port, registries beyond
-//! multicast DNS and a written list, codecs beyond bincode, TLS, metrics and a command come later.
+//! Streams, publish and subscribe, HTTP/2 and websockets, registries beyond multicast DNS, a written
+//! list and Consul, types generated from `.proto`, TLS, metrics and a command come later.
 //! Nothing in this manual speaks of them as if they were there.
 
 #[doc = include_str!("manual/architecture.md")]
@@ -36,6 +37,9 @@ pub mod discovery {}
 
 #[doc = include_str!("manual/wire.md")]
 pub mod wire {}
+
+#[doc = include_str!("manual/http.md")]
+pub mod http {}
 
 #[doc = include_str!("manual/configuration.md")]
 pub mod configuration {}

@@ -8,10 +8,6 @@
 //! only when it differs or Consul has lost it. Watches are blocking queries: one per service, two
 //! for all services together, however many there are.
 //!
-//! When Consul comes back after an outage without its data, nodes have to register again, which
-//! takes up to a third of their TTL. A watch that is opened after one that broke therefore keeps
-//! nodes that are missing for a [while](ConsulOptions::grace).
-//!
 //! Sources: Consul's HTTP API, version 1, as of 1.8; Go Micro's Consul registry.
 
 mod agent;
@@ -35,7 +31,7 @@ use tokio::time::Instant;
 
 use self::agent::Agent;
 pub use self::options::ConsulOptions;
-use self::watch::{Memory, ServiceWatch};
+use self::watch::ServiceWatch;
 
 /// A registry in Consul.
 ///
@@ -54,7 +50,6 @@ pub struct ConsulRegistry {
     agent: Agent,
     /// What was written last, by its key; only what has to be written again is.
     written: Mutex<HashMap<String, Written>>,
-    memory: Arc<Memory>,
 }
 
 /// A record that Consul holds for us.
@@ -71,9 +66,8 @@ impl ConsulRegistry {
     /// # Errors
     /// [`RegistryError::Unavailable`]: the address cannot be one of an agent.
     pub fn new(options: ConsulOptions) -> Result<Self, RegistryError> {
-        let grace = options.grace;
         let agent = Agent::new(options)?;
-        Ok(Self { agent, written: Mutex::default(), memory: Arc::new(Memory::new(grace)) })
+        Ok(Self { agent, written: Mutex::default() })
     }
 
     async fn write(&self, service: &Service, ttl: Duration) -> Result<(), RegistryError> {
@@ -231,9 +225,7 @@ impl Registry for ConsulRegistry {
         Box::pin(async move {
             Ok(match scope {
                 WatchScope::Service(name) => {
-                    let memory = Arc::clone(&self.memory);
-                    Box::new(ServiceWatch::open(self.agent.clone(), name, memory).await?)
-                        as Box<dyn Watch>
+                    Box::new(ServiceWatch::open(self.agent.clone(), name).await?) as Box<dyn Watch>
                 }
                 WatchScope::All => Box::new(all::AllWatch::open(self.agent.clone()).await?),
             })

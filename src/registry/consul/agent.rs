@@ -44,6 +44,14 @@ pub(super) struct Read<T> {
     pub(super) index: u64,
 }
 
+impl<T> Read<T> {
+    /// The same with an index to go on with: one that went back says nothing of what was missed.
+    pub(super) fn after(self, before: u64) -> Self {
+        let index = if self.index < before { 0 } else { self.index };
+        Self { index, ..self }
+    }
+}
+
 impl Reply {
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).trim().chars().take(ERROR_TEXT).collect()

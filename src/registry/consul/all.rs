@@ -116,8 +116,6 @@ fn replace<T: PartialEq>(
     let names = old.value.keys().chain(new.value.keys());
     let differs = |name: &&String| old.value.get(*name) != new.value.get(*name);
     let changed = names.filter(differs).cloned().collect();
-    // An index that goes back says nothing about what was missed.
-    let index = if new.index < old.index { 0 } else { new.index };
-    *old = Read { value: new.value, index };
+    *old = new.after(old.index);
     changed
 }

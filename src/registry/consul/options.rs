@@ -12,7 +12,7 @@ use std::time::Duration;
 ///
 /// let options = ConsulOptions::new("consul.local:8500")
 ///     .datacenter("eu-1")
-///     .grace(Duration::from_secs(60));
+///     .timeout(Duration::from_secs(2));
 /// assert_eq!(options.address, "consul.local:8500");
 /// ```
 #[derive(Clone)]
@@ -29,9 +29,6 @@ pub struct ConsulOptions {
     pub timeout: Duration,
     /// Longest time that a blocking query waits; default 55 s.
     pub wait: Duration,
-    /// How long nodes are kept that are missing after an outage of Consul; default 30 s, the
-    /// default TTL of a registration. After it they are gone unless they have registered again.
-    pub grace: Duration,
 }
 
 impl Default for ConsulOptions {
@@ -42,7 +39,6 @@ impl Default for ConsulOptions {
             datacenter: None,
             timeout: Duration::from_secs(5),
             wait: Duration::from_secs(55),
-            grace: Duration::from_secs(30),
         }
     }
 }
@@ -71,13 +67,6 @@ impl ConsulOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
-        self
-    }
-
-    /// Sets how long nodes are kept that are missing after an outage.
-    #[must_use]
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
         self
     }
 }
