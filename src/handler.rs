@@ -51,6 +51,7 @@ pub struct HandlerBuilder<A: Actor<Context = Context<A>>> {
     middleware: Vec<Vec<Arc<dyn Middleware>>>,
     inbox: InboxOptions,
     placement: Placement,
+    is_internal: bool,
     actor: PhantomData<fn() -> A>,
 }
 
@@ -81,6 +82,7 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
             middleware: Vec::new(),
             inbox: InboxOptions::default(),
             placement: Placement::default(),
+            is_internal: false,
             actor: PhantomData,
         }
     }
@@ -139,6 +141,17 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         last.expect("metadata() follows the request() that it describes")
             .metadata
             .insert(name.into(), value.into());
+        self
+    }
+
+    /// Keeps all endpoints of this handler out of the node's record.
+    ///
+    /// They are served like others. But callers are told by the record what a node answers, and
+    /// so reach them only where they say which [node](crate::CallBuilder::node) they mean, over HTTP,
+    /// and from within the process.
+    #[must_use]
+    pub fn internal(mut self) -> Self {
+        self.is_internal = true;
         self
     }
 

@@ -84,6 +84,7 @@
 pub mod client;
 pub mod codec;
 pub mod config;
+pub mod debug;
 mod error;
 pub mod handler;
 mod http_client;

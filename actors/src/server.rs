@@ -37,6 +37,11 @@ pub trait HandlerPort: Send + Sync + 'static {
     /// What it answers; a request names one by its index.
     fn endpoints(&self) -> &[EndpointInfo];
 
+    /// Those of them that its node's record tells of; all, unless it says otherwise.
+    fn advertised(&self) -> &[EndpointInfo] {
+        self.endpoints()
+    }
+
     /// The codec for a content type, as a number that [`Lane::push`] understands.
     fn codec(&self, content_type: &str) -> Option<u16>;
 

@@ -33,6 +33,7 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     service: String,
     placement: Placement,
     infos: Vec<EndpointInfo>,
+    is_internal: bool,
     pub(super) endpoints: Vec<Arc<dyn AnyEndpoint<A>>>,
     /// For each endpoint: the system's, then its own.
     pub(super) middleware: Vec<Arc<[Arc<dyn Middleware>]>>,
@@ -96,6 +97,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         service: home.service.clone(),
         placement: builder.placement,
         infos: builder.infos,
+        is_internal: builder.is_internal,
         endpoints: builder.endpoints,
         middleware: middleware.collect(),
         inboxes,
@@ -137,6 +139,10 @@ impl<A: Actor<Context = Context<A>>> TypedPort<A> {
 impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
     fn endpoints(&self) -> &[EndpointInfo] {
         &self.infos
+    }
+
+    fn advertised(&self) -> &[EndpointInfo] {
+        if self.is_internal { &[] } else { &self.infos }
     }
 
     fn codec(&self, content_type: &str) -> Option<u16> {

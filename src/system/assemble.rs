@@ -19,6 +19,7 @@ use crate::config::{
     AdvertiseAddress, Config, ListenAddress, RegistryInterface, RegistryKind, SelectorKind,
     TransportKind, advertised,
 };
+use crate::debug;
 use crate::error::Error;
 use crate::handler::{HandlerHome, Placement};
 use crate::registry::{Interfaces, MdnsOptions, MdnsRegistry, StaticRegistry, consul};
@@ -81,6 +82,11 @@ pub(super) fn assemble(
         incarnation: incarnation(),
     };
     warn_if_open(&config);
+    let mut handlers = builder.handlers;
+    // A node that serves nothing does not listen either.
+    if builder.has_debug && !handlers.is_empty() {
+        handlers.push(debug::plan());
+    }
     let advertise = config.server_advertise.clone();
     Ok(NodeParts {
         service,
@@ -90,7 +96,7 @@ pub(super) fn assemble(
         transport,
         advertise: Box::new(move |listen| advertise_as(listen, advertise.as_ref())),
         handler_supervisor: Supervisor::builder("handlers").intensity(builder.handler_intensity),
-        handlers: builder.handlers.into_iter().map(|handler| handler.build(&home)).collect(),
+        handlers: handlers.into_iter().map(|handler| handler.build(&home)).collect(),
         arbiters,
         hooks: builder.hooks,
         options: builder.options,

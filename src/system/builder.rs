@@ -46,6 +46,7 @@ pub struct SystemBuilder {
     pub(super) registry: Option<Arc<dyn Registry>>,
     pub(super) transport: Option<Arc<dyn Transport>>,
     pub(super) handlers: Vec<HandlerPlan>,
+    pub(super) has_debug: bool,
     pub(super) handler_intensity: Intensity,
     pub(super) middleware: Vec<Arc<dyn Middleware>>,
     pub(super) client_middleware: Vec<Arc<dyn Middleware>>,
@@ -64,6 +65,7 @@ impl SystemBuilder {
             registry: None,
             transport: None,
             handlers: Vec::new(),
+            has_debug: true,
             handler_intensity: Intensity::default(),
             middleware: Vec::new(),
             client_middleware: Vec::new(),
@@ -85,6 +87,12 @@ impl SystemBuilder {
         describe: impl FnOnce(HandlerBuilder<A>) -> HandlerBuilder<A>,
     ) -> Self {
         self.handlers.push(HandlerPlan::new(factory, describe(HandlerBuilder::new())));
+        self
+    }
+
+    /// Leaves out the endpoints `Debug.Health` and `Debug.Stats`; see [`debug`](crate::debug).
+    pub fn without_debug(mut self) -> Self {
+        self.has_debug = false;
         self
     }
 

@@ -9,6 +9,7 @@
 mod answers;
 mod calls;
 mod cancellation;
+mod debug;
 mod derive;
 mod errors;
 mod failures;

@@ -74,7 +74,7 @@ impl Start {
         let limit = options.start_timeout;
         start_hooks("before_start", parts.hooks.before_start, until, limit).await?;
 
-        let record = Service { endpoints: routes.endpoints().cloned().collect(), ..service };
+        let record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
         let server = Server::new(hello, routes, options.acceptor.clone());
         let mut heartbeat = None;
         if is_serving {

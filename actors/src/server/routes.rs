@@ -57,6 +57,11 @@ impl RouteTable {
     pub fn endpoints(&self) -> impl Iterator<Item = &EndpointInfo> {
         self.handlers.iter().flat_map(|handler| handler.endpoints())
     }
+
+    /// What of that a node's record tells.
+    pub fn advertised(&self) -> impl Iterator<Item = &EndpointInfo> {
+        self.handlers.iter().flat_map(|handler| handler.advertised())
+    }
 }
 
 impl fmt::Debug for RouteTable {
