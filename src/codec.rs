@@ -25,6 +25,8 @@ mod media_type;
 pub mod msgpack;
 #[cfg(feature = "postcard")]
 pub mod postcard;
+#[cfg(test)]
+mod properties;
 pub mod proto_rpc;
 mod protobuf;
 mod table;

@@ -18,6 +18,7 @@ mod expiry;
 pub(crate) mod link;
 mod options;
 mod retry;
+mod rule;
 mod shard;
 
 pub use self::attempt::{Attempt, FailedAttempt};
@@ -27,4 +28,5 @@ pub use self::expiry::Expiry;
 pub use self::link::Links;
 pub use self::options::{CallOptions, CallTarget, Choice, EncodedReply, NodeReply};
 pub use self::retry::RetryBudgetOptions;
+pub use self::rule::RetryRule;
 pub use self::shard::{ConnectionOptions, thread_hint, use_shard};

@@ -67,6 +67,28 @@ impl<T: Endpoint> CallBuilder<T> {
         self
     }
 
+    /// Also retries what this says of an error, and of the number of attempts so far.
+    ///
+    /// It is asked about failures that would be final, those of the handler included, and as long as
+    /// [`retries`](Self::retries), the retry budget and the time allow. Such a call is not answered
+    /// within the process unless [`local`](Self::local) says so, and is not retried there.
+    pub fn retry(
+        mut self,
+        retry: impl Fn(&CallError, u32) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let rule = self.options.rule.take().unwrap_or_default();
+        self.options.rule = Some(Box::new(rule.retry(retry)));
+        self
+    }
+
+    /// Waits so long before a retry that [`retry`](Self::retry) asked for, given the number of
+    /// attempts so far; default a random time that grows from 10 ms to 1 s.
+    pub fn backoff(mut self, backoff: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
+        let rule = self.options.rule.take().unwrap_or_default();
+        self.options.rule = Some(Box::new(rule.backoff(backoff)));
+        self
+    }
+
     /// Adds a pair that travels beside the message.
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         self.options.metadata.insert(name, value);
@@ -161,10 +183,18 @@ impl<T: Endpoint> CallBuilder<T> {
         });
     }
 
+    fn may_be_local(&self) -> bool {
+        let is_plain = self.options.choice.is_none() && self.options.rule.is_none();
+        self.is_local.unwrap_or(is_plain)
+    }
+
     /// The handler in this process that takes the call.
     pub(super) fn handler(&self) -> Option<&LocalEndpoint<T>> {
-        let is_local = self.is_local.unwrap_or(self.options.choice.is_none());
-        if is_local { self.service.system().local::<T>(self.service.name()) } else { None }
+        if self.may_be_local() {
+            self.service.system().local::<T>(self.service.name())
+        } else {
+            None
+        }
     }
 
     /// Sends the request to a node, if that can be done at once.
@@ -191,7 +221,7 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// The call as it goes on when there is no shorter way; its time runs from now on.
     pub(super) fn prepare(self) -> Prepared<T> {
-        let may_be_local = self.is_local.unwrap_or(self.options.choice.is_none());
+        let may_be_local = self.may_be_local();
         let Self { service, message, options, codec, .. } = self;
         let deadline = options.deadline_at(Instant::now());
         Prepared { service, message, options, deadline, may_be_local, codec }

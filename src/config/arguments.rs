@@ -28,8 +28,10 @@ impl Command {
                 None => (argument.as_str(), None),
             };
             match name {
-                "--help" | "-h" => return alone("help", value.as_ref(), Self::Help),
-                "--version" | "-V" => return alone("version", value.as_ref(), Self::Version),
+                "--help" | "-help" | "-h" => return alone("help", value.as_ref(), Self::Help),
+                "--version" | "-version" | "-V" => {
+                    return alone("version", value.as_ref(), Self::Version);
+                }
                 _ => {}
             }
             let setting = find(name, &argument)?;
@@ -58,24 +60,18 @@ fn following(setting: &Setting, next: Option<String>) -> Result<String, ConfigEr
 }
 
 /// The setting that `name` is the flag of; `argument` is all that was written.
+///
+/// One dash will do, and underscores are dashes: so Go Micro's command lines are understood.
 fn find(name: &str, argument: &str) -> Result<&'static Setting, ConfigError> {
-    let known = |flag: &str| setting::all().find(|setting| setting.flag == flag);
-    if let Some(flag) = name.strip_prefix("--").filter(|flag| !flag.is_empty()) {
-        return known(flag).ok_or_else(|| ConfigError::UnknownFlag {
-            flag: name.into(),
-            meant: spelling::nearest(flag, flags()),
-        });
+    let flag = name.strip_prefix("--").or_else(|| name.strip_prefix('-')).unwrap_or_default();
+    if flag.is_empty() || flag == "-" {
+        return Err(ConfigError::UnexpectedArgument { argument: argument.into() });
     }
-    match name.strip_prefix('-') {
-        Some(flag) if !flag.is_empty() && flag != "-" => match flags().find(|each| *each == flag) {
-            Some(flag) => Err(ConfigError::SingleDash { flag }),
-            None => Err(ConfigError::UnknownFlag {
-                flag: name.into(),
-                meant: spelling::nearest(flag, flags()),
-            }),
-        },
-        _ => Err(ConfigError::UnexpectedArgument { argument: argument.into() }),
-    }
+    let flag = flag.replace('_', "-");
+    setting::all().find(|setting| setting.flag == flag).ok_or_else(|| ConfigError::UnknownFlag {
+        flag: name.into(),
+        meant: spelling::nearest(&flag, flags()),
+    })
 }
 
 fn flags() -> impl Iterator<Item = &'static str> {
@@ -115,6 +111,13 @@ mod tests {
     }
 
     #[test]
+    fn go_micros_spelling_is_understood() {
+        let expected = [("registry", "mdns".to_owned()), ("server-id", "a_b".to_owned())];
+        assert_eq!(settings("-registry mdns --server_id a_b"), expected);
+        assert_eq!(settings("-registry=mdns -server_id=a_b"), expected);
+    }
+
+    #[test]
     fn help_and_version_are_asked_for_alone() {
         assert!(matches!(read("--registry mdns --help --nonsense"), Ok(Command::Help)));
         assert!(matches!(read("-h"), Ok(Command::Help)));
@@ -129,7 +132,6 @@ mod tests {
             ("--regsitry=mdns", "unknown flag `--regsitry`; did you mean `--registry`?"),
             ("--hepl", "unknown flag `--hepl`; did you mean `--help`?"),
             ("--verbose", "unknown flag `--verbose`"),
-            ("-registry mdns", "flags have two dashes: write `--registry` instead of `-registry`"),
             ("-regsitry mdns", "unknown flag `-regsitry`; did you mean `--registry`?"),
             ("-x", "unknown flag `-x`"),
             ("run", "unexpected argument `run`; only flags are understood, see `--help`"),

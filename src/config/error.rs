@@ -31,12 +31,6 @@ pub enum ConfigError {
         /// The flag that was probably meant.
         meant: Option<&'static str>,
     },
-    /// A flag with one dash.
-    #[error("flags have two dashes: write `--{flag}` instead of `-{flag}`")]
-    SingleDash {
-        /// The flag that was meant.
-        flag: &'static str,
-    },
     /// An argument that is not a flag.
     #[error("unexpected argument `{}`; only flags are understood, see `--help`", Shown(argument))]
     UnexpectedArgument {

@@ -10,7 +10,34 @@ use callboard::middleware::{CallInfo, Middleware, Next, Outcome};
 use callboard::prelude::*;
 use callboard::{CallError, Executed, SystemBuilder};
 
-use crate::stage::{Diary, House, LONG, call, eventually, start, stop, within};
+use parking_lot::Mutex;
+
+use crate::stage::{Diary, Fail, House, LONG, Panic, call, eventually, start, stop, within};
+
+#[actix::test]
+async fn a_rule_of_the_callers_own_retries_what_it_wants_as_often_as_retries_allow() {
+    let house = House::default();
+    let (server, client) = (start(house.stage("one")).await, house.client().await);
+    let stage = client.service("stage");
+    let waits = Arc::new(Mutex::new(Vec::new()));
+    let wait = {
+        let waits = Arc::clone(&waits);
+        move |attempt| {
+            waits.lock().push(attempt);
+            Duration::ZERO
+        }
+    };
+    let is_conflict =
+        |error: &CallError, _| matches!(error, CallError::Status(status) if status.code == 409);
+    let failing = stage.send(Fail).retries(2).retry(is_conflict).backoff(wait);
+    let error = within(LONG, failing).await.unwrap_err();
+    assert!(matches!(error, CallError::Status(_)), "{error:?}");
+    assert_eq!((house.diary.count("fail"), &waits.lock()[..]), (3, &[1, 2][..]));
+    let other = stage.send(Panic).retries(2).retry(is_conflict);
+    assert!(within(LONG, other).await.is_err());
+    assert_eq!(waits.lock().len(), 2, "a panic is no conflict");
+    stop(&[&client, &server]).await;
+}
 
 #[actix::test]
 async fn an_idempotent_call_is_repeated_elsewhere_when_its_connection_breaks() {

@@ -159,6 +159,7 @@ impl Caller {
             timeout,
             limit: None,
             retries: self.shared.options.retries,
+            rule: None,
             metadata: Metadata::new(),
             choice: None,
         }

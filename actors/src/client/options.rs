@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::error::{CallError, Executed};
+use super::rule::RetryRule;
 use crate::deadline::Deadline;
 use crate::metadata::Metadata;
 use crate::selector::{Filter, Pick, Strategy};
@@ -33,6 +34,8 @@ pub struct CallOptions {
     pub retries: u32,
     /// Pairs beside the body.
     pub metadata: Metadata,
+    /// The caller's own rule for retries; boxed, as few calls have one.
+    pub rule: Option<Box<RetryRule>>,
     /// What it wants of its node; boxed, as few calls want anything and all are moved around.
     pub choice: Option<Box<Choice>>,
 }

@@ -17,7 +17,7 @@ use super::socket_path;
 
 #[tokio::test]
 async fn another_protocol_is_not_answered() {
-    let (mut raw, greeting) = greeted_by(b"GET / HTTP/1.1\r\n\r\n").await;
+    let (mut raw, greeting) = greeted_by(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
     assert!(matches!(greeting, Err(TransportError::Protocol(_))), "{greeting:?}");
     assert_eq!(rest_of(&mut raw).await, b"");
 }

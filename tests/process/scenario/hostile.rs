@@ -48,6 +48,7 @@ type Attack = (&'static str, fn(&str));
 const ATTACKS: &[Attack] = &[
     ("garbage", garbage),
     ("another protocol", another_protocol),
+    ("HTTP that ends in its head", http_that_ends_in_its_head),
     ("silence", silence),
     ("a greeting in drops", greeting_in_drops),
     ("half a greeting", half_a_greeting),
@@ -79,8 +80,19 @@ fn garbage(address: &str) {
 
 fn another_protocol(address: &str) {
     let mut stream = connect(address);
-    send(&mut stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    // The beginning of TLS.
+    send(&mut stream, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     assert_eq!(expect_end(&mut stream, AT_ONCE), b"", "it must not answer what it cannot know");
+}
+
+fn http_that_ends_in_its_head(address: &str) {
+    let mut streams: Vec<TcpStream> = (0..SILENT_PEERS).map(|_| connect(address)).collect();
+    for stream in &mut streams {
+        send(stream, b"POST /Echo/Echo HTTP/1.1\r\nHost: localhost\r\nX-");
+    }
+    for stream in &mut streams {
+        assert_eq!(expect_end(stream, GREETING), b"");
+    }
 }
 
 fn silence(address: &str) {

@@ -11,6 +11,7 @@ use super::{Call, RNG};
 use crate::client::attempt::FailedAttempt;
 use crate::client::caller::RemoteService;
 use crate::client::error::{CallError, Executed};
+use crate::client::rule::RetryRule;
 use crate::deadline::Deadline;
 use crate::message::Refusal;
 use crate::selector::Candidate;
@@ -24,8 +25,10 @@ use crate::transport::in_flight::Cause;
 pub(super) enum Next {
     /// Try again at once, on another node.
     Retry(CallError),
-    /// Try again after a pause.
+    /// Try again after a pause of at most this.
     Pause(Duration, CallError),
+    /// Try again after exactly this.
+    Wait(Duration, CallError),
     Fail(CallError),
 }
 
@@ -46,6 +49,27 @@ impl Tried {
 impl Call<'_> {
     /// What follows from an answer that is not a value.
     pub(super) fn judge(&mut self, failed: FailedAttempt) -> Next {
+        match (self.verdict(failed), &self.options.rule) {
+            (Next::Fail(error), Some(rule)) => self.reconsider(error, rule),
+            (next, _) => next,
+        }
+    }
+
+    /// Asks the caller's own rule about a failure that would be final.
+    fn reconsider(&mut self, error: CallError, rule: &RetryRule) -> Next {
+        // Not `attempts`, which also counts those that found no connection.
+        let attempts = 1 + self.options.retries - self.retries_left;
+        let is_late = self.deadline.has_passed_at(Instant::now());
+        if is_late || !rule.wants(&error, attempts) || !self.takes_retry() {
+            return Next::Fail(error);
+        }
+        match rule.wait(attempts) {
+            Some(wait) => Next::Wait(wait, error),
+            None => Next::Pause(self.pause(), error),
+        }
+    }
+
+    fn verdict(&mut self, failed: FailedAttempt) -> Next {
         let now = Instant::now();
         let (begun, node) = (failed.begun(now), failed.node());
         let failure = *failed.failure;
@@ -165,12 +189,20 @@ impl Call<'_> {
             Next::Pause(most, error) => {
                 // Full jitter: callers that failed together do not come back together.
                 let pause = RNG.with_borrow_mut(|rng| most.mul_f64(rng.random::<f64>()));
-                let until = Deadline::within(pause).earlier(Some(self.deadline));
-                self.last = Some(error);
-                self.caller.shard().sleep(until).await;
+                self.sleep(pause, error).await;
+                Ok(())
+            }
+            Next::Wait(wait, error) => {
+                self.sleep(wait, error).await;
                 Ok(())
             }
         }
+    }
+
+    async fn sleep(&mut self, pause: Duration, error: CallError) {
+        let until = Deadline::within(pause).earlier(Some(self.deadline));
+        self.last = Some(error);
+        self.caller.shard().sleep(until).await;
     }
 }
 
