@@ -18,6 +18,8 @@ mod bincode;
 pub mod bson;
 mod depth;
 mod envelope;
+#[cfg(feature = "protobuf")]
+pub mod generated;
 mod json;
 pub mod json_rpc;
 mod media_type;
@@ -45,6 +47,8 @@ use serde::de::DeserializeOwned;
 pub use self::bincode::BODY_MOST;
 pub use self::depth::DEPTH_MOST;
 pub use self::envelope::{EnvelopeError, RequestEnvelope, ResponseEnvelope};
+#[cfg(feature = "protobuf")]
+pub use self::generated::Proto;
 pub use self::media_type::{MediaType, MediaTypeError};
 pub use self::protobuf::ProtobufCodec;
 pub(crate) use self::table::Codecs;

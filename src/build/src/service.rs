@@ -1,0 +1,156 @@
+//! What is generated for a service.
+
+use std::fmt::Write;
+
+use prost_build::{Method, Service, ServiceGenerator};
+
+/// Generates endpoints, a client and a trait.
+pub(crate) struct Stubs;
+
+impl ServiceGenerator for Stubs {
+    fn generate(&mut self, service: Service, buffer: &mut String) {
+        let (streams, methods): (Vec<_>, Vec<_>) = service
+            .methods
+            .iter()
+            .partition(|method| method.client_streaming || method.server_streaming);
+        for method in streams {
+            println!(
+                "cargo:warning={}.{} is a stream, which callboard does not have yet; left out",
+                service.proto_name, method.proto_name
+            );
+        }
+        let name = &service.name;
+        // Writing to a string does not fail.
+        let _ = write!(
+            buffer,
+            "
+/// The service `{proto}`: its endpoints, a client, and what handles them.
+#[allow(clippy::all, clippy::pedantic, missing_docs)]
+pub mod {module}_service {{
+    use ::callboard::codec::generated::serde;
+    use ::callboard::codec::{{Proto, ProtobufCodec}};
+{endpoints}
+    /// Calls the service by its methods.
+    #[derive(Debug, Clone)]
+    pub struct {name}Client {{
+        service: ::callboard::ServiceRef,
+    }}
+
+    impl {name}Client {{
+        /// A client of the service with this name.
+        pub fn new(system: &::callboard::ServiceSystem, name: &str) -> Self {{
+            Self {{ service: system.service(name) }}
+        }}
+{calls}    }}
+
+    /// An actor that handles every endpoint of the service.
+    pub trait {name}:
+        ::callboard::prelude::Actor<Context = ::callboard::Context<Self>>
+{bounds}    {{
+    }}
+
+    impl<A> {name} for A
+    where
+        A: ::callboard::prelude::Actor<Context = ::callboard::Context<A>>
+{bounds}    {{
+    }}
+
+    /// Adds every endpoint to a handler.
+    pub fn endpoints<A: {name}>(
+        handler: ::callboard::handler::HandlerBuilder<A>,
+    ) -> ::callboard::handler::HandlerBuilder<A>
+    {{
+        handler{requests}
+    }}
+}}
+",
+            proto = service.proto_name,
+            module = snake_case(name),
+            endpoints = each(&methods, |method| endpoint(&service.proto_name, method)),
+            calls = each(&methods, call),
+            bounds = each(&methods, |method| format!(
+                "            + ::callboard::prelude::Handler<::callboard::Request<{}>, Result: 'static>\n",
+                method.proto_name
+            )),
+            requests = each(&methods, |method| format!(".request::<{}>()", method.proto_name)),
+        );
+    }
+}
+
+fn endpoint(service: &str, method: &Method) -> String {
+    let (name, request, reply) =
+        (&method.proto_name, path(&method.input_type), path(&method.output_type));
+    format!(
+        "
+    /// `{service}.{name}`.
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    #[serde(crate = \"::callboard::codec::generated::serde\", transparent)]
+    pub struct {name}(pub Proto<{request}>);
+
+    impl ::callboard::Endpoint for {name} {{
+        type Reply = Proto<{reply}>;
+
+        const NAME: &'static str = \"{service}.{name}\";
+
+        fn protobuf() -> Option<ProtobufCodec<Self>> {{
+            Some(ProtobufCodec {{
+                encode_request: |request, buffer| request.0.encode(buffer),
+                decode_request: |bytes| Proto::decode(bytes).map(Self),
+                encode_reply: |reply, buffer| reply.encode(buffer),
+                decode_reply: Proto::decode,
+            }})
+        }}
+    }}
+
+    impl ::core::ops::Deref for {name} {{
+        type Target = {request};
+
+        fn deref(&self) -> &Self::Target {{
+            &self.0
+        }}
+    }}
+
+    impl From<{request}> for {name} {{
+        fn from(message: {request}) -> Self {{
+            Self(Proto(message))
+        }}
+    }}
+"
+    )
+}
+
+fn call(method: &Method) -> String {
+    let (name, function, request) = (&method.proto_name, &method.name, path(&method.input_type));
+    format!(
+        "
+        /// Calls `{name}`.
+        pub fn {function}(&self, request: {request}) -> ::callboard::CallBuilder<{name}> {{
+            self.service.send({name}::from(request))
+        }}
+"
+    )
+}
+
+fn each(methods: &[&Method], text: impl Fn(&Method) -> String) -> String {
+    methods.iter().map(|method| text(method)).collect()
+}
+
+/// A type's path as seen from the service's own module.
+fn path(kind: &str) -> String {
+    if kind == "()" || kind.starts_with("::") || kind.starts_with("crate::") {
+        kind.to_owned()
+    } else {
+        format!("super::{kind}")
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !text.is_empty() {
+            text.push('_');
+        }
+        text.extend(letter.to_lowercase());
+    }
+    text
+}

@@ -1,0 +1,172 @@
+//! A service whose types were generated, over every codec that its types know.
+
+use callboard::CallError;
+use callboard::codec::{Codec, Proto};
+use callboard::prelude::*;
+use callboard::registry::MemoryRegistry;
+use callboard_stub_tests::gm;
+use callboard_stub_tests::gm::greeter_service::{self, Fail, GreeterClient, Hello, Kitchen};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+struct Greeter;
+
+impl Actor for Greeter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Request<Hello>> for Greeter {
+    type Result = Reply<Hello>;
+
+    fn handle(&mut self, request: Request<Hello>, _: &mut Context<Self>) -> Reply<Hello> {
+        Ok(gm::HelloResponse { greeting: format!("Hello {}", request.name) }.into())
+    }
+}
+
+impl Handler<Request<Kitchen>> for Greeter {
+    type Result = Reply<Kitchen>;
+
+    fn handle(&mut self, request: Request<Kitchen>, _: &mut Context<Self>) -> Reply<Kitchen> {
+        Ok(request.into_inner().0)
+    }
+}
+
+impl Handler<Request<Fail>> for Greeter {
+    type Result = Reply<Fail>;
+
+    fn handle(&mut self, request: Request<Fail>, _: &mut Context<Self>) -> Reply<Fail> {
+        let code = u16::try_from(request.code).unwrap_or(500);
+        Err(Status::new(&request.id, code, &request.detail))
+    }
+}
+
+/// A message with a field of every kind.
+fn kitchen() -> gm::Kitchen {
+    gm::Kitchen {
+        i64: -9_007_199_254_740_993,
+        u64: u64::MAX,
+        i32: -5,
+        dbl: 1.5,
+        flag: true,
+        raw: vec![0, 255].into(),
+        color: gm::Color::Blue.into(),
+        inner_msg: Some(gm::Inner { inner_name: "inner".into(), big: 1 << 60 }),
+        inners: vec![gm::Inner::default(), gm::Inner { inner_name: "two".into(), big: -1 }],
+        nums: vec![1, -2, 3],
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        snake_case_name: "snake".into(),
+    }
+}
+
+async fn start() -> (ServiceSystem, ServiceSystem) {
+    let registry = MemoryRegistry::new();
+    let system = |name: &str| {
+        let system = ServiceSystem::new(name).without_environment().registry(registry.clone());
+        system.configure(|config| config.settle_time = std::time::Duration::from_millis(10))
+    };
+    let server = system("gm.greeter").handler(|| Greeter, greeter_service::endpoints);
+    let server = server.start().await.expect("it starts");
+    (server, system("client").start().await.expect("it starts"))
+}
+
+#[actix_rt::test]
+async fn the_client_calls_by_the_methods_names() {
+    let (server, client) = start().await;
+    let greeter = GreeterClient::new(&client, "gm.greeter");
+    let reply = greeter.hello(gm::HelloRequest { name: "John".into() }).await.unwrap();
+    assert_eq!(reply.greeting, "Hello John");
+    let failing = gm::FailRequest { code: 409, id: "gm.fail".into(), detail: "no".into() };
+    let error = greeter.fail(failing).await.unwrap_err();
+    assert!(matches!(&error, CallError::Status(status) if status.code == 409), "{error:?}");
+    for system in [client, server] {
+        system.stop().await;
+    }
+}
+
+#[actix_rt::test]
+async fn fields_of_every_kind_survive_every_codec() {
+    let (server, client) = start().await;
+    let greeter = GreeterClient::new(&client, "gm.greeter");
+    for codec in [Codec::Bincode, Codec::Json, Codec::Protobuf] {
+        let reply = greeter.kitchen(kitchen()).codec(codec).await.unwrap();
+        assert_eq!(reply.into_inner(), kitchen(), "{codec}");
+        let reply = greeter.kitchen(gm::Kitchen::default()).codec(codec).await.unwrap();
+        assert_eq!(reply.into_inner(), gm::Kitchen::default(), "{codec}");
+    }
+    for system in [client, server] {
+        system.stop().await;
+    }
+}
+
+#[test]
+fn json_is_that_of_proto3() {
+    let json = serde_json::to_value(Proto(kitchen())).unwrap();
+    assert_eq!(json["i64"], "-9007199254740993");
+    assert_eq!(json["raw"], "AP8=");
+    assert_eq!(json["color"], "BLUE");
+    assert_eq!(json["innerMsg"]["innerName"], "inner");
+    assert_eq!(json["snakeCaseName"], "snake");
+    assert_eq!(serde_json::to_string(&Proto(gm::Kitchen::default())).unwrap(), "{}");
+    // What other writers may send: numbers, names as in the file, fields from the future.
+    let text = r#"{"i64":7,"snake_case_name":"x","color":1,"future":{"a":1}}"#;
+    let read: Proto<gm::Kitchen> = serde_json::from_str(text).unwrap();
+    let expected =
+        gm::Kitchen { i64: 7, snake_case_name: "x".into(), color: 1, ..Default::default() };
+    assert_eq!(read.into_inner(), expected);
+}
+
+#[test]
+fn endpoints_have_the_names_of_the_file() {
+    assert_eq!((Hello::NAME, Kitchen::NAME), ("Greeter.Hello", "Greeter.Kitchen"));
+}
+
+/// Recorded from Go Micro's client of today, whose server answered with the same bytes.
+#[actix_rt::test]
+async fn go_micros_messages_are_understood_and_answered_alike() {
+    let (server, client) = start().await;
+    for name in [
+        "current/30-kitchen-json",
+        "current/31-kitchen-proto",
+        "current/32-empty-json",
+        "2016/31-kitchen-proto",
+    ] {
+        let mut stream = TcpStream::connect(&server.node().address).await.unwrap();
+        stream.write_all(&capture(&format!("{name}.req.bin"))).await.unwrap();
+        let expected = capture(&format!("{name}.rsp.bin"));
+        let expected = body(&expected);
+        let mut answer = Vec::new();
+        while !is_whole(&answer) {
+            let read = stream.read_buf(&mut answer);
+            assert!(tokio::time::timeout(LIMIT, read).await.unwrap().unwrap() > 0, "{name}");
+        }
+        if name.contains("json") {
+            let json = |bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+            assert_eq!(json(body(&answer)), json(expected), "{name}");
+        } else {
+            assert_eq!(body(&answer), expected, "{name}");
+        }
+    }
+    for system in [client, server] {
+        system.stop().await;
+    }
+}
+
+fn capture(name: &str) -> Vec<u8> {
+    let path = format!("{}/../captures/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn body(bytes: &[u8]) -> &[u8] {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    end.map_or(&[], |end| &bytes[end + 4..])
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_lowercase();
+    let length = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    length.is_some_and(|length| {
+        text.contains("\r\n\r\n") && body(answer).len() >= length.parse().expect("a number")
+    })
+}
+
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
