@@ -21,6 +21,7 @@ mod retry;
 mod shard;
 
 pub use self::attempt::{Attempt, FailedAttempt};
+pub use self::call::StreamOptions;
 pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
 pub use self::error::{CallError, Executed};
 pub use self::expiry::Expiry;

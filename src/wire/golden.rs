@@ -30,6 +30,7 @@ fn a_first_request_is_these_bytes() {
         &[Message::Request {
             id: RequestId(1),
             one_way: false,
+            stream: false,
             route: RouteSlot(0),
             define: Some(Box::new(Route {
                 endpoint: "A.B".into(),
@@ -51,6 +52,7 @@ fn a_repeated_request_is_these_bytes() {
             Message::Request {
                 id: RequestId(1),
                 one_way: false,
+                stream: false,
                 route: RouteSlot(129),
                 define: Some(Box::new(Route { endpoint: "Ab".into(), content_type: "Cb".into() })),
                 time_left: None,
@@ -60,6 +62,7 @@ fn a_repeated_request_is_these_bytes() {
             Message::Request {
                 id: RequestId(300),
                 one_way: true,
+                stream: false,
                 route: RouteSlot(129),
                 define: None,
                 time_left: None,

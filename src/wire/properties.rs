@@ -266,6 +266,7 @@ fn request() -> impl Strategy<Value = Message> {
         |(id, one_way, slot, time_left, metadata, body)| Message::Request {
             id: RequestId(id),
             one_way,
+            stream: one_way,
             route: RouteSlot(slot),
             define: None,
             time_left,

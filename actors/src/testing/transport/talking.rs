@@ -164,6 +164,7 @@ pub(super) fn request(id: u64, first: bool, size: usize) -> Message {
     Message::Request {
         id: RequestId(id),
         one_way: false,
+        stream: false,
         route: RouteSlot(0),
         define: first.then(|| Box::new(route)),
         time_left: Some(Duration::from_secs(5)),
@@ -184,6 +185,7 @@ fn every_kind() -> Vec<Message> {
         Message::Request {
             id: RequestId(2),
             one_way: true,
+            stream: false,
             route: RouteSlot(RouteSlot::MAX - 1),
             define: Some(Box::new(Route { endpoint: "Ä.Ö".into(), content_type: String::new() })),
             time_left: None,
