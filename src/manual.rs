@@ -6,6 +6,7 @@
 //! | [`supervision`] | restarts, what they lose, in which order, when a supervisor gives up |
 //! | [`calling`] | errors, retries, deadlines, cancellation, order |
 //! | [`serving`] | endpoints, placement, overload, middleware, hooks, draining |
+//! | [`streams`] | opening, ends, how much is under way |
 //! | [`discovery`] | registries, outages, how a node is chosen, health |
 //! | [`wire`] | what two nodes say to each other |
 //! | [`configuration`] | every setting |
@@ -30,6 +31,9 @@ pub mod calling {}
 
 #[doc = include_str!("manual/serving.md")]
 pub mod serving {}
+
+#[doc = include_str!("manual/streams.md")]
+pub mod streams {}
 
 #[doc = include_str!("manual/discovery.md")]
 pub mod discovery {}

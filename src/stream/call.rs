@@ -38,11 +38,14 @@ use crate::codec::Encoded;
 /// }
 /// ```
 pub struct StreamCall<T> {
-    sender: CallSender<T>,
+    // Dropped first, so that what is dropped as a whole is cancelled and not closed.
     receiver: CallReceiver<T>,
+    sender: CallSender<T>,
 }
 
-/// The half of a stream that sends; dropping it closes the half.
+/// The half of a stream that sends; dropping it closes it.
+///
+/// When the other half has gone before, dropping this one cancels the stream.
 ///
 /// ```
 /// use callboard::prelude::*;
@@ -184,7 +187,11 @@ impl<T: StreamEndpoint> CallReceiver<T> {
 
 impl<T> Drop for CallSender<T> {
     fn drop(&mut self) {
-        self.stream.side().close();
+        // With nobody to receive, the stream is cancelled: the handler must not take that for an
+        // end in order.
+        if Arc::strong_count(&self.stream) > 1 {
+            self.stream.side().close();
+        }
     }
 }
 

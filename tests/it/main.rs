@@ -23,3 +23,4 @@ mod retries;
 mod runtimes;
 mod shortcut;
 mod stage;
+mod streams;

@@ -250,7 +250,95 @@ fn a_stream_that_is_dropped_is_dropped_at_the_node() {
         drop(call);
         world.advance(millis(5)).await;
         assert_eq!(shared.lines(), ["left"]);
+        drop(open(&client, Act::Echo).await);
+        world.advance(millis(5)).await;
+        assert_eq!(shared.lines(), ["left", "left"], "not taken for an end in order");
     });
+}
+
+#[test]
+fn a_connection_that_breaks_ends_the_stream_on_both_sides() {
+    World::run(|world| async move {
+        let (node, client, shared) = talkers(&world).await;
+        let (mut sender, mut receiver) = open(&client, Act::Wait).await.split();
+        while let Ok(sent) = tokio::time::timeout(millis(10), sender.send(vec![1])).await {
+            sent.unwrap();
+        }
+        let blocked = actix_rt::spawn(async move { sender.send(vec![1]).await });
+        world.advance(millis(10)).await;
+        world.sever(&client, &node);
+        let error = receiver.recv().await.unwrap_err();
+        assert!(
+            matches!(error, CallError::Connection { executed: Executed::Maybe, .. }),
+            "{error}"
+        );
+        assert!(receiver.recv().await.unwrap().is_none(), "it is told once");
+        assert!(blocked.await.unwrap().is_err(), "who waits for credit is told too");
+        world.advance(millis(10)).await;
+        assert_eq!(shared.lines(), ["left"]);
+    });
+}
+
+#[test]
+fn a_silent_partition_ends_a_stream_within_three_seconds() {
+    World::run(|world| async move {
+        let (node, client, shared) = talkers(&world).await;
+        let mut call = open(&client, Act::Echo).await;
+        world.advance(millis(60_000)).await;
+        let before = world.elapsed();
+        world.partition(&client, &node);
+        let error = call.recv().await.unwrap_err();
+        assert_eq!(error.executed(), Executed::Maybe, "{error}");
+        assert!(world.elapsed() - before <= millis(3600), "{:?}", world.elapsed() - before);
+        world.advance(millis(3600)).await;
+        assert_eq!(shared.lines(), ["left"]);
+    });
+}
+
+#[test]
+fn middleware_wraps_a_stream_from_its_opening_to_its_end() {
+    World::run(|world| async move {
+        let shared = Shared::default();
+        let (its, log) = (shared.clone(), shared.clone());
+        let node = world.node("talker", "a").middleware(Note(log));
+        let node = node.handler(move || Talker(its.clone()), |h| h.stream::<Talk>());
+        let _node = node.start().await.unwrap();
+        let client = world.system("client").start().await.unwrap();
+        let refused = client.service("talker").stream(Talk(Act::Echo)).await.unwrap_err();
+        assert!(matches!(&refused, CallError::Status(status) if status.code == 401), "{refused}");
+        let stream = client.service("talker").stream(Talk(Act::Echo)).metadata("token", "x");
+        let mut call = stream.await.unwrap();
+        call.send(vec![0; 3]).await.unwrap();
+        assert_eq!(call.recv().await.unwrap(), Some(3));
+        call.close().await;
+        assert_eq!(call.recv().await.unwrap(), None);
+        let dropped = client.service("talker").stream(Talk(Act::Echo)).metadata("token", "x");
+        drop(dropped.await.unwrap());
+        world.advance(millis(5)).await;
+        let ended = ["begins", "Ok(())", "left", "ends"];
+        assert_eq!(shared.lines(), [&ended[..], &["begins", "left"]].concat());
+    });
+}
+
+/// Lets in who has a token, and writes down that it did.
+struct Note(Shared);
+
+impl crate::middleware::Middleware for Note {
+    fn call<'a>(
+        &'a self,
+        call: &'a mut crate::middleware::CallInfo,
+        next: crate::middleware::Next<'a>,
+    ) -> crate::middleware::Outcome<'a> {
+        Box::pin(async move {
+            if call.metadata.value("token").is_none() {
+                return Err(Status::new("door", 401, "no token").into());
+            }
+            self.0.note("begins");
+            let result = next.run(call).await;
+            self.0.note("ends");
+            result
+        })
+    }
 }
 
 #[test]

@@ -190,11 +190,10 @@ impl Cause {
             Self::Status(status) if status.code == 408 && status.id == endpoint => {
                 CallError::Timeout { endpoint, timeout: Duration::ZERO, executed }
             }
-            Self::Status(status) => from_status(*status),
             Self::TimedOut => CallError::Timeout { endpoint, timeout: Duration::ZERO, executed },
             Self::Broken { error: source, .. } => CallError::Connection { node, executed, source },
             Self::Refused { refusal: Refusal::Cancelled, .. } => CallError::Cancelled { endpoint },
-            Self::Refused { status, .. } => from_status(*status),
+            Self::Status(status) | Self::Refused { status, .. } => from_status(*status),
         }
     }
 }

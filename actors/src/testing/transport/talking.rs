@@ -173,6 +173,14 @@ pub(super) fn request(id: u64, first: bool, size: usize) -> Message {
     }
 }
 
+fn stream_request(number: u64) -> Message {
+    let mut opening = request(number, false, 10);
+    if let Message::Request { stream, time_left, .. } = &mut opening {
+        (*stream, *time_left) = (true, None);
+    }
+    opening
+}
+
 fn every_kind() -> Vec<Message> {
     let metadata = Metadata::new().with("Trace", "1").with("user", "ünicode").with("empty", "");
     let status = Box::new(Status::not_found("greeter", "no such user"));
@@ -205,6 +213,11 @@ fn every_kind() -> Vec<Message> {
         status(12, Some(Refusal::Cancelled)),
         status(13, Some(Refusal::Other)),
         Message::Cancel { id: RequestId(14) },
+        stream_request(15),
+        Message::StreamCredit { id: RequestId(15), items: 32, bytes: u32::MAX },
+        Message::StreamData { id: RequestId(15), body: Bytes::from_static(b"item") },
+        Message::StreamData { id: RequestId(15), body: Bytes::new() },
+        Message::StreamEnd { id: RequestId(u64::MAX) },
         Message::Ping { nonce: u64::MAX },
         Message::Pong { nonce: 0 },
         Message::GoAway { reason: GoAway::Draining },
