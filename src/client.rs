@@ -11,9 +11,11 @@ use std::sync::Arc;
 use callboard_actors::client::RemoteService;
 
 use crate::request::Endpoint;
+use crate::stream::{StreamBuilder, StreamEndpoint};
 use crate::system::ServiceSystem;
 
 pub use self::call::CallBuilder;
+pub(crate) use self::call::inherit;
 pub use self::future::CallFuture;
 
 /// A service by its name; looks like an actix `Addr`, and reaches any node.
@@ -53,11 +55,11 @@ impl ServiceRef {
         self.inner.service.name()
     }
 
-    fn system(&self) -> &ServiceSystem {
+    pub(crate) fn system(&self) -> &ServiceSystem {
         &self.inner.system
     }
 
-    fn remote(&self) -> &RemoteService {
+    pub(crate) fn remote(&self) -> &RemoteService {
         &self.inner.service
     }
 
@@ -70,6 +72,17 @@ impl ServiceRef {
     /// Dropping the future cancels the call where it is.
     pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
         CallBuilder::new(self.clone(), message)
+    }
+
+    /// Begins a stream; awaiting it sends the opening message and resolves when a node has taken
+    /// it.
+    ///
+    /// It goes over a connection also when the handler is in the same process.
+    ///
+    /// # Cancellation
+    /// Dropping the future, or the stream, cancels it where it is.
+    pub fn stream<T: StreamEndpoint>(&self, opening: T) -> StreamBuilder<T> {
+        StreamBuilder::new(self.clone(), opening)
     }
 
     /// Sends a message and forgets about it.

@@ -53,7 +53,7 @@ pub use self::media_type::{MediaType, MediaTypeError};
 pub use self::protobuf::ProtobufCodec;
 pub(crate) use self::table::Codecs;
 pub(crate) use self::typed::{
-    EncodedReply, EncodedRequest, OwnedRequest, decode_reply, decode_request,
+    Encoded, EncodedReply, EncodedRequest, OwnedBody, OwnedRequest, decode_reply, decode_request,
 };
 pub use crate::transport::Generation;
 

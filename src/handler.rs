@@ -8,6 +8,7 @@ mod job;
 mod lane;
 mod local;
 mod port;
+mod streaming;
 mod wrapped;
 
 use std::fmt;
@@ -18,14 +19,17 @@ use actix::prelude::{Actor, Handler};
 use callboard_actors::Context;
 use callboard_actors::inbox::InboxOptions;
 use callboard_actors::node::HandlerParts;
-use callboard_actors::registry::EndpointInfo;
+use callboard_actors::registry::{EndpointInfo, EndpointKind};
+use callboard_actors::stream::StreamWindow;
 
 use crate::codec::Codecs;
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
+use crate::stream::{StreamEndpoint, Streaming};
 
 pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure};
 use self::port::{AnyEndpoint, TypedEndpoint};
+use self::streaming::StreamingEndpoint;
 
 /// Says what a handler answers and how its actors are placed.
 ///
@@ -97,6 +101,39 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         self.endpoints.push(Arc::new(TypedEndpoint::<A, T>::new(self.endpoints.len())));
         self.infos.push(EndpointInfo {
             name: T::NAME.to_owned(),
+            request: type_name::<T>(),
+            reply: type_name::<T::Reply>(),
+            ..EndpointInfo::default()
+        });
+        self.middleware.push(Vec::new());
+        self.inbox.concurrency.push(usize::MAX);
+        self
+    }
+
+    /// Adds an endpoint that is a stream; its client may send 32 items, or 1 MiB, ahead.
+    ///
+    /// A stream counts as one request for every limit, until its handler's result is there.
+    #[must_use]
+    pub fn stream<T: StreamEndpoint>(self) -> Self
+    where
+        A: Handler<Streaming<T>>,
+        <A as Handler<Streaming<T>>>::Result: 'static,
+    {
+        self.stream_within::<T>(StreamWindow::default())
+    }
+
+    /// Adds an endpoint that is a stream, and says how much its client may send ahead.
+    #[must_use]
+    pub fn stream_within<T: StreamEndpoint>(mut self, window: StreamWindow) -> Self
+    where
+        A: Handler<Streaming<T>>,
+        <A as Handler<Streaming<T>>>::Result: 'static,
+    {
+        let endpoint = StreamingEndpoint::<A, T>::new(self.endpoints.len(), window);
+        self.endpoints.push(Arc::new(endpoint));
+        self.infos.push(EndpointInfo {
+            name: T::NAME.to_owned(),
+            kind: EndpointKind::Stream,
             request: type_name::<T>(),
             reply: type_name::<T::Reply>(),
             ..EndpointInfo::default()

@@ -75,6 +75,7 @@
 //! | [`ServiceSystem`], [`SystemBuilder`] | a node and its client |
 //! | [`ServiceRef`], [`CallBuilder`], [`CallError`] | calling |
 //! | [`Endpoint`], [`Request`], [`Status`] | what travels |
+//! | [`stream`] | conversations: many items both ways |
 //! | [`handler::HandlerBuilder`], [`middleware`] | serving |
 //! | [`config`] | settings, flags and environment |
 //! | [`registry`], [`transport`], [`wire`], [`codec`] | what touches the world |
@@ -93,6 +94,7 @@ pub mod middleware;
 pub mod prelude;
 pub mod registry;
 pub mod request;
+pub mod stream;
 mod system;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -109,6 +111,7 @@ pub use serde;
 pub use self::client::{CallBuilder, ServiceRef};
 pub use self::error::Error;
 pub use self::request::{Endpoint, Reply, Request};
+pub use self::stream::{StreamCall, StreamEndpoint, Streaming};
 pub use self::system::{ServiceSystem, SystemBuilder};
 
 /// The README's examples, compiled.

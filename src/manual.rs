@@ -6,6 +6,7 @@
 //! | [`supervision`] | restarts, what they lose, in which order, when a supervisor gives up |
 //! | [`calling`] | errors, retries, deadlines, cancellation, order |
 //! | [`serving`] | endpoints, placement, overload, middleware, hooks, draining |
+//! | [`streams`] | opening, ends, how much is under way |
 //! | [`discovery`] | registries, outages, how a node is chosen, health |
 //! | [`wire`] | what two nodes say to each other |
 //! | [`http`] | the same port for curl, programs and Go Micro |
@@ -16,7 +17,7 @@
 //!
 //! # What there is not yet
 //!
-//! Streams, publish and subscribe, HTTP/2 and websockets, registries beyond multicast DNS, a written
+//! Streams over HTTP, publish and subscribe, HTTP/2 and websockets, registries beyond multicast DNS, a written
 //! list and Consul, types generated from `.proto`, TLS, metrics and a command come later.
 //! Nothing in this manual speaks of them as if they were there.
 
@@ -31,6 +32,9 @@ pub mod calling {}
 
 #[doc = include_str!("manual/serving.md")]
 pub mod serving {}
+
+#[doc = include_str!("manual/streams.md")]
+pub mod streams {}
 
 #[doc = include_str!("manual/discovery.md")]
 pub mod discovery {}

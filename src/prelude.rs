@@ -11,4 +11,5 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::client::ServiceRef;
 pub use crate::request::{Endpoint, Reply, Request};
+pub use crate::stream::{StreamEndpoint, Streaming};
 pub use crate::system::ServiceSystem;

@@ -73,9 +73,9 @@
 //! | `05` | ping | nonce varint | none |
 //! | `06` | pong | nonce varint | none |
 //! | `07` | go-away | reason u8, detail text | none |
-//! | `08` | stream data | reserved | |
-//! | `09` | stream end | reserved | |
-//! | `0A` | stream credit | reserved | |
+//! | `08` | stream data | id varint | item |
+//! | `09` | stream end | id varint | none |
+//! | `0A` | stream credit | id varint, items varint, bytes varint | none |
 //! | `0B` | publish | reserved | |
 //!
 //! A frame of a reserved or unknown kind is skipped; kind `00` is a protocol error, since a run of
@@ -106,6 +106,7 @@
 //! | `02` `TIME_LEFT` | request | time until the caller stops waiting |
 //! | `04` `METADATA` | request, reply | pairs follow |
 //! | `08` `ONE_WAY` | request | no answer is wanted |
+//! | `10` `STREAM` | request | opens a stream; a hint, since the layout is the same |
 //! | `01` `REFUSAL` | status | the request was not executed |
 //!
 //! | refusal | | refusal | |
@@ -118,6 +119,25 @@
 //!
 //! Retry after is present with every refusal, and 0 where it means nothing. Go-away reasons are
 //! 0 *draining* and 1 *error*; an unknown one is read as *draining*.
+//!
+//! # Streams
+//!
+//! A stream is a request with `STREAM` whose answer takes its time: the reply, whose body is empty,
+//! or the status ends it, once. Deadline, cancel and refusals are those of requests. Between the
+//! request and its answer, both sides send items as *stream data* with the request's id.
+//!
+//! A side may send an item while it has credit for at least one item and one byte; the item then
+//! takes one item and the bytes of its body, and the bytes may go below zero. *Stream credit* adds
+//! to both counts. The client gives credit right after the request. The server gives its first
+//! credit when the handler has taken the stream, which tells the client that it was accepted; an
+//! answer without any credit before is a refusal as for any request. Credit above 2^32 - 1 in one
+//! frame is read as that.
+//!
+//! *Stream end* says that the client sends no more items; the server goes on until it answers.
+//! Frames for an id that is not, or no longer, a stream are skipped. Data without credit, and data
+//! after the end, are protocol errors. A server that knows no streams knows no endpoint that is
+//! one, and refuses the request as *unknown endpoint*; a request of the wrong kind for its endpoint
+//! is refused as *other*.
 //!
 //! # Limits and what breaks them
 //!
@@ -246,11 +266,15 @@ pub(crate) const CANCEL: u8 = 0x04;
 pub(crate) const PING: u8 = 0x05;
 pub(crate) const PONG: u8 = 0x06;
 pub(crate) const GO_AWAY: u8 = 0x07;
+pub(crate) const STREAM_DATA: u8 = 0x08;
+pub(crate) const STREAM_END: u8 = 0x09;
+pub(crate) const STREAM_CREDIT: u8 = 0x0A;
 
 pub(crate) const DEFINE: u8 = 0x01;
 pub(crate) const TIME_LEFT: u8 = 0x02;
 pub(crate) const METADATA: u8 = 0x04;
 pub(crate) const ONE_WAY: u8 = 0x08;
+pub(crate) const STREAM: u8 = 0x10;
 pub(crate) const REFUSAL: u8 = 0x01;
 
 /// Flags that change a frame's layout.

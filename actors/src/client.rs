@@ -22,6 +22,7 @@ mod rule;
 mod shard;
 
 pub use self::attempt::{Attempt, FailedAttempt};
+pub use self::call::StreamOptions;
 pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
 pub use self::error::{CallError, Executed};
 pub use self::expiry::Expiry;

@@ -65,6 +65,7 @@ pub mod registry;
 pub mod selector;
 pub mod server;
 pub mod status;
+pub mod stream;
 pub mod supervisor;
 pub mod testing;
 pub mod transport;

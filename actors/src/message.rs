@@ -43,6 +43,8 @@ pub enum Message {
         id: RequestId,
         /// No answer is wanted.
         one_way: bool,
+        /// Opens a stream; the answer ends it.
+        stream: bool,
         /// Which endpoint, and how the body is encoded.
         route: RouteSlot,
         /// What the slot stands for, with its first use.
@@ -88,6 +90,27 @@ pub enum Message {
         /// The request's.
         id: RequestId,
     },
+    /// An item of a stream.
+    StreamData {
+        /// The number of the request that opened it.
+        id: RequestId,
+        /// The encoded item.
+        body: Bytes,
+    },
+    /// The client sends no more items.
+    StreamEnd {
+        /// The number of the request that opened it.
+        id: RequestId,
+    },
+    /// The receiver may be sent more; from the server, the first one accepts the stream.
+    StreamCredit {
+        /// The number of the request that opened it.
+        id: RequestId,
+        /// Items more.
+        items: u32,
+        /// Bytes more.
+        bytes: u32,
+    },
     /// Asks for a [`Pong`](Self::Pong).
     Ping {
         /// Repeated in the pong.
@@ -109,7 +132,9 @@ impl Message {
     /// Bytes of its body, if it has one.
     pub(crate) fn body_len(&self) -> usize {
         match self {
-            Self::Request { body, .. } | Self::Reply { body, .. } => body.len(),
+            Self::Request { body, .. }
+            | Self::Reply { body, .. }
+            | Self::StreamData { body, .. } => body.len(),
             _ => 0,
         }
     }
@@ -203,6 +228,8 @@ pub enum Outgoing<'a> {
         id: RequestId,
         /// No answer is wanted.
         one_way: bool,
+        /// Opens a stream; the answer ends it.
+        stream: bool,
         /// Which endpoint, and how the body is encoded.
         route: RouteSlot,
         /// What the slot stands for, with its first use.
@@ -237,6 +264,27 @@ pub enum Outgoing<'a> {
         /// The request's.
         id: RequestId,
     },
+    /// An item of a stream.
+    StreamData {
+        /// The number of the request that opened it.
+        id: RequestId,
+        /// The encoded item.
+        body: &'a [u8],
+    },
+    /// The client sends no more items.
+    StreamEnd {
+        /// The number of the request that opened it.
+        id: RequestId,
+    },
+    /// The receiver may be sent more.
+    StreamCredit {
+        /// The number of the request that opened it.
+        id: RequestId,
+        /// Items more.
+        items: u32,
+        /// Bytes more.
+        bytes: u32,
+    },
     /// Asks for a pong.
     Ping {
         /// Repeated in the pong.
@@ -261,6 +309,9 @@ impl std::fmt::Debug for Outgoing<'_> {
             Self::Reply { id, .. } => ("Reply", id.0),
             Self::Status { id, .. } => ("Status", id.0),
             Self::Cancel { id } => ("Cancel", id.0),
+            Self::StreamData { id, .. } => ("StreamData", id.0),
+            Self::StreamEnd { id } => ("StreamEnd", id.0),
+            Self::StreamCredit { id, .. } => ("StreamCredit", id.0),
             Self::Ping { nonce } => ("Ping", *nonce),
             Self::Pong { nonce } => ("Pong", *nonce),
             Self::GoAway { .. } => ("GoAway", 0),

@@ -23,6 +23,7 @@ use crate::inbox::InboxStatus;
 use crate::message::{Refusal, RequestId};
 use crate::metadata::Metadata;
 use crate::registry::EndpointInfo;
+use crate::stream::StreamSide;
 use crate::transport::Hello;
 
 pub use self::acceptor::{Acceptor, AcceptorOptions, Server};
@@ -80,6 +81,8 @@ pub struct Arrival {
     pub peer: Arc<Hello>,
     /// The encoded request.
     pub body: Bytes,
+    /// Set when the request opens a stream; accepted or not, its end is the answer.
+    pub stream: Option<Arc<StreamSide>>,
 }
 
 /// The text that goes with a refusal.

@@ -141,17 +141,7 @@ impl<T: Endpoint> CallBuilder<T> {
     /// Makes the call on behalf of a request that is being served: its deadline, if earlier, and
     /// its trace apply to the call too.
     pub fn within(mut self, request: &impl AsRef<RequestContext>) -> Self {
-        let context = request.as_ref();
-        let CallOptions { limit, metadata, .. } = &mut self.options;
-        *limit = match (*limit, context.deadline) {
-            (Some(limit), other) => Some(limit.earlier(other)),
-            (None, other) => other,
-        };
-        for name in TRACE {
-            if let (Some(value), None) = (context.metadata.value(name), metadata.value(name)) {
-                metadata.insert(*name, value);
-            }
-        }
+        inherit(&mut self.options, request.as_ref());
         self
     }
 
@@ -244,6 +234,20 @@ impl<T: Endpoint> fmt::Debug for CallBuilder<T> {
             .field("endpoint", &T::NAME)
             .field("timeout", &self.options.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+/// Passes on the deadline of a request that is being served, and its trace.
+pub(crate) fn inherit(options: &mut CallOptions, context: &RequestContext) {
+    let CallOptions { limit, metadata, .. } = options;
+    *limit = match (*limit, context.deadline) {
+        (Some(limit), other) => Some(limit.earlier(other)),
+        (None, other) => other,
+    };
+    for name in TRACE {
+        if let (Some(value), None) = (context.metadata.value(name), metadata.value(name)) {
+            metadata.insert(*name, value);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 
 use actix::dev::MessageResponse;
-use actix::prelude::{Actor, ActorFutureExt, Handler, ResponseActFuture, ResponseFuture};
+use actix::prelude::{Actor, ActorFutureExt, Handler, Message, ResponseActFuture, ResponseFuture};
 use callboard_actors::contain::Panic;
 use callboard_actors::inbox::{Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
@@ -79,7 +79,8 @@ where
         // The responder stays behind, so that a panic here can be answered.
         let result = actor.handle(request, ctx);
         let Some(responder) = self.responder.take() else { return Progress::Done };
-        respond::<A, T>(result, responder, self.deadline, ctx)
+        let answer = move |reply| responder.answer(reply);
+        respond(T::NAME, result, answer, self.deadline, ctx)
     }
 
     fn panicked(&mut self, _: &Panic) {
@@ -101,37 +102,39 @@ where
 /// The types compared here are known when this is compiled, so one branch is all that is left. A
 /// result that is none of them (`AtomicResponse`, a user's own) goes through the channel that
 /// actix gives every response.
-fn respond<A, T>(
-    result: <A as Handler<Request<T>>>::Result,
-    responder: Responder<T>,
+pub(super) fn respond<A, M, R>(
+    endpoint: &'static str,
+    result: <A as Handler<M>>::Result,
+    answer: impl FnOnce(Result<R, Status>) + 'static,
     deadline: Option<Deadline>,
     ctx: &mut Context<A>,
 ) -> Progress<A>
 where
-    A: Actor<Context = Context<A>> + Handler<Request<T>>,
-    <A as Handler<Request<T>>>::Result: 'static,
-    T: Endpoint,
+    A: Actor<Context = Context<A>> + Handler<M>,
+    <A as Handler<M>>::Result: 'static,
+    M: Message<Result = Result<R, Status>>,
+    R: Send + 'static,
 {
-    let result = match take_as::<_, Reply<T>>(result) {
+    let result = match take_as::<_, Result<R, Status>>(result) {
         Ok(reply) => {
-            responder.answer(reply);
+            answer(reply);
             return Progress::Done;
         }
         Err(result) => result,
     };
-    let result = match take_as::<_, ResponseFuture<Reply<T>>>(result) {
+    let result = match take_as::<_, ResponseFuture<Result<R, Status>>>(result) {
         Ok(future) => {
             return Progress::Free(Box::pin(async move {
                 let reply = match deadline {
                     Some(deadline) => timeout_at(deadline.instant(), future).await,
                     None => Ok(future.await),
                 };
-                responder.answer(reply.unwrap_or_else(|_| Err(expired::<T>())));
+                answer(reply.unwrap_or_else(|_| Err(expired(endpoint))));
             }));
         }
         Err(result) => result,
     };
-    let result = match take_as::<_, ResponseActFuture<A, Reply<T>>>(result) {
+    let result = match take_as::<_, ResponseActFuture<A, Result<R, Status>>>(result) {
         Ok(future) => {
             let limited = WithDeadline {
                 future,
@@ -139,24 +142,24 @@ where
             };
             return Progress::Actor(Box::pin(limited.map(
                 move |reply, _: &mut A, _: &mut Context<A>| {
-                    responder.answer(reply.unwrap_or_else(|| Err(expired::<T>())));
+                    answer(reply.unwrap_or_else(|| Err(expired(endpoint))));
                 },
             )));
         }
         Err(result) => result,
     };
-    let (answer, mut reply) = oneshot::channel();
-    result.handle(ctx, Some(answer));
+    let (way_back, mut reply) = oneshot::channel();
+    result.handle(ctx, Some(way_back));
     match reply.try_recv() {
         Ok(reply) => {
-            responder.answer(reply);
+            answer(reply);
             Progress::Done
         }
         // An atomic response is not cut short at its deadline: the actor waits for its end.
         Err(_) => Progress::Free(Box::pin(async move {
-            // When the sender is gone the responder, dropped here, answers with a status.
+            // When the sender is gone what `answer` owns, dropped here, answers with a status.
             if let Ok(reply) = reply.await {
-                responder.answer(reply);
+                answer(reply);
             }
         })),
     }
@@ -173,8 +176,8 @@ fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
     Err(value.expect("only the branch above takes it"))
 }
 
-fn expired<T: Endpoint>() -> Status {
-    Status::timeout(T::NAME, "the deadline passed while the request was being handled")
+fn expired(endpoint: &'static str) -> Status {
+    Status::timeout(endpoint, "the deadline passed while the request was being handled")
 }
 
 /// An actor's future that ends at a deadline, with nothing.

@@ -30,7 +30,7 @@ use crate::request::{Endpoint, Request, RequestContext};
 
 /// A handler and its actors' inboxes.
 pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
-    service: String,
+    pub(super) service: String,
     placement: Placement,
     infos: Vec<EndpointInfo>,
     is_internal: bool,
@@ -273,7 +273,7 @@ where
 
 /// Decodes straight from the receive buffer; refuses what cannot be decoded.
 fn decode<T: Endpoint>(codec: Codec, arrival: Arrival) -> Option<(Request<T>, ReplySlot)> {
-    let Arrival { mut reply, deadline, metadata, peer, body } = arrival;
+    let Arrival { mut reply, deadline, metadata, peer, body, .. } = arrival;
     // The user's `Deserialize` may panic; the connection must not.
     let decoded = contain(|| decode_request::<T>(codec, &body));
     let failure = match decoded {

@@ -5,6 +5,7 @@ mod discovery;
 mod draining;
 mod faults;
 mod limits;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,8 @@ use callboard_actors::{Metadata, Status};
 use super::varint::Fields;
 use super::{
     CANCEL, DEFINE, ERROR, EXTENDED, GO_AWAY, LAYOUT, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG,
-    REFUSAL, REPLY, REQUEST, STATUS, TIME_LEFT, WireError,
+    REFUSAL, REPLY, REQUEST, STATUS, STREAM, STREAM_CREDIT, STREAM_DATA, STREAM_END, TIME_LEFT,
+    WireError,
 };
 
 /// Takes frames from the front of a receive buffer.
@@ -132,6 +133,12 @@ impl FrameDecoder {
             }
             STATUS => status(flags, &mut fields)?,
             CANCEL => Message::Cancel { id: RequestId(fields.varint()?) },
+            STREAM_DATA => {
+                let id = RequestId(fields.varint()?);
+                Message::StreamData { id, body: body(&fields) }
+            }
+            STREAM_END => Message::StreamEnd { id: RequestId(fields.varint()?) },
+            STREAM_CREDIT => credit(&mut fields)?,
             PING => Message::Ping { nonce: fields.varint()? },
             PONG => Message::Pong { nonce: fields.varint()? },
             GO_AWAY => Message::GoAway { reason: go_away(&mut fields)? },
@@ -165,8 +172,9 @@ impl FrameDecoder {
         self.slots.check(route, define.is_some())?;
         let metadata = metadata(flags, fields)?;
         let one_way = flags & ONE_WAY != 0;
+        let stream = flags & STREAM != 0;
         let body = body(fields);
-        Ok(Message::Request { id, one_way, route, define, time_left, metadata, body })
+        Ok(Message::Request { id, one_way, stream, route, define, time_left, metadata, body })
     }
 }
 
@@ -207,7 +215,7 @@ fn layout_flags(kind: u8) -> Option<u8> {
         REQUEST => Some(DEFINE | TIME_LEFT | METADATA | ONE_WAY),
         REPLY => Some(METADATA),
         STATUS => Some(REFUSAL),
-        CANCEL | PING | PONG | GO_AWAY => Some(0),
+        CANCEL | PING | PONG | GO_AWAY | STREAM_DATA | STREAM_END | STREAM_CREDIT => Some(0),
         _ => None,
     }
 }
@@ -277,6 +285,12 @@ fn refusal(code: u8, retry_after: Duration) -> Refusal {
         8 => Refusal::Cancelled,
         _ => Refusal::Other,
     }
+}
+
+fn credit(fields: &mut Fields<'_>) -> Result<Message, WireError> {
+    let id = RequestId(fields.varint()?);
+    let mut count = || Ok::<_, WireError>(u32::try_from(fields.varint()?).unwrap_or(u32::MAX));
+    Ok(Message::StreamCredit { id, items: count()?, bytes: count()? })
 }
 
 fn go_away(fields: &mut Fields<'_>) -> Result<GoAway, WireError> {

@@ -12,7 +12,7 @@ use callboard_actors::{Metadata, Status};
 use super::varint::{MAX_VARINT, write_varint};
 use super::{
     CANCEL, DEFINE, DRAINING, ERROR, GO_AWAY, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG, REFUSAL,
-    REPLY, REQUEST, STATUS, TIME_LEFT,
+    REPLY, REQUEST, STATUS, STREAM, STREAM_CREDIT, STREAM_DATA, STREAM_END, TIME_LEFT,
 };
 
 /// Appends frames to one buffer.
@@ -52,8 +52,8 @@ impl FrameEncoder {
 
     fn frame(&mut self, message: &Outgoing<'_>) -> Result<(), TransportError> {
         match *message {
-            Outgoing::Request { id, one_way, route, define, time_left, metadata, body } => {
-                let head = request_head(id, one_way, route, define, time_left, metadata);
+            Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
+                let head = request_head(id, (one_way, stream), route, define, time_left, metadata);
                 self.request(&head, route, define, metadata, body)
             }
             Outgoing::Reply { id, metadata, body } => {
@@ -68,6 +68,20 @@ impl FrameEncoder {
             }
             Outgoing::Cancel { id } => {
                 self.put_head(Head::new(CANCEL, 0).varint(id.0));
+                Ok(())
+            }
+            Outgoing::StreamData { id, body } => {
+                self.put_head(Head::new(STREAM_DATA, 0).varint(id.0));
+                self.buffer.extend_from_slice(body);
+                Ok(())
+            }
+            Outgoing::StreamEnd { id } => {
+                self.put_head(Head::new(STREAM_END, 0).varint(id.0));
+                Ok(())
+            }
+            Outgoing::StreamCredit { id, items, bytes } => {
+                let mut head = Head::new(STREAM_CREDIT, 0);
+                self.put_head(head.varint(id.0).varint(items.into()).varint(bytes.into()));
                 Ok(())
             }
             Outgoing::Ping { nonce } => {
@@ -251,13 +265,16 @@ impl Head {
 #[inline]
 fn request_head(
     id: RequestId,
-    one_way: bool,
+    (one_way, stream): (bool, bool),
     route: RouteSlot,
     define: Option<&Route>,
     time_left: Option<Duration>,
     metadata: &Metadata,
 ) -> Head {
     let mut flags = if one_way { ONE_WAY } else { 0 };
+    if stream {
+        flags |= STREAM;
+    }
     if define.is_some() {
         flags |= DEFINE;
     }

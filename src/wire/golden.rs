@@ -30,6 +30,7 @@ fn a_first_request_is_these_bytes() {
         &[Message::Request {
             id: RequestId(1),
             one_way: false,
+            stream: false,
             route: RouteSlot(0),
             define: Some(Box::new(Route {
                 endpoint: "A.B".into(),
@@ -51,6 +52,7 @@ fn a_repeated_request_is_these_bytes() {
             Message::Request {
                 id: RequestId(1),
                 one_way: false,
+                stream: false,
                 route: RouteSlot(129),
                 define: Some(Box::new(Route { endpoint: "Ab".into(), content_type: "Cb".into() })),
                 time_left: None,
@@ -60,6 +62,7 @@ fn a_repeated_request_is_these_bytes() {
             Message::Request {
                 id: RequestId(300),
                 one_way: true,
+                stream: false,
                 route: RouteSlot(129),
                 define: None,
                 time_left: None,
@@ -147,13 +150,43 @@ fn small_frames_are_these_bytes() {
 }
 
 #[test]
+fn a_stream_is_these_bytes() {
+    let id = RequestId(300);
+    both_ways(
+        &[
+            Message::Request {
+                id,
+                one_way: false,
+                stream: true,
+                route: RouteSlot(0),
+                define: Some(Box::new(Route { endpoint: "A.B".into(), content_type: "c".into() })),
+                time_left: None,
+                metadata: Metadata::new(),
+                body: Bytes::from_static(b"o"),
+            },
+            Message::StreamCredit { id, items: 32, bytes: 1024 * 1024 },
+            Message::StreamData { id, body: Bytes::from_static(b"item") },
+            Message::StreamData { id, body: Bytes::new() },
+            Message::StreamEnd { id },
+            Message::Reply { id, metadata: Metadata::new(), body: Bytes::new() },
+        ],
+        "0c000000 01 11 ac02 00 03412e42 0163 6f  08000000 0a 00 ac02 20 808040 \
+         08000000 08 00 ac02 6974656d  04000000 08 00 ac02  04000000 09 00 ac02 \
+         04000000 02 00 ac02",
+    );
+    let most = Message::StreamCredit { id: RequestId(0), items: u32::MAX, bytes: u32::MAX };
+    let beyond = "0d000000 0a 00 00 ffffffff7f 8080808010";
+    assert_eq!(decode(beyond), Ok(vec![most]), "read as the most");
+}
+
+#[test]
 fn what_a_newer_peer_adds_is_skipped() {
     let pong = Message::Pong { nonce: 9 };
     let cases = [
         ("an extension", "07000000 06 80 03 010161 09"),
         ("a hint", "03000000 06 70 09"),
         ("an appended field", "05000000 06 00 09 abcd"),
-        ("a reserved kind", "04000000 08 ff ff ff 03000000 06 00 09"),
+        ("a reserved kind", "04000000 0b ff ff ff 03000000 06 00 09"),
         ("an unknown kind", "02000000 ff 80 03000000 06 00 09"),
     ];
     for (what, bytes) in cases {
@@ -180,6 +213,8 @@ fn what_is_not_the_protocol_is_refused() {
         ("03000000 05 01 05", WireError::Flags { kind: 5, flags: 1 }),
         ("03000000 02 01 05", WireError::Flags { kind: 2, flags: 1 }),
         ("0d000000 05 00 ffffffffffffffffffff01", WireError::Varint),
+        ("04000000 08 01 01 41", WireError::Flags { kind: 8, flags: 1 }),
+        ("04000000 0a 00 01 01", WireError::Truncated),
         ("04000000 01 00 01 00", WireError::UndefinedSlot(0)),
         ("05000000 01 00 01 8020", WireError::Slot(4096)),
         ("06000000 07 00 01 02 c328", WireError::Text),

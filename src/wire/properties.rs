@@ -33,7 +33,7 @@ proptest! {
     #[test]
     fn unknown_frames_between_messages_are_skipped(
         messages in messages(),
-        unknown in vec((8u8..=255, any::<u8>(), vec(any::<u8>(), 0..40)), 1..10),
+        unknown in vec((0x0Bu8..=255, any::<u8>(), vec(any::<u8>(), 0..40)), 1..10),
     ) {
         let mut bytes = Vec::new();
         let mut encoder = FrameEncoder::new(LIMIT);
@@ -60,7 +60,7 @@ proptest! {
 
     #[test]
     fn arbitrary_frames_never_panic(
-        frames in vec((0u8..9, any::<u8>(), vec(prop_oneof![Just(0u8), Just(1), any::<u8>()], 0..60)), 1..20)
+        frames in vec((0u8..0x0C, any::<u8>(), vec(prop_oneof![Just(0u8), Just(1), any::<u8>()], 0..60)), 1..20)
     ) {
         let mut buffer = BytesMut::new();
         for (kind, flags, rest) in frames {
@@ -252,6 +252,12 @@ fn message() -> impl Strategy<Value = Message> {
             }
         ),
         1 => any::<u64>().prop_map(|id| Message::Cancel { id: RequestId(id) }),
+        2 => (any::<u64>(), body())
+            .prop_map(|(id, body)| Message::StreamData { id: RequestId(id), body }),
+        1 => any::<u64>().prop_map(|id| Message::StreamEnd { id: RequestId(id) }),
+        1 => any::<(u64, u32, u32)>().prop_map(|(id, items, bytes)| {
+            Message::StreamCredit { id: RequestId(id), items, bytes }
+        }),
         1 => any::<u64>().prop_map(|nonce| Message::Ping { nonce }),
         1 => any::<u64>().prop_map(|nonce| Message::Pong { nonce }),
         1 => Just(Message::GoAway { reason: GoAway::Draining }),
@@ -262,10 +268,11 @@ fn message() -> impl Strategy<Value = Message> {
 fn request() -> impl Strategy<Value = Message> {
     let slot = prop_oneof![0u32..4, 0..RouteSlot::MAX];
     let time_left = proptest::option::of(any::<u64>().prop_map(Duration::from_micros));
-    (any::<u64>(), any::<bool>(), slot, time_left, metadata(), body()).prop_map(
-        |(id, one_way, slot, time_left, metadata, body)| Message::Request {
+    (any::<u64>(), any::<[bool; 2]>(), slot, time_left, metadata(), body()).prop_map(
+        |(id, [one_way, stream], slot, time_left, metadata, body)| Message::Request {
             id: RequestId(id),
             one_way,
+            stream,
             route: RouteSlot(slot),
             define: None,
             time_left,

@@ -259,6 +259,7 @@ impl Client {
         self.write(Outgoing::Request {
             id: RequestId(id),
             one_way: false,
+            stream: false,
             route: RouteSlot(u32::try_from(slot).expect("few")),
             define: known.is_none().then_some(&route),
             time_left: Some(Duration::from_secs(5)),

@@ -28,3 +28,4 @@ mod retries;
 mod runtimes;
 mod shortcut;
 mod stage;
+mod streams;

@@ -18,10 +18,20 @@ pub(crate) fn endpoint(input: &DeriveInput) -> Result<TokenStream> {
         return Err(Error::new_spanned(lifetime, text));
     }
     let options = Options::of(input)?;
-    let Options { name, reply, idempotent, library } = &options;
+    let Options { name, reply, item, idempotent, library } = &options;
     let message = &input.ident;
     let generics = bounded(input, &options);
     let (parameters, arguments, conditions) = generics.split_for_impl();
+    if let Some(item) = item {
+        return Ok(quote! {
+            #[automatically_derived]
+            impl #parameters #library::StreamEndpoint for #message #arguments #conditions {
+                type Item = #item;
+                type Reply = #reply;
+                const NAME: &'static str = #name;
+            }
+        });
+    }
     Ok(quote! {
         #[automatically_derived]
         impl #parameters #library::Endpoint for #message #arguments #conditions {
@@ -42,7 +52,7 @@ fn bounded(input: &DeriveInput, options: &Options) -> Generics {
     if generics.type_params().next().is_none() {
         return generics;
     }
-    let Options { reply, library, .. } = options;
+    let Options { reply, item, library, .. } = options;
     let message = &input.ident;
     let owned: Vec<WherePredicate> =
         generics.type_params().map(|each| &each.ident).map(|t| parse_quote!(#t: 'static)).collect();
@@ -54,6 +64,9 @@ fn bounded(input: &DeriveInput, options: &Options) -> Generics {
     conditions.predicates.extend(owned);
     conditions.predicates.push(parse_quote!(#message #arguments: #demanded));
     conditions.predicates.push(parse_quote!(#reply: #demanded));
+    if let Some(item) = item {
+        conditions.predicates.push(parse_quote!(#item: #demanded));
+    }
     generics
 }
 
@@ -77,6 +90,30 @@ mod tests {
                 type Reply = HelloReply;
                 const NAME: &'static str = "Greeter.Hello";
                 const IDEMPOTENT: bool = false;
+            }
+        };
+        assert_eq!(text, expected.to_string());
+    }
+
+    #[test]
+    fn a_stream_has_items_too() {
+        let text = expanded(&parse_quote! {
+            #[endpoint(stream, name = "Chat.Talk", item = Said<T>, reply = Heard)]
+            struct Talk<T> { room: T }
+        });
+        let demanded = quote!(
+            ::callboard::serde::Serialize
+                + ::callboard::serde::de::DeserializeOwned
+                + ::core::marker::Send
+        );
+        let expected = quote! {
+            #[automatically_derived]
+            impl<T> ::callboard::StreamEndpoint for Talk<T>
+            where T: 'static, Talk<T>: #demanded, Heard: #demanded, Said<T>: #demanded
+            {
+                type Item = Said<T>;
+                type Reply = Heard;
+                const NAME: &'static str = "Chat.Talk";
             }
         };
         assert_eq!(text, expected.to_string());

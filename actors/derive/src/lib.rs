@@ -25,6 +25,8 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `name = "Service.Method"` | required: two parts of ASCII letters, digits and `_`, one dot between them |
 /// | `reply = HelloReply` | required: what the handler returns on success; `()` for nothing; a string that holds a type works too |
 /// | `idempotent` | a call may be repeated although it may have been executed; `idempotent = false` is the default |
+/// | `stream` | it opens a stream, of which it implements `StreamEndpoint` instead of `Endpoint` |
+/// | `item = Ping` | required for a stream: what the client sends; `()` for nothing |
 /// | `crate = path` | where callboard is found; `::callboard` by default |
 ///
 /// The message and its reply implement `Serialize` and `Deserialize`, are `Send` and own their

@@ -9,6 +9,8 @@ use crate::{name, spelling};
 pub(crate) struct Options {
     pub(crate) name: LitStr,
     pub(crate) reply: Type,
+    /// What the client of a stream sends; only a stream has it.
+    pub(crate) item: Option<Type>,
     pub(crate) idempotent: bool,
     pub(crate) library: Path,
 }
@@ -27,13 +29,15 @@ impl Options {
             return Err(Error::new_spanned(message, missing_attribute(&message.to_string())));
         };
         let name = written.name(place, &message.to_string());
+        let item = written.checked_item(place);
         let reply = written.reply.ok_or_else(|| {
             Error::new_spanned(place, format!("the reply is missing; add {}", reply_of(message)))
         });
-        let (name, reply) = both(name, reply)?;
+        let (name, (reply, item)) = both(name, both(reply, item))?;
         Ok(Self {
             name,
             reply,
+            item,
             idempotent: written.idempotent.unwrap_or(false),
             library: written.library.unwrap_or_else(|| syn::parse_quote!(::callboard)),
         })
@@ -45,6 +49,8 @@ impl Options {
 struct Written {
     name: Option<LitStr>,
     reply: Option<Type>,
+    item: Option<Type>,
+    stream: Option<bool>,
     idempotent: Option<bool>,
     library: Option<Path>,
 }
@@ -64,11 +70,28 @@ impl Written {
         let known = path.get_ident().map(ToString::to_string).unwrap_or_default();
         match known.as_str() {
             "name" => once(&mut self.name, path, text(option)?),
-            "reply" => once(&mut self.reply, path, reply(option)?),
-            "idempotent" => once(&mut self.idempotent, path, flag(option)?),
+            "reply" => once(&mut self.reply, path, type_of(option, REPLY)?),
+            "item" => once(&mut self.item, path, type_of(option, ITEM)?),
+            "stream" => once(&mut self.stream, path, flag(option, STREAM)?),
+            "idempotent" => once(&mut self.idempotent, path, flag(option, IDEMPOTENT)?),
             "crate" => once(&mut self.library, path, library(option)?),
             _ => Err(Error::new_spanned(path, unknown(path))),
         }
+    }
+
+    /// What the client of a stream sends; nothing for what is no stream.
+    fn checked_item(&self, place: &Path) -> Result<Option<Type>> {
+        let text = match (self.stream.unwrap_or(false), &self.item) {
+            (true, None) => {
+                "the item is missing; add `item = Type`, what the client sends, or `item = ()`"
+            }
+            (false, Some(_)) => "only a stream has items; add `stream`, or remove `item`",
+            (true, Some(_)) if self.idempotent == Some(true) => {
+                "a stream is never repeated once a node has taken it; remove `idempotent`"
+            }
+            (_, item) => return Ok(item.clone()),
+        };
+        Err(Error::new_spanned(place, text))
     }
 
     fn name(&self, place: &Path, message: &str) -> Result<LitStr> {
@@ -91,23 +114,21 @@ fn text(option: &ParseNestedMeta<'_>) -> Result<LitStr> {
     value.parse().map_err(|error| Error::new(error.span(), FORM))
 }
 
-fn reply(option: &ParseNestedMeta<'_>) -> Result<Type> {
-    const FORM: &str = "`reply` is a type: write `reply = HelloReply`, or `reply = ()` for nothing";
-    let value = value(option, FORM)?;
+fn type_of(option: &ParseNestedMeta<'_>, form: &'static str) -> Result<Type> {
+    let value = value(option, form)?;
     if value.peek(LitStr) {
         let text: LitStr = value.parse()?;
-        return text.parse().map_err(|_| Error::new(text.span(), FORM));
+        return text.parse().map_err(|_| Error::new(text.span(), form));
     }
-    value.parse().map_err(|error| Error::new(error.span(), FORM))
+    value.parse().map_err(|error| Error::new(error.span(), form))
 }
 
-fn flag(option: &ParseNestedMeta<'_>) -> Result<bool> {
-    const FORM: &str = "`idempotent` is a flag: write `idempotent` or `idempotent = true`";
+fn flag(option: &ParseNestedMeta<'_>, form: &'static str) -> Result<bool> {
     if option.input.is_empty() || option.input.peek(Token![,]) {
         return Ok(true);
     }
-    let literal = value(option, FORM)?.parse::<LitBool>();
-    literal.map(|literal| literal.value).map_err(|error| Error::new(error.span(), FORM))
+    let literal = value(option, form)?.parse::<LitBool>();
+    literal.map(|literal| literal.value).map_err(|error| Error::new(error.span(), form))
 }
 
 fn library(option: &ParseNestedMeta<'_>) -> Result<Path> {
@@ -173,8 +194,16 @@ fn both<T, U>(left: Result<T>, right: Result<U>) -> Result<(T, U)> {
     }
 }
 
+const REPLY: &str = "`reply` is a type: write `reply = HelloReply`, or `reply = ()` for nothing";
+
+const ITEM: &str = "`item` is a type: write `item = Ping`, or `item = ()` for nothing";
+
+const STREAM: &str = "`stream` is a flag: write `stream` or `stream = true`";
+
+const IDEMPOTENT: &str = "`idempotent` is a flag: write `idempotent` or `idempotent = true`";
+
 /// In the order in which they are documented.
-const KNOWN: &[&str] = &["name", "reply", "idempotent", "crate"];
+const KNOWN: &[&str] = &["name", "reply", "idempotent", "stream", "item", "crate"];
 
 #[cfg(test)]
 mod tests {
@@ -198,7 +227,8 @@ mod tests {
             #[endpoint(name = "A.B", reply = Vec<u8>, idempotent = true, crate = crate::inner)]
             struct Hello;
         });
-        let Options { name, reply, idempotent, library } = options.unwrap();
+        let Options { name, reply, item, idempotent, library } = options.unwrap();
+        assert!(item.is_none());
         assert_eq!(name.value(), "A.B");
         assert_eq!(tokens(&reply), tokens(&quote!(Vec<u8>)));
         assert!(idempotent);
@@ -217,6 +247,36 @@ mod tests {
             struct Hello;
         );
         assert!(Options::of(&flag).unwrap().idempotent);
+    }
+
+    #[test]
+    fn a_stream_says_what_its_items_are() {
+        let options = Options::of(&parse_quote! {
+            #[endpoint(stream, name = "A.B", item = "Vec<u8>", reply = ())]
+            struct Hello;
+        });
+        assert_eq!(tokens(&options.unwrap().item), tokens(&quote!(Vec<u8>)));
+        assert_eq!(
+            error(&parse_quote!(
+                #[endpoint(stream, name = "A.B", reply = ())]
+                struct Hello;
+            )),
+            "the item is missing; add `item = Type`, what the client sends, or `item = ()`"
+        );
+        assert_eq!(
+            error(&parse_quote!(
+                #[endpoint(name = "A.B", item = u8, reply = ())]
+                struct Hello;
+            )),
+            "only a stream has items; add `stream`, or remove `item`"
+        );
+        assert_eq!(
+            error(&parse_quote!(
+                #[endpoint(stream, idempotent, name = "A.B", item = u8, reply = ())]
+                struct Hello;
+            )),
+            "a stream is never repeated once a node has taken it; remove `idempotent`"
+        );
     }
 
     #[test]
@@ -269,10 +329,11 @@ mod tests {
         );
         assert_eq!(
             error(&parse_quote!(
-                #[endpoint(stream)]
+                #[endpoint(timeout)]
                 struct Hello;
             )),
-            "unknown option `stream`; known are `name`, `reply`, `idempotent`, `crate`"
+            "unknown option `timeout`; known are `name`, `reply`, `idempotent`, `stream`, `item`, \
+             `crate`"
         );
     }
 }

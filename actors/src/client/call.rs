@@ -1,6 +1,7 @@
 //! One call: attempts, retries, deadline.
 
 mod first;
+mod open;
 mod verdict;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 pub(super) use self::first::First;
+pub use self::open::StreamOptions;
 use self::verdict::Next;
 use super::attempt::FailedAttempt;
 use super::caller::{Caller, RemoteService};
@@ -143,7 +145,7 @@ impl<'a> Call<'a> {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
             patience: Patience::Until(self.deadline),
-            time_left: self.deadline.time_left_at(now),
+            time_left: Some(self.deadline.time_left_at(now)),
             metadata: &self.options.metadata,
             body,
         };

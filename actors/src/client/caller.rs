@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, FailedAttempt};
-use super::call::{Call, First};
+use super::call::{Call, First, StreamOptions};
 use super::error::CallError;
 use super::expiry::Expiry;
 use super::link::{LinkPlace, Links};
@@ -25,6 +25,7 @@ use crate::message::Body;
 use crate::metadata::Metadata;
 use crate::registry::{Lookup, LookupError, Subscribe, ViewChanged, Watcher};
 use crate::selector::{NodesOf, Selector, ServiceNodes, Strategy};
+use crate::stream::ClientStream;
 use crate::supervisor::SupervisorRef;
 use crate::transport::{Hello, Transport};
 
@@ -247,6 +248,24 @@ impl Caller {
         options: (&CallOptions, Deadline),
     ) -> Result<(), CallError> {
         Call::new(self, service, target, options).run_one_way(body).await
+    }
+
+    /// Opens a stream at a node of a service; waits at most until the deadline for one to accept.
+    ///
+    /// # Cancellation
+    /// Dropping the future cancels the stream at the node.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn open_stream<B: Body>(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        body: B,
+        options: (&CallOptions, Deadline),
+        stream: StreamOptions,
+    ) -> Result<ClientStream, CallError> {
+        Call::new(self, service, target, options).open(body, stream).await
     }
 
     /// Wakes callers of this shard at their deadlines.

@@ -20,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::message::{GoAway, Message};
 use crate::selector::{Mark, Outcome};
+use crate::stream::StreamFrame;
 use crate::supervisor::Exit;
 use crate::transport::in_flight::Cause;
 use crate::transport::outbox::Outbox;
@@ -196,8 +197,9 @@ impl Role for ClientRole {
         self.used = now;
         let wakers = &mut self.wakers;
         // All answers under one lock, and the callers are woken when it is free again.
-        let farewell = self.outbox.answer(now, |calls| {
-            let mut farewell = None;
+        let streams = &self.outbox;
+        let (farewell, fault) = self.outbox.answer(now, |calls| {
+            let (mut farewell, mut fault) = (None, None);
             for message in messages.drain(..) {
                 match message {
                     Message::Reply { id, metadata, body } => {
@@ -214,16 +216,25 @@ impl Role for ClientRole {
                         wakers.extend(calls.fail(id, Cause::Broken { was_sent, error }));
                     }
                     Message::GoAway { reason } => farewell = Some(reason),
+                    Message::StreamData { id, body } => {
+                        fault = fault.or(streams.note_stream(id, StreamFrame::Data(body)).err());
+                    }
+                    Message::StreamCredit { id, items, bytes } => {
+                        let credit = StreamFrame::Credit { items, bytes };
+                        fault = fault.or(streams.note_stream(id, credit).err());
+                    }
                     // Nodes do not ask clients.
                     Message::Request { .. }
                     | Message::Cancel { .. }
+                    | Message::StreamEnd { .. }
                     | Message::Ping { .. }
                     | Message::Pong { .. } => {}
                 }
             }
-            farewell
+            (farewell, fault)
         });
         let result = farewell.map_or(Ok(()), |reason| self.take_leave(reason));
+        let result = fault.map_or(result, Err);
         self.wakers.drain(..).for_each(Waker::wake);
         result
     }

@@ -16,6 +16,8 @@ use super::{Arrival, Lane, ReplySlot};
 use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
+use crate::registry::EndpointKind;
+use crate::stream::StreamFrame;
 use crate::supervisor::Exit;
 use crate::transport::outbox::Outbox;
 use crate::transport::pump::{Pump, Role};
@@ -153,6 +155,7 @@ struct Target {
     handler: usize,
     endpoint: usize,
     codec: u16,
+    is_stream: bool,
 }
 
 struct OpenLane {
@@ -169,7 +172,16 @@ impl Role for ServerRole {
         let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
         for message in messages.drain(..) {
             match message {
-                Message::Request { id, one_way, route, define, time_left, metadata, body } => {
+                Message::Request {
+                    id,
+                    one_way,
+                    stream,
+                    route,
+                    define,
+                    time_left,
+                    metadata,
+                    body,
+                } => {
                     if let Some(define) = define {
                         self.define(route, &define)?;
                     }
@@ -180,8 +192,12 @@ impl Role for ServerRole {
                     unanswered += 1;
                     match self.admit(target, unanswered) {
                         Err(refusal) => reply.refuse(refusal, None),
+                        Ok(target) if target.is_stream != stream || (stream && one_way) => {
+                            reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
+                        }
                         Ok(target) => {
-                            let arrival = Arrival { reply, deadline, metadata, peer, body };
+                            let stream = stream.then(|| self.outbox.take_stream(id));
+                            let arrival = Arrival { reply, deadline, metadata, peer, body, stream };
                             self.push(target, arrival);
                         }
                     }
@@ -189,6 +205,13 @@ impl Role for ServerRole {
                 Message::Cancel { id } => self.cancel(id, now),
                 Message::GoAway { reason: GoAway::Error(reason) } => {
                     return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
+                }
+                Message::StreamData { id, body } => {
+                    self.outbox.note_stream(id, StreamFrame::Data(body))?;
+                }
+                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End)?,
+                Message::StreamCredit { id, items, bytes } => {
+                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes })?;
                 }
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }
@@ -232,7 +255,9 @@ impl ServerRole {
                 let codec = table.handlers()[handler]
                     .codec(&route.content_type)
                     .ok_or(Refusal::UnknownContentType)?;
-                Ok(Target { handler, endpoint, codec })
+                let kind = table.handlers()[handler].endpoints()[endpoint].kind;
+                let is_stream = kind == EndpointKind::Stream;
+                Ok(Target { handler, endpoint, codec, is_stream })
             },
         );
         if self.routes.len() <= index {
@@ -291,6 +316,15 @@ impl ServerRole {
         for open in self.lanes.iter().flatten() {
             open.lane.cancel(self.outbox.number(), None);
         }
+    }
+}
+
+/// What to do instead.
+fn wrong_kind(is_stream: bool) -> &'static str {
+    if is_stream {
+        "the endpoint is a stream; open it instead of calling it"
+    } else {
+        "the endpoint answers once; call it instead of opening a stream"
     }
 }
 

@@ -10,6 +10,7 @@
 mod calls;
 mod room;
 mod served;
+mod streams;
 mod task;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use tokio::sync::Notify;
 use super::in_flight::{InFlight, MOST_IN_FLIGHT};
 use super::{Encoder, TransportError};
 use crate::message::{GoAway, Outgoing, Route};
+use crate::stream::StreamTable;
 
 pub(crate) use self::calls::{NotSent, OutgoingCall, Ticket};
 
@@ -33,6 +35,7 @@ pub(crate) struct Outbox {
     /// Where the peer is; empty on the side that was connected to.
     address: String,
     state: Mutex<State>,
+    streams: StreamTable,
     task: AtomicWaker,
     /// Whether the task has been woken and has not taken the queue since.
     is_scheduled: AtomicBool,
@@ -105,6 +108,7 @@ impl Outbox {
                 last_waiter: 0,
                 is_over: true,
             }),
+            streams: StreamTable::default(),
             task: AtomicWaker::new(),
             is_scheduled: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),

@@ -68,6 +68,7 @@ pub(super) fn size(message: &Message) -> usize {
             Message::Status { status, .. } => {
                 status.id.len() + status.detail.len() + status.status.len()
             }
+            Message::StreamData { body, .. } => body.len(),
             Message::GoAway { reason: GoAway::Error(detail) } => detail.len(),
             _ => 0,
         }
@@ -79,14 +80,14 @@ fn metadata_size(metadata: &Metadata) -> usize {
 
 fn own(message: Outgoing<'_>) -> Result<Message, TransportError> {
     Ok(match message {
-        Outgoing::Request { id, one_way, route, define, time_left, metadata, body } => {
+        Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
             if route.0 >= RouteSlot::MAX {
                 let reason = format!("route slot {} exceeds {}", route.0, RouteSlot::MAX - 1);
                 return Err(TransportError::Encode(reason));
             }
             let define = define.cloned().map(Box::new);
             let (metadata, body) = (checked(metadata)?, encoded(body)?);
-            Message::Request { id, one_way, route, define, time_left, metadata, body }
+            Message::Request { id, one_way, stream, route, define, time_left, metadata, body }
         }
         Outgoing::Reply { id, metadata, body } => {
             Message::Reply { id, metadata: checked(metadata)?, body: encoded(body)? }
@@ -95,6 +96,11 @@ fn own(message: Outgoing<'_>) -> Result<Message, TransportError> {
             Message::Status { id, status: Box::new(status.clone()), refusal }
         }
         Outgoing::Cancel { id } => Message::Cancel { id },
+        Outgoing::StreamData { id, body } => {
+            Message::StreamData { id, body: Bytes::copy_from_slice(body) }
+        }
+        Outgoing::StreamEnd { id } => Message::StreamEnd { id },
+        Outgoing::StreamCredit { id, items, bytes } => Message::StreamCredit { id, items, bytes },
         Outgoing::Ping { nonce } => Message::Ping { nonce },
         Outgoing::Pong { nonce } => Message::Pong { nonce },
         Outgoing::GoAway { reason } => Message::GoAway { reason: reason.clone() },

@@ -78,6 +78,7 @@ impl Peer {
         let request = Outgoing::Request {
             id: RequestId(id),
             one_way: false,
+            stream: false,
             route,
             define,
             time_left: None,

@@ -51,8 +51,16 @@ impl Peer {
         let id = RequestId(self.next);
         self.next += 1;
         let (metadata, time_left) = (&self.metadata, None);
-        let request =
-            Outgoing::Request { id, one_way: false, route, define, time_left, metadata, body };
+        let request = Outgoing::Request {
+            id,
+            one_way: false,
+            stream: false,
+            route,
+            define,
+            time_left,
+            metadata,
+            body,
+        };
         self.encoder.encode(request).expect("a request can be encoded");
         self.encoder.take(&mut self.batch);
         let written = poll_fn(|cx| self.socket.poll_write(cx, &mut self.batch)).await;

@@ -150,6 +150,7 @@ impl Frames {
         let request = Outgoing::Request {
             id: RequestId(id),
             one_way: false,
+            stream: false,
             route: RouteSlot(0),
             define,
             time_left: Some(Duration::from_secs(5)),

@@ -108,6 +108,7 @@ impl Desk {
         state.arrived.push_back(Message::Request {
             id,
             one_way: false,
+            stream: false,
             route: slot,
             define,
             time_left: Some(time_left),

@@ -69,6 +69,7 @@ impl First<'_> {
             return Ok(None);
         }
         let CallTarget { endpoint, content_type, .. } = self.target;
+        let time_left = Some(time_left);
         let (metadata, body) = (&self.options.metadata, self.body);
         let call = OutgoingCall { endpoint, content_type, patience, time_left, metadata, body };
         match hand_over(link.outbox(), &call, candidate) {

@@ -214,6 +214,22 @@ fn from_status(status: Status) -> CallError {
     CallError::Status(status)
 }
 
+impl Cause {
+    /// What the client of a stream, which was accepted, is told.
+    pub(crate) fn into_stream_error(self, node: String, endpoint: &'static str) -> CallError {
+        let executed = Executed::Maybe;
+        match self {
+            Self::Status(status) if status.code == 408 && status.id == endpoint => {
+                CallError::Timeout { endpoint, timeout: Duration::ZERO, executed }
+            }
+            Self::TimedOut => CallError::Timeout { endpoint, timeout: Duration::ZERO, executed },
+            Self::Broken { error: source, .. } => CallError::Connection { node, executed, source },
+            Self::Refused { refusal: Refusal::Cancelled, .. } => CallError::Cancelled { endpoint },
+            Self::Status(status) | Self::Refused { status, .. } => from_status(*status),
+        }
+    }
+}
+
 impl RemoteService {
     fn allows_retry(&self, now: Instant) -> bool {
         let is_allowed = self.budget.lock().allows(self.calls(), now);

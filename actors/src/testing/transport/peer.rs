@@ -142,10 +142,11 @@ impl fmt::Debug for Peer {
 /// For [`Message::Lost`], which never leaves a process.
 pub fn outgoing(message: &Message) -> Outgoing<'_> {
     match message {
-        Message::Request { id, one_way, route, define, time_left, metadata, body } => {
+        Message::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
             Outgoing::Request {
                 id: *id,
                 one_way: *one_way,
+                stream: *stream,
                 route: *route,
                 define: define.as_deref(),
                 time_left: *time_left,
@@ -159,6 +160,11 @@ pub fn outgoing(message: &Message) -> Outgoing<'_> {
         }
         Message::Lost { .. } => panic!("a socket says this to its own side only"),
         Message::Cancel { id } => Outgoing::Cancel { id: *id },
+        Message::StreamData { id, body } => Outgoing::StreamData { id: *id, body },
+        Message::StreamEnd { id } => Outgoing::StreamEnd { id: *id },
+        Message::StreamCredit { id, items, bytes } => {
+            Outgoing::StreamCredit { id: *id, items: *items, bytes: *bytes }
+        }
         Message::Ping { nonce } => Outgoing::Ping { nonce: *nonce },
         Message::Pong { nonce } => Outgoing::Pong { nonce: *nonce },
         Message::GoAway { reason } => Outgoing::GoAway { reason },

@@ -164,12 +164,21 @@ pub(super) fn request(id: u64, first: bool, size: usize) -> Message {
     Message::Request {
         id: RequestId(id),
         one_way: false,
+        stream: false,
         route: RouteSlot(0),
         define: first.then(|| Box::new(route)),
         time_left: Some(Duration::from_secs(5)),
         metadata: Metadata::new(),
         body: Bytes::from(vec![1; size]),
     }
+}
+
+fn stream_request(number: u64) -> Message {
+    let mut opening = request(number, false, 10);
+    if let Message::Request { stream, time_left, .. } = &mut opening {
+        (*stream, *time_left) = (true, None);
+    }
+    opening
 }
 
 fn every_kind() -> Vec<Message> {
@@ -184,6 +193,7 @@ fn every_kind() -> Vec<Message> {
         Message::Request {
             id: RequestId(2),
             one_way: true,
+            stream: false,
             route: RouteSlot(RouteSlot::MAX - 1),
             define: Some(Box::new(Route { endpoint: "Ä.Ö".into(), content_type: String::new() })),
             time_left: None,
@@ -203,6 +213,11 @@ fn every_kind() -> Vec<Message> {
         status(12, Some(Refusal::Cancelled)),
         status(13, Some(Refusal::Other)),
         Message::Cancel { id: RequestId(14) },
+        stream_request(15),
+        Message::StreamCredit { id: RequestId(15), items: 32, bytes: u32::MAX },
+        Message::StreamData { id: RequestId(15), body: Bytes::from_static(b"item") },
+        Message::StreamData { id: RequestId(15), body: Bytes::new() },
+        Message::StreamEnd { id: RequestId(u64::MAX) },
         Message::Ping { nonce: u64::MAX },
         Message::Pong { nonce: 0 },
         Message::GoAway { reason: GoAway::Draining },

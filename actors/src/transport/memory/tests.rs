@@ -215,6 +215,7 @@ fn request(id: u64, define: bool) -> Message {
     Message::Request {
         id: RequestId(id),
         one_way: false,
+        stream: false,
         route: RouteSlot(0),
         define: define.then(|| Box::new(route)),
         time_left: None,

@@ -24,9 +24,17 @@ pub(crate) struct OutgoingCall<'a> {
     pub(crate) content_type: &'static str,
     pub(crate) patience: Patience,
     /// What is left of it now.
-    pub(crate) time_left: Duration,
+    pub(crate) time_left: Option<Duration>,
     pub(crate) metadata: &'a Metadata,
     pub(crate) body: &'a dyn Body,
+}
+
+/// What a request is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Call,
+    OneWay,
+    Stream,
 }
 
 /// Why a call was not sent; it has not been executed.
@@ -54,14 +62,14 @@ impl Outbox {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
-            let end = state.encode_call(id, false, call)?;
+            let end = state.encode_call(id, Kind::Call, call)?;
             state.calls.insert(call.patience, end, candidate, waker.cloned());
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             id
         };
         self.schedule();
-        Ok(Ticket { outbox: Arc::clone(self), id, is_over: false })
+        Ok(Ticket::new(self, id))
     }
 
     /// Resolves when there may be room for a call, or the connection is over.
@@ -75,7 +83,7 @@ impl Outbox {
             let mut state = self.state.lock();
             state.check_queue(QUEUE_LIMIT)?;
             // The number is free to be used again: nothing is ever answered to it.
-            state.encode_call(RequestId(0), true, call)?;
+            state.encode_call(RequestId(0), Kind::OneWay, call)?;
             self.encoded(&state);
         }
         self.schedule();
@@ -119,10 +127,10 @@ impl State {
         }
     }
 
-    fn encode_call(
+    pub(super) fn encode_call(
         &mut self,
         id: RequestId,
-        one_way: bool,
+        kind: Kind,
         call: &OutgoingCall<'_>,
     ) -> Result<u64, NotSent> {
         // A connection sees few endpoints, so looking through them beats hashing. Names are
@@ -143,10 +151,11 @@ impl State {
         }
         let message = Outgoing::Request {
             id,
-            one_way,
+            one_way: kind == Kind::OneWay,
+            stream: kind == Kind::Stream,
             route,
             define: define.as_ref(),
-            time_left: Some(call.time_left),
+            time_left: call.time_left,
             metadata: call.metadata,
             body: call.body,
         };
@@ -177,6 +186,10 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    pub(super) fn new(outbox: &Arc<Outbox>, id: RequestId) -> Self {
+        Self { outbox: Arc::clone(outbox), id, is_over: false }
+    }
+
     /// The connection that the call was sent on.
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox

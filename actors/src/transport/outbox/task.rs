@@ -93,6 +93,7 @@ impl Outbox {
             wakers.extend(std::mem::take(&mut state.waiters).into_values());
         }
         wakers.into_iter().for_each(Waker::wake);
+        self.streams.finish_all();
         self.tell_listeners();
     }
 }

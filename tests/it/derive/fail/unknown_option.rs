@@ -5,7 +5,7 @@ use callboard::prelude::*;
 struct Slip;
 
 #[derive(Serialize, Deserialize, Endpoint)]
-#[endpoint(stream, name = "Greeter.Hello", reply = ())]
+#[endpoint(timeout, name = "Greeter.Hello", reply = ())]
 struct Unknown;
 
 #[derive(Serialize, Deserialize, Endpoint)]

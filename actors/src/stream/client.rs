@@ -1,0 +1,144 @@
+//! The side of a stream that opened it.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::StreamSide;
+use crate::client::CallError;
+use crate::transport::in_flight::{Answer, Failure};
+use crate::transport::outbox::{Outbox, Ticket};
+
+/// A stream as its client has it; dropping it cancels the stream at the node.
+///
+/// One task may receive and another one send at the same time.
+pub struct ClientStream {
+    side: Arc<StreamSide>,
+    outbox: Arc<Outbox>,
+    endpoint: &'static str,
+    end: Mutex<End>,
+}
+
+enum End {
+    /// Resolves to what ends the stream.
+    Awaited(Ticket),
+    /// It has ended, and nobody has been told.
+    Untold(Answer),
+    Told,
+}
+
+/// A stream was not accepted.
+pub(crate) struct OpenFailure {
+    pub(crate) failure: Box<Failure>,
+    pub(crate) outbox: Arc<Outbox>,
+}
+
+impl ClientStream {
+    pub(crate) fn new(side: Arc<StreamSide>, ticket: Ticket, endpoint: &'static str) -> Self {
+        let outbox = Arc::clone(ticket.outbox());
+        Self { side, outbox, endpoint, end: Mutex::new(End::Awaited(ticket)) }
+    }
+
+    /// The address of the node that is talked to.
+    pub fn node(&self) -> &str {
+        self.outbox.address()
+    }
+
+    /// The side itself, to send and to close.
+    pub fn side(&self) -> &StreamSide {
+        &self.side
+    }
+
+    /// Resolves to the next item, then to the end: `None`, or once why there is no more.
+    ///
+    /// # Errors
+    /// The handler's status, or why the stream could not go on.
+    pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, CallError>> {
+        self.side.wakers.receiver.register(cx.waker());
+        if let Some(item) = self.side.take() {
+            return Poll::Ready(Ok(Some(item)));
+        }
+        if !self.has_ended() {
+            return Poll::Pending;
+        }
+        // An item that came in between was sent before the end.
+        if let Some(item) = self.side.take() {
+            return Poll::Ready(Ok(Some(item)));
+        }
+        match std::mem::replace(&mut *self.end.lock(), End::Told) {
+            End::Untold(Answer::Failed(failure)) => {
+                let node = self.node().to_owned();
+                Poll::Ready(Err(failure.cause.into_stream_error(node, self.endpoint)))
+            }
+            _ => Poll::Ready(Ok(None)),
+        }
+    }
+
+    /// Resolves when an item may be sent; false when the stream is over or was closed.
+    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
+        self.side.wakers.sender.register(cx.waker());
+        if self.has_ended() { Poll::Ready(false) } else { self.side.poll_ready(cx) }
+    }
+
+    /// Resolves when the node has accepted the stream, or has not.
+    pub(crate) async fn opened(&self) -> Result<(), OpenFailure> {
+        poll_fn(|cx| {
+            self.side.wakers.receiver.register(cx.waker());
+            if self.side.is_accepted() {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.has_ended() {
+                return Poll::Pending;
+            }
+            if self.side.is_accepted() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut end = self.end.lock();
+            match std::mem::replace(&mut *end, End::Told) {
+                End::Untold(Answer::Failed(failure)) => {
+                    Poll::Ready(Err(OpenFailure { failure, outbox: Arc::clone(&self.outbox) }))
+                }
+                other => {
+                    *end = other;
+                    Poll::Ready(Ok(()))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Whether the end has come; has both halves woken when it does.
+    fn has_ended(&self) -> bool {
+        let mut end = self.end.lock();
+        if let End::Awaited(ticket) = &mut *end {
+            let waker = self.side.waker();
+            match Pin::new(ticket).poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => return false,
+                Poll::Ready(answer) => *end = End::Untold(answer),
+            }
+            drop(end);
+            self.side.finish();
+        }
+        true
+    }
+}
+
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        self.side.finish();
+    }
+}
+
+impl fmt::Debug for ClientStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientStream")
+            .field("endpoint", &self.endpoint)
+            .field("node", &self.node())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,279 @@
+//! Conversations: many items both ways, between an opening message and an end.
+
+mod builder;
+mod call;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use callboard_actors::stream::StreamSide;
+use callboard_actors::{Deadline, Metadata, Status};
+use futures_util::Stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{Codec, Encoded};
+use crate::request::RequestContext;
+
+pub use self::builder::StreamBuilder;
+pub use self::call::{CallReceiver, CallSender, StreamCall};
+pub use callboard_actors::stream::StreamWindow;
+
+/// A message that opens a stream; derived with `#[derive(Endpoint)]` and the option `stream`.
+///
+/// ```
+/// use callboard::prelude::*;
+///
+/// #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// #[endpoint(stream, name = "Example.PingPong", item = u64, reply = String)]
+/// struct PingPong { limit: u64 }
+///
+/// assert_eq!(PingPong::NAME, "Example.PingPong");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not open a stream",
+    label = "no service can stream with this",
+    note = "add `#[derive(Endpoint)]` and `#[endpoint(stream, name = \"Service.Method\", item = …, reply = …)]` to it"
+)]
+pub trait StreamEndpoint: Serialize + DeserializeOwned + Send + 'static {
+    /// What the client sends; `()` when it sends nothing but the opening.
+    type Item: Serialize + DeserializeOwned + Send + 'static;
+
+    /// What the handler sends.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+
+    /// E.g. `Example.PingPong`.
+    const NAME: &'static str;
+}
+
+/// A stream as a handler gets it: the opening message, and the conversation.
+///
+/// Dereferences to the opening message. The handler's result ends the stream: `Ok(())`, or a status
+/// for the client.
+///
+/// ```
+/// use callboard::prelude::*;
+///
+/// #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// #[endpoint(stream, name = "Example.Double", item = u64, reply = u64)]
+/// struct Double;
+///
+/// struct Example;
+/// impl Actor for Example { type Context = Context<Self>; }
+///
+/// impl Handler<Streaming<Double>> for Example {
+///     type Result = ResponseFuture<Result<(), Status>>;
+///     fn handle(&mut self, mut stream: Streaming<Double>, _: &mut Context<Self>) -> Self::Result {
+///         Box::pin(async move {
+///             while let Some(number) = stream.recv().await? {
+///                 stream.send(number * 2).await?;
+///             }
+///             Ok(())
+///         })
+///     }
+/// }
+/// ```
+pub struct Streaming<T: StreamEndpoint> {
+    opening: T,
+    context: RequestContext,
+    receiver: ItemReceiver<T>,
+    sender: ItemSender<T>,
+}
+
+/// What the client of a stream sends.
+///
+/// ```
+/// use callboard::prelude::*;
+/// use callboard::stream::ItemReceiver;
+///
+/// async fn sum<T: StreamEndpoint<Item = u64>>(mut items: ItemReceiver<T>) -> Result<u64, Status> {
+///     let mut sum = 0;
+///     while let Some(item) = items.recv().await? {
+///         sum += item;
+///     }
+///     Ok(sum)
+/// }
+/// ```
+pub struct ItemReceiver<T> {
+    side: Arc<StreamSide>,
+    types: PhantomData<fn() -> T>,
+}
+
+/// The way to the client of a stream.
+///
+/// ```
+/// use callboard::prelude::*;
+/// use callboard::stream::ItemSender;
+///
+/// async fn count<T: StreamEndpoint<Reply = u64>>(mut sender: ItemSender<T>) -> Result<(), Status> {
+///     for number in 0..10 {
+///         sender.send(number).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
+pub struct ItemSender<T> {
+    side: Arc<StreamSide>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T: StreamEndpoint> Streaming<T> {
+    pub(crate) fn new(opening: T, context: RequestContext, side: Arc<StreamSide>) -> Self {
+        let receiver = ItemReceiver { side: Arc::clone(&side), types: PhantomData };
+        let sender = ItemSender { side, types: PhantomData };
+        Self { opening, context, receiver, sender }
+    }
+
+    pub(crate) fn with(mut self, metadata: Metadata, deadline: Option<Deadline>) -> Self {
+        self.context.metadata = metadata;
+        self.context.deadline = deadline;
+        self
+    }
+
+    /// The next item; `None` when the client sends no more.
+    ///
+    /// # Cancellation
+    /// Nothing is lost.
+    ///
+    /// # Errors
+    /// 400: the item is not what the endpoint takes. The stream may go on.
+    pub async fn recv(&mut self) -> Result<Option<T::Item>, Status> {
+        self.receiver.recv().await
+    }
+
+    /// Sends an item; waits while the client has not taken enough of what was sent before.
+    ///
+    /// # Cancellation
+    /// Nothing was sent.
+    ///
+    /// # Errors
+    /// The client has gone, or the item cannot be encoded or is too large.
+    pub async fn send(&mut self, item: T::Reply) -> Result<(), Status> {
+        self.sender.send(item).await
+    }
+
+    /// Takes the halves apart, e.g. to send from another task than the one that receives.
+    pub fn split(self) -> (T, ItemReceiver<T>, ItemSender<T>) {
+        (self.opening, self.receiver, self.sender)
+    }
+
+    /// What came with the opening message; e.g. to be kept when the stream is split.
+    pub fn context(&self) -> &RequestContext {
+        &self.context
+    }
+
+    /// Pairs that the client sent beside the opening message.
+    pub fn metadata(&self) -> &Metadata {
+        &self.context.metadata
+    }
+
+    /// When the stream is over, whatever it has come to.
+    pub fn deadline(&self) -> Option<Deadline> {
+        self.context.deadline
+    }
+
+    /// The name of the endpoint that was called.
+    pub fn endpoint(&self) -> &'static str {
+        self.context.endpoint
+    }
+
+    /// The name of the service that calls; empty when it did not tell.
+    pub fn peer_service(&self) -> &str {
+        &self.context.peer.service
+    }
+
+    /// The id of the node that calls.
+    pub fn peer_node(&self) -> &str {
+        &self.context.peer.node
+    }
+}
+
+impl<T: StreamEndpoint> ItemReceiver<T> {
+    /// The next item; see [`Streaming::recv`].
+    ///
+    /// # Errors
+    /// 400: the item is not what the endpoint takes. The stream may go on.
+    pub async fn recv(&mut self) -> Result<Option<T::Item>, Status> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Result<Option<T::Item>, Status>> {
+        let Some(body) = ready!(self.side.poll_receive(cx)) else { return Poll::Ready(Ok(None)) };
+        let item = CODEC.decode(&body).map(Some);
+        Poll::Ready(item.map_err(|error| Status::new(T::NAME, 400, error.to_string())))
+    }
+}
+
+impl<T: StreamEndpoint> ItemSender<T> {
+    /// Sends an item; see [`Streaming::send`].
+    ///
+    /// # Errors
+    /// The client has gone, or the item cannot be encoded or is too large.
+    pub async fn send(&mut self, item: T::Reply) -> Result<(), Status> {
+        if !poll_fn(|cx| self.side.poll_ready(cx)).await {
+            return Err(Status::new(T::NAME, 499, "the stream is over"));
+        }
+        let sent = self.side.send(&Encoded { codec: CODEC, value: &item });
+        sent.map_err(|error| Status::internal(T::NAME, format!("an item was not sent: {error}")))
+    }
+}
+
+impl<T: StreamEndpoint> Stream for ItemReceiver<T> {
+    type Item = Result<T::Item, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(Result::transpose)
+    }
+}
+
+impl<T: StreamEndpoint + Unpin> Stream for Streaming<T> {
+    type Item = Result<T::Item, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(cx).map(Result::transpose)
+    }
+}
+
+impl<T: StreamEndpoint> Deref for Streaming<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.opening
+    }
+}
+
+impl<T: StreamEndpoint> AsRef<RequestContext> for Streaming<T> {
+    fn as_ref(&self) -> &RequestContext {
+        &self.context
+    }
+}
+
+impl<T: StreamEndpoint> actix::Message for Streaming<T> {
+    type Result = Result<(), Status>;
+}
+
+impl<T: StreamEndpoint> fmt::Debug for Streaming<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Streaming").field("endpoint", &T::NAME).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for ItemReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ItemReceiver").field(&self.side).finish()
+    }
+}
+
+impl<T> fmt::Debug for ItemSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ItemSender").field(&self.side).finish()
+    }
+}
+
+/// How openings and items are encoded, on both sides.
+pub(crate) const CODEC: Codec = Codec::Bincode;
