@@ -10,6 +10,7 @@
 //! | [`discovery`] | registries, outages, how a node is chosen, health |
 //! | [`wire`] | what two nodes say to each other |
 //! | [`http`] | the same port for curl, programs and Go Micro |
+//! | [`stubs`] | types from `.proto` files |
 //! | [`configuration`] | every setting |
 //! | [`limits`] | every limit: its value, how to change it, what happens there |
 //! | [`testing`] | a service under test, with faults |
@@ -17,9 +18,9 @@
 //!
 //! # What there is not yet
 //!
-//! Streams over HTTP, publish and subscribe, HTTP/2 and websockets, registries beyond multicast DNS, a written
-//! list and Consul, types generated from `.proto`, TLS, metrics and a command come later.
-//! Nothing in this manual speaks of them as if they were there.
+//! Streams over HTTP, publish and subscribe, HTTP/2 and websockets, registries beyond multicast DNS, a
+//! written list and Consul, TLS, metrics and a command come later. Nothing in this manual speaks of
+//! them as if they were there.
 
 #[doc = include_str!("manual/architecture.md")]
 pub mod architecture {}
@@ -44,6 +45,9 @@ pub mod wire {}
 
 #[doc = include_str!("manual/http.md")]
 pub mod http {}
+
+#[doc = include_str!("manual/stubs.md")]
+pub mod stubs {}
 
 #[doc = include_str!("manual/configuration.md")]
 pub mod configuration {}

@@ -26,7 +26,8 @@
 //! | `greeter_service::Greeter` | what an actor is that handles every endpoint |
 //! | `greeter_service::endpoints` | for `ServiceSystem::handler(Actor::default, greeter_service::endpoints)` |
 //!
-//! Streams do not exist yet: a method that is one is left out, with a warning.
+//! A method that is a stream becomes a stream endpoint: `client.count(request).await` opens it. One
+//! whose request is a stream is opened without a message.
 
 mod service;
 

@@ -9,23 +9,14 @@ pub(crate) struct Stubs;
 
 impl ServiceGenerator for Stubs {
     fn generate(&mut self, service: Service, buffer: &mut String) {
-        let (streams, methods): (Vec<_>, Vec<_>) = service
-            .methods
-            .iter()
-            .partition(|method| method.client_streaming || method.server_streaming);
-        for method in streams {
-            println!(
-                "cargo:warning={}.{} is a stream, which callboard does not have yet; left out",
-                service.proto_name, method.proto_name
-            );
-        }
+        let methods: Vec<_> = service.methods.iter().collect();
         let name = &service.name;
         // Writing to a string does not fail.
         let _ = write!(
             buffer,
             "
 /// The service `{proto}`: its endpoints, a client, and what handles them.
-#[allow(clippy::all, clippy::pedantic, missing_docs)]
+#[allow(clippy::all, clippy::pedantic, missing_docs, unused_imports)]
 pub mod {module}_service {{
     use ::callboard::codec::generated::serde;
     use ::callboard::codec::{{Proto, ProtobufCodec}};
@@ -68,25 +59,69 @@ pub mod {module}_service {{
             module = snake_case(name),
             endpoints = each(&methods, |method| endpoint(&service.proto_name, method)),
             calls = each(&methods, call),
-            bounds = each(&methods, |method| format!(
-                "            + ::callboard::prelude::Handler<::callboard::Request<{}>, Result: 'static>\n",
-                method.proto_name
-            )),
-            requests = each(&methods, |method| format!(".request::<{}>()", method.proto_name)),
+            bounds = each(&methods, bound),
+            requests = each(&methods, |method| {
+                let kind = if is_stream(method) { "stream" } else { "request" };
+                format!(".{kind}::<{}>()", method.proto_name)
+            }),
         );
     }
+}
+
+fn is_stream(method: &Method) -> bool {
+    method.client_streaming || method.server_streaming
+}
+
+/// What an actor must be to answer the method.
+fn bound(method: &Method) -> String {
+    let message = if is_stream(method) { "Streaming" } else { "Request" };
+    format!(
+        "            + ::callboard::prelude::Handler<::callboard::{message}<{}>, Result: 'static>\n",
+        method.proto_name
+    )
 }
 
 fn endpoint(service: &str, method: &Method) -> String {
     let (name, request, reply) =
         (&method.proto_name, path(&method.input_type), path(&method.output_type));
-    format!(
+    let items = if method.client_streaming { format!("Proto<{request}>") } else { "()".into() };
+    let opening = if method.client_streaming { "()".into() } else { format!("Proto<{request}>") };
+    let mut text = format!(
         "
     /// `{service}.{name}`.
     #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
     #[serde(crate = \"::callboard::codec::generated::serde\", transparent)]
-    pub struct {name}(pub Proto<{request}>);
+    pub struct {name}(pub {opening});
+"
+    );
+    let kind = if is_stream(method) {
+        streaming(service, name, &items, &reply)
+    } else {
+        unary(service, name, &reply)
+    };
+    text.push_str(&kind);
+    if !method.client_streaming {
+        text.push_str(&access(name, &request));
+    }
+    text
+}
 
+fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
+    format!(
+        "
+    impl ::callboard::StreamEndpoint for {name} {{
+        type Item = {items};
+        type Reply = Proto<{reply}>;
+
+        const NAME: &'static str = \"{service}.{name}\";
+    }}
+"
+    )
+}
+
+fn unary(service: &str, name: &str, reply: &str) -> String {
+    format!(
+        "
     impl ::callboard::Endpoint for {name} {{
         type Reply = Proto<{reply}>;
 
@@ -101,7 +136,14 @@ fn endpoint(service: &str, method: &Method) -> String {
             }})
         }}
     }}
+"
+    )
+}
 
+/// The way from an endpoint to its message and back.
+fn access(name: &str, request: &str) -> String {
+    format!(
+        "
     impl ::core::ops::Deref for {name} {{
         type Target = {request};
 
@@ -121,11 +163,21 @@ fn endpoint(service: &str, method: &Method) -> String {
 
 fn call(method: &Method) -> String {
     let (name, function, request) = (&method.proto_name, &method.name, path(&method.input_type));
+    let (argument, message) = if method.client_streaming {
+        (String::new(), format!("{name}(())"))
+    } else {
+        (format!(", request: {request}"), format!("{name}::from(request)"))
+    };
+    let (builder, send) = if is_stream(method) {
+        ("stream::StreamBuilder", "stream")
+    } else {
+        ("CallBuilder", "send")
+    };
     format!(
         "
         /// Calls `{name}`.
-        pub fn {function}(&self, request: {request}) -> ::callboard::CallBuilder<{name}> {{
-            self.service.send({name}::from(request))
+        pub fn {function}(&self{argument}) -> ::callboard::{builder}<{name}> {{
+            self.service.{send}({message})
         }}
 "
     )

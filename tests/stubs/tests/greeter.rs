@@ -5,7 +5,9 @@ use callboard::codec::{Codec, Proto};
 use callboard::prelude::*;
 use callboard::registry::MemoryRegistry;
 use callboard_stub_tests::gm;
-use callboard_stub_tests::gm::greeter_service::{self, Fail, GreeterClient, Hello, Kitchen};
+use callboard_stub_tests::gm::greeter_service::{
+    self, Chat, Collect, Count, Fail, GreeterClient, Hello, Kitchen,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -40,6 +42,50 @@ impl Handler<Request<Fail>> for Greeter {
     }
 }
 
+impl Handler<Streaming<Count>> for Greeter {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Count>, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            for seq in 1..=stream.seq {
+                stream.send(message(seq, "item").into()).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Handler<Streaming<Collect>> for Greeter {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Collect>, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            let mut sum = 0;
+            while let Some(item) = stream.recv().await? {
+                sum += item.seq;
+            }
+            stream.send(message(sum, "sum").into()).await
+        })
+    }
+}
+
+impl Handler<Streaming<Chat>> for Greeter {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Chat>, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            while let Some(item) = stream.recv().await? {
+                stream.send(message(item.seq, &format!("echo {}", item.text)).into()).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+fn message(seq: i64, text: &str) -> gm::StreamMsg {
+    gm::StreamMsg { seq, text: text.to_owned() }
+}
+
 /// A message with a field of every kind.
 fn kitchen() -> gm::Kitchen {
     gm::Kitchen {
@@ -48,7 +94,7 @@ fn kitchen() -> gm::Kitchen {
         i32: -5,
         dbl: 1.5,
         flag: true,
-        raw: vec![0, 255].into(),
+        raw: vec![0, 255],
         color: gm::Color::Blue.into(),
         inner_msg: Some(gm::Inner { inner_name: "inner".into(), big: 1 << 60 }),
         inners: vec![gm::Inner::default(), gm::Inner { inner_name: "two".into(), big: -1 }],
@@ -93,6 +139,33 @@ async fn fields_of_every_kind_survive_every_codec() {
         let reply = greeter.kitchen(gm::Kitchen::default()).codec(codec).await.unwrap();
         assert_eq!(reply.into_inner(), gm::Kitchen::default(), "{codec}");
     }
+    for system in [client, server] {
+        system.stop().await;
+    }
+}
+
+#[actix_rt::test]
+async fn streams_of_all_three_kinds_are_opened_by_the_methods_names() {
+    let (server, client) = start().await;
+    let greeter = GreeterClient::new(&client, "gm.greeter");
+    let mut items = greeter.count(message(3, "")).await.unwrap();
+    for seq in 1..=3 {
+        assert_eq!(items.recv().await.unwrap().unwrap().into_inner(), message(seq, "item"));
+    }
+    assert_eq!(items.recv().await.unwrap(), None);
+
+    let mut collect = greeter.collect().await.unwrap();
+    for seq in 1..=3 {
+        collect.send(message(seq, "").into()).await.unwrap();
+    }
+    collect.close().await;
+    assert_eq!(collect.recv().await.unwrap().unwrap().into_inner(), message(6, "sum"));
+
+    let mut chat = greeter.chat().await.unwrap();
+    chat.send(message(1, "m1").into()).await.unwrap();
+    assert_eq!(chat.recv().await.unwrap().unwrap().into_inner(), message(1, "echo m1"));
+    chat.close().await;
+    assert_eq!(chat.recv().await.unwrap(), None);
     for system in [client, server] {
         system.stop().await;
     }
