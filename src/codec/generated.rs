@@ -9,6 +9,8 @@ use bytes::BytesMut;
 #[doc(hidden)]
 pub use pbjson;
 #[doc(hidden)]
+pub use pbjson_types;
+#[doc(hidden)]
 pub use prost;
 #[doc(hidden)]
 pub use serde;
@@ -120,7 +122,8 @@ impl Visitor<'_> for ByteBuffer {
 
 /// Includes what `callboard-build` generated for a package, e.g. `include_proto!("greeter")`.
 ///
-/// Belongs into a module of its own. A file without a package is `"_"`.
+/// Belongs into a module of its own, named like the package: types of other packages are looked for
+/// beside it.
 #[macro_export]
 macro_rules! include_proto {
     ($package:literal) => {

@@ -168,7 +168,8 @@ async fn fetch(
     agent: &Agent,
     names: impl IntoIterator<Item = String>,
 ) -> Result<Vec<Service>, RegistryError> {
-    let reads = names.into_iter().map(|name| async move { agent.health(&name, None).await });
+    let names = names.into_iter().filter(|name| agent::is_expressible(name));
+    let reads = names.map(|name| async move { agent.health(&name, None).await });
     let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
     let mut services = Vec::new();
     while let Some(read) = reads.next().await {

@@ -90,6 +90,26 @@ async fn a_thousand_services_are_watched_with_two_queries() {
     assert_eq!(within(watch.next()).await.unwrap(), Change::Deleted(greeter(1)));
 }
 
+/// What others register must not matter: checks of a machine, and names that cannot be asked for.
+#[tokio::test]
+async fn a_watch_on_all_services_bears_what_others_do() {
+    let agent = Agent::start().await;
+    let registry = agent.registry();
+    agent.put("/v1/agent/service/register", r#"{"Name":"a//b"}"#).await;
+    let mut watch = registry.watch(WatchScope::All).await.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Resync(vec![]));
+    assert_eq!(registry.list().await.unwrap(), []);
+    let check = r#"{"Name":"disk","TTL":"1h","Status":"passing"}"#;
+    agent.put("/v1/agent/check/register", check).await;
+    registry.register(greeter(1), TTL).await.unwrap();
+    // A read that is dropped, wherever it was, loses nothing.
+    let mut told = None;
+    while told.is_none() {
+        told = timeout(Duration::from_millis(3), watch.next()).await.ok();
+    }
+    assert_eq!(told.unwrap().unwrap(), Change::Created(greeter(1)));
+}
+
 #[tokio::test]
 async fn the_token_is_sent_and_errors_are_told_with_what_consul_says() {
     let agent = Agent::start_with(&["-hcl", ACL]).await;

@@ -1,5 +1,5 @@
 //! Generates what the tests use.
 
 fn main() -> Result<(), callboard_build::BuildError> {
-    callboard_build::compile(&["proto/gm.proto"], &["proto"])
+    callboard_build::compile(&["proto/gm.proto", "proto/notes.proto"], &["proto"])
 }

@@ -49,9 +49,6 @@ pub fn compile(
     includes: &[impl AsRef<Path>],
 ) -> Result<(), BuildError> {
     let out = std::env::var_os("OUT_DIR").ok_or(BuildError::NoOutput)?;
-    for file in files {
-        println!("cargo:rerun-if-changed={}", file.as_ref().display());
-    }
     compile_to(files, includes, Path::new(&out))
 }
 
@@ -68,7 +65,15 @@ pub fn compile_to(
         // Its debug form names the file and the line.
         BuildError::Proto(format!("{error:?}"))
     })?;
-    let packages: Vec<String> = descriptors.file.iter().map(|it| it.package().to_owned()).collect();
+    if let Some(file) = descriptors.file.iter().find(|file| file.package().is_empty()) {
+        return Err(BuildError::NoPackage(file.name().to_owned()));
+    }
+    // Those of `google.protobuf` exist already.
+    let own = descriptors.file.iter().filter(|file| file.package() != WELL_KNOWN);
+    let prefixes: Vec<String> = own.map(|file| prefix(file.package())).collect();
+    for file in &descriptors.file {
+        rerun_on(file.name(), includes);
+    }
     let mut json = pbjson_build::Builder::new();
     for file in &descriptors.file {
         json.register_file_descriptor(file.clone());
@@ -76,15 +81,30 @@ pub fn compile_to(
     prost_build::Config::new()
         .out_dir(out)
         .prost_path("::callboard::codec::generated::prost")
+        .compile_well_known_types()
+        .extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES)
         .service_generator(Box::new(Stubs))
         .compile_fds(descriptors)
         .map_err(BuildError::Messages)?;
-    let prefixes: Vec<String> = packages.iter().map(|package| format!(".{package}")).collect();
-    let written = json.ignore_unknown_fields().generate(&prefixes, |_| Ok(Vec::new()));
+    let json = json.ignore_unknown_fields().extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES);
+    let written = json.generate(&prefixes, |_| Ok(Vec::new()));
     for (package, text) in written.map_err(BuildError::Messages)? {
         append(&out.join(format!("{package}.rs")), &text)?;
     }
     Ok(())
+}
+
+/// The path of everything in a package.
+fn prefix(package: &str) -> String {
+    format!(".{package}")
+}
+
+/// Has the build script run again when a file changes that was read, an import too.
+fn rerun_on(name: &str, includes: &[impl AsRef<Path>]) {
+    let places = includes.iter().map(|include| include.as_ref().join(name));
+    if let Some(path) = places.into_iter().find(|path| path.exists()) {
+        println!("cargo:rerun-if-changed={}", path.display());
+    }
 }
 
 /// Adds the JSON form of messages to their types, which have been written before.
@@ -95,6 +115,30 @@ fn append(path: &Path, text: &[u8]) -> Result<(), BuildError> {
         .replace("::pbjson::", "::callboard::codec::generated::pbjson::");
     let mut file = OpenOptions::new().append(true).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)
+}
+
+/// The package of types that are part of protobuf, and where they are in Rust.
+const WELL_KNOWN: &str = "google.protobuf";
+const WELL_KNOWN_TYPES: &str = "::callboard::codec::generated::pbjson_types";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_the_line() {
+        let folder = std::env::temp_dir().join(format!("callboard-build-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let compiled = |text: &str| {
+            std::fs::write(folder.join("a.proto"), text).unwrap();
+            compile_to(&["a.proto"], &[&folder], &folder).unwrap_err().to_string()
+        };
+        let error = compiled("syntax = \"proto3\";\npackage a;\nmessage { }\n");
+        assert!(error.contains("a.proto") && error.contains(":3:"), "{error}");
+        let error = compiled("syntax = \"proto3\";\nmessage A {}\n");
+        assert!(error.contains("a.proto has no package"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
 
 /// Why nothing was generated.
@@ -112,6 +156,9 @@ pub enum BuildError {
     /// A file is missing or is not protobuf.
     #[error("cannot read the definitions: {0}")]
     Proto(String),
+    /// A file does not say which package it is.
+    #[error("{0} has no package: add `package …;`, after which its module is named")]
+    NoPackage(String),
     /// The messages cannot be expressed.
     #[error("cannot generate the messages")]
     Messages(#[source] io::Error),

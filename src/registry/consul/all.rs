@@ -1,12 +1,16 @@
 //! Following all services, with two blocking queries.
 //!
 //! One tells of records that changed, the other of leases that began or ended. Only the services
-//! that they name are read.
+//! that they name are read. A node without a lease, as Go Micro may register it, is seen to come and
+//! go only if its labels differ from those of the others.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use callboard_actors::registry::{BoxFuture, Change, RegistryError, Service, Watch, diff};
 use serde::Deserialize;
+use tokio::time::sleep;
 
 use super::agent::{Agent, Read};
 use super::fetch;
@@ -33,23 +37,28 @@ struct Check {
 /// A watch on all services.
 pub(super) struct AllWatch {
     agent: Agent,
-    catalog: Read<Catalog>,
-    states: Read<States>,
+    catalog: Arc<Read<Catalog>>,
+    states: Arc<Read<States>>,
     services: Vec<Service>,
     changes: VecDeque<Change>,
     query: Option<BoxFuture<'static, Result<News, RegistryError>>>,
 }
 
-enum News {
-    Catalog(Read<Catalog>),
-    States(Read<States>),
+/// What a look found.
+struct News {
+    catalog: Arc<Read<Catalog>>,
+    states: Arc<Read<States>>,
+    /// Of the services that may have changed.
+    names: BTreeSet<String>,
+    /// As they are now.
+    services: Vec<Service>,
 }
 
 impl AllWatch {
     pub(super) async fn open(agent: Agent) -> Result<Self, RegistryError> {
         // The states first: what changes after them is found by the next query.
-        let states = read_states(&agent, None).await?;
-        let catalog = agent.catalog(None).await?;
+        let states = Arc::new(read_states(&agent, None).await?);
+        let catalog = Arc::new(agent.catalog(None).await?);
         let services = fetch(&agent, catalog.value.keys().cloned()).await?;
         let changes = VecDeque::from([Change::Resync(services.clone())]);
         Ok(Self { agent, catalog, states, services, changes, query: None })
@@ -60,26 +69,19 @@ impl AllWatch {
             if let Some(change) = self.changes.pop_front() {
                 return Ok(change);
             }
-            let (catalog, states) = (self.catalog.index, self.states.index);
-            let agent = self.agent.clone();
+            let (agent, catalog, states) =
+                (self.agent.clone(), Arc::clone(&self.catalog), Arc::clone(&self.states));
+            // Reads what is new to its end: dropped in between, it would be lost.
             let query = self.query.get_or_insert_with(|| Box::pin(next(agent, catalog, states)));
             let news = query.await;
             self.query = None;
-            let names = self.take(news?);
-            let fresh = fetch(&self.agent, names.clone()).await?;
+            let News { catalog, states, names, services } = news?;
+            (self.catalog, self.states) = (catalog, states);
             let is_named = |service: &Service| names.contains(&service.name);
             let before: Vec<_> = self.services.iter().filter(|it| is_named(it)).cloned().collect();
-            self.changes.extend(diff(&before, &fresh));
+            self.changes.extend(diff(&before, &services));
             self.services.retain(|service| !is_named(service));
-            self.services.extend(fresh);
-        }
-    }
-
-    /// Takes what is new; the names of the services that it is about.
-    fn take(&mut self, news: News) -> BTreeSet<String> {
-        match news {
-            News::Catalog(read) => replace(&mut self.catalog, read),
-            News::States(read) => replace(&mut self.states, read),
+            self.services.extend(services);
         }
     }
 }
@@ -90,32 +92,50 @@ impl Watch for AllWatch {
     }
 }
 
-/// Whichever of the two queries has news first.
-async fn next(agent: Agent, catalog: u64, states: u64) -> Result<News, RegistryError> {
-    tokio::select! {
-        read = agent.catalog(Some(catalog)) => read.map(News::Catalog),
-        read = read_states(&agent, Some(states)) => read.map(News::States),
+/// Whichever of the two queries has news first, and the services that it is about.
+async fn next(
+    agent: Agent,
+    mut catalog: Arc<Read<Catalog>>,
+    mut states: Arc<Read<States>>,
+) -> Result<News, RegistryError> {
+    let names = tokio::select! {
+        read = agent.catalog(Some(catalog.index)) => {
+            let read = read?.after(catalog.index);
+            let names = changed(&catalog.value, &read.value);
+            catalog = Arc::new(read);
+            names
+        }
+        read = read_states(&agent, Some(states.index)) => {
+            let read = read?.after(states.index);
+            let names = changed(&states.value, &read.value);
+            states = Arc::new(read);
+            names
+        }
+    };
+    if names.is_empty() {
+        // Nothing of ours. In a busy datacenter there is always something.
+        sleep(PAUSE).await;
     }
+    let services = fetch(&agent, names.iter().cloned()).await?;
+    Ok(News { catalog, states, names, services })
 }
 
 async fn read_states(agent: &Agent, after: Option<u64>) -> Result<Read<States>, RegistryError> {
     let Read { value, index } = agent.query::<Vec<Check>>("/v1/health/state/any", after).await?;
     let mut states = States::new();
-    for check in value {
+    // What is no check of a service is one of its machine.
+    for check in value.into_iter().filter(|check| !check.service_name.is_empty()) {
         let of_service = states.entry(check.service_name).or_default();
         of_service.insert((check.id, check.status, check.create_index));
     }
     Ok(Read { value: states, index })
 }
 
-/// Replaces a table; the names whose entries differ.
-fn replace<T: PartialEq>(
-    old: &mut Read<BTreeMap<String, T>>,
-    new: Read<BTreeMap<String, T>>,
-) -> BTreeSet<String> {
-    let names = old.value.keys().chain(new.value.keys());
-    let differs = |name: &&String| old.value.get(*name) != new.value.get(*name);
-    let changed = names.filter(differs).cloned().collect();
-    *old = new.after(old.index);
-    changed
+/// The names whose entries differ.
+fn changed<T: PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -> BTreeSet<String> {
+    let differs = |name: &&String| old.get(*name) != new.get(*name);
+    old.keys().chain(new.keys()).filter(differs).cloned().collect()
 }
+
+/// Time between two looks at what turned out to be nothing new.
+const PAUSE: Duration = Duration::from_millis(200);

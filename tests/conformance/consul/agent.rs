@@ -86,9 +86,19 @@ impl Agent {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
+    /// Tells it something that callboard never would.
+    pub(super) async fn put(&self, path: &str, body: &str) {
+        let length = body.len();
+        let head = format!("PUT {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        self.exchange(head + body).await.expect("it answers");
+    }
+
     async fn ask(&self, path: &str) -> Option<String> {
+        self.exchange(format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n")).await
+    }
+
+    async fn exchange(&self, request: String) -> Option<String> {
         let mut stream = TcpStream::connect(self.address()).await.ok()?;
-        let request = format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.ok()?;

@@ -189,6 +189,20 @@ fn json_is_that_of_proto3() {
 }
 
 #[test]
+fn types_from_elsewhere_and_fields_that_may_be_missing_are_generated() {
+    use callboard_stub_tests::notes::{Note, note};
+
+    let empty = serde_json::to_string(&Proto(Note::default())).unwrap();
+    assert_eq!(empty, "{}");
+    let text =
+        r#"{"at":"1970-01-01T00:00:07+00:00","inner":{"innerName":"x"},"flag":false,"number":"9"}"#;
+    let read: Proto<Note> = serde_json::from_str(text).unwrap();
+    assert_eq!(read.at.as_ref().unwrap().seconds, 7);
+    assert_eq!((read.kind.clone(), read.flag), (Some(note::Kind::Number(9)), Some(false)));
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+}
+
+#[test]
 fn endpoints_have_the_names_of_the_file() {
     assert_eq!((Hello::NAME, Kitchen::NAME), ("Greeter.Hello", "Greeter.Kitchen"));
 }
