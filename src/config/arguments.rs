@@ -53,9 +53,13 @@ fn alone(
     value.map_or(Ok(command), |_| Err(ConfigError::UnexpectedValue { flag }))
 }
 
-/// The argument behind a flag; one that looks like a flag says that the value was forgotten.
+/// The argument behind a flag; one that is or looks like a flag says that the value was forgotten.
 fn following(setting: &Setting, next: Option<String>) -> Result<String, ConfigError> {
-    next.filter(|next| !next.starts_with("--"))
+    let is_flag = |next: &str| {
+        let name = next.split_once('=').map_or(next, |(name, _)| name);
+        next.starts_with("--") || find(name, next).is_ok()
+    };
+    next.filter(|next| !is_flag(next))
         .ok_or(ConfigError::MissingValue { flag: setting.flag, allowed: setting.allowed })
 }
 
@@ -141,6 +145,10 @@ mod tests {
             ("--registry", "`--registry` needs a value; allowed: mdns, static, consul, memory"),
             (
                 "--registry --selector random",
+                "`--registry` needs a value; allowed: mdns, static, consul, memory",
+            ),
+            (
+                "-registry -selector random",
                 "`--registry` needs a value; allowed: mdns, static, consul, memory",
             ),
             ("--help=yes", "`--help` takes no value"),

@@ -158,7 +158,7 @@ impl ConsulRegistry {
     }
 
     async fn read_all(&self) -> Result<Vec<Service>, RegistryError> {
-        let names = self.agent.names(None).await?.value;
+        let names = self.agent.names().await?;
         fetch(&self.agent, names).await
     }
 }
@@ -168,8 +168,7 @@ async fn fetch(
     agent: &Agent,
     names: impl IntoIterator<Item = String>,
 ) -> Result<Vec<Service>, RegistryError> {
-    let names = names.into_iter().filter(|name| agent::is_expressible(name));
-    let reads = names.map(|name| async move { agent.health(&name, None).await });
+    let reads = names.into_iter().map(|name| async move { agent.health(&name, None).await });
     let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
     let mut services = Vec::new();
     while let Some(read) = reads.next().await {

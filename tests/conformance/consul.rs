@@ -101,13 +101,18 @@ async fn a_watch_on_all_services_bears_what_others_do() {
     assert_eq!(registry.list().await.unwrap(), []);
     let check = r#"{"Name":"disk","TTL":"1h","Status":"passing"}"#;
     agent.put("/v1/agent/check/register", check).await;
+    let quiet = timeout(QUIET, watch.next()).await;
+    assert!(quiet.is_err(), "it is nothing to be told, nor a failure: {quiet:?}");
     registry.register(greeter(1), TTL).await.unwrap();
     // A read that is dropped, wherever it was, loses nothing.
-    let mut told = None;
-    while told.is_none() {
-        told = timeout(Duration::from_millis(3), watch.next()).await.ok();
-    }
-    assert_eq!(told.unwrap().unwrap(), Change::Created(greeter(1)));
+    let told = async {
+        loop {
+            if let Ok(told) = timeout(Duration::from_millis(3), watch.next()).await {
+                return told;
+            }
+        }
+    };
+    assert_eq!(within(told).await.unwrap(), Change::Created(greeter(1)));
 }
 
 #[tokio::test]
@@ -203,6 +208,9 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 const SHORT_TTL: Duration = Duration::from_secs(2);
 
 const TTL: Duration = Duration::from_secs(30);
+
+/// Longer than Consul takes to tell of a change.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// More than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);

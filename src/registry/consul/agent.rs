@@ -93,20 +93,18 @@ impl Agent {
     }
 
     /// The names of all services.
-    pub(super) async fn names(
-        &self,
-        after: Option<u64>,
-    ) -> Result<Read<Vec<String>>, RegistryError> {
-        let Read { value, index } = self.catalog(after).await?;
-        Ok(Read { value: value.into_keys().collect(), index })
+    pub(super) async fn names(&self) -> Result<impl Iterator<Item = String>, RegistryError> {
+        Ok(self.catalog(None).await?.value.into_keys())
     }
 
-    /// All services, and the tags that their nodes have together.
+    /// All services that can be asked for, and the tags that their nodes have together.
     pub(super) async fn catalog(
         &self,
         after: Option<u64>,
     ) -> Result<Read<BTreeMap<String, Vec<String>>>, RegistryError> {
-        self.query("/v1/catalog/services", after).await
+        let mut read: Read<BTreeMap<_, _>> = self.query("/v1/catalog/services", after).await?;
+        read.value.retain(|name: &String, _| is_expressible(name));
+        Ok(read)
     }
 
     /// Reads, and waits for a change if `after` is given.

@@ -12,7 +12,7 @@ use callboard_actors::registry::{BoxFuture, Change, RegistryError, Service, Watc
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use super::agent::{Agent, Read};
+use super::agent::{Agent, Read, is_expressible};
 use super::fetch;
 
 /// The tags of each service, as the catalogue has them.
@@ -123,8 +123,8 @@ async fn next(
 async fn read_states(agent: &Agent, after: Option<u64>) -> Result<Read<States>, RegistryError> {
     let Read { value, index } = agent.query::<Vec<Check>>("/v1/health/state/any", after).await?;
     let mut states = States::new();
-    // What is no check of a service is one of its machine.
-    for check in value.into_iter().filter(|check| !check.service_name.is_empty()) {
+    // A check of no service is one of its machine.
+    for check in value.into_iter().filter(|check| is_expressible(&check.service_name)) {
         let of_service = states.entry(check.service_name).or_default();
         of_service.insert((check.id, check.status, check.create_index));
     }

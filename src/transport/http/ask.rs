@@ -45,6 +45,9 @@ struct State {
     routes: HashMap<Route, RouteSlot>,
     requests: u64,
     phase: Phase,
+    /// The next request has begun to arrive while this one, read to its end, is handled.
+    has_next: bool,
+    is_read: bool,
     /// Changes with each phase, so that two of a kind are told apart.
     turn: u64,
     is_draining: bool,
@@ -58,6 +61,8 @@ impl Default for State {
             routes: HashMap::new(),
             requests: 0,
             phase: Phase::Idle,
+            has_next: false,
+            is_read: false,
             turn: 0,
             is_draining: false,
         }
@@ -104,6 +109,7 @@ impl Desk {
             (slot, Some(Box::new(route)))
         };
         state.requests += 1;
+        state.is_read = true;
         let id = RequestId(state.requests);
         state.arrived.push_back(Message::Request {
             id,
@@ -145,19 +151,25 @@ impl Desk {
     /// Bytes have been read.
     pub(super) fn heard(&self) {
         let mut state = self.state.lock();
-        if state.phase == Phase::Idle {
-            state.enter(Phase::Head);
+        match state.phase {
+            Phase::Idle => state.enter(Phase::Head),
+            Phase::Asked => state.has_next |= state.is_read,
+            Phase::Head => {}
         }
     }
 
     /// A head has been read whole.
     pub(super) fn begin(&self) {
-        self.state.lock().enter(Phase::Asked);
+        let mut state = self.state.lock();
+        (state.is_read, state.has_next) = (false, false);
+        state.enter(Phase::Asked);
     }
 
     /// An answer has been given.
     pub(super) fn end(&self) {
-        self.state.lock().enter(Phase::Idle);
+        let mut state = self.state.lock();
+        let next = if state.has_next { Phase::Head } else { Phase::Idle };
+        state.enter(next);
     }
 
     pub(super) fn phase(&self) -> (Phase, u64) {
@@ -198,5 +210,48 @@ impl Drop for Waiting {
         if let Some(desk) = self.desk.take() {
             desk.arrive(Message::Cancel { id: self.id });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Asked {
+        let route = Route { endpoint: "A.B".into(), content_type: "application/json".into() };
+        let (metadata, body) = (Metadata::new(), Bytes::new());
+        Asked { route, time_left: Duration::from_secs(1), metadata, body }
+    }
+
+    #[test]
+    fn a_head_that_begins_while_a_request_is_handled_has_no_more_time_than_others() {
+        let desk = Arc::new(Desk::default());
+        desk.heard();
+        assert_eq!(desk.phase().0, Phase::Head);
+        desk.begin();
+        // The body, and then what follows it.
+        desk.heard();
+        let waiting = desk.send(asked());
+        desk.end();
+        assert_eq!(desk.phase().0, Phase::Idle);
+        desk.begin();
+        let again = desk.send(asked());
+        desk.heard();
+        desk.end();
+        assert_eq!(desk.phase().0, Phase::Head);
+        drop((waiting, again));
+    }
+
+    #[test]
+    fn too_many_different_routes_are_refused() {
+        let desk = Arc::new(Desk::default());
+        let other = |number: u32| {
+            let mut asked = asked();
+            asked.route.endpoint = format!("A.{number}");
+            asked
+        };
+        assert!((0..RouteSlot::MAX).all(|number| desk.send(other(number)).is_some()));
+        assert!(desk.send(other(RouteSlot::MAX)).is_none());
+        assert!(desk.send(other(0)).is_some(), "those that are known go on");
     }
 }

@@ -11,13 +11,14 @@ use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal, Route};
 use http_body_util::Full;
 use hyper::header::{
-    ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 use super::dialect::{ID, Trouble};
-use super::service::Answer;
+use super::service::{Answer, FRAMING};
 use crate::codec::{MediaType, MediaTypeError};
 
 /// A call by its path.
@@ -56,7 +57,11 @@ impl Plain {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = Response::new(Full::new(body));
                 for (name, value) in metadata.iter() {
-                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into()) {
+                    // A wrong length, for one, would have the next answer taken for this one's.
+                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
+                        && name != CONTENT_LENGTH
+                        && !FRAMING.contains(&name.as_str())
+                    {
                         answer.headers_mut().insert(name, value);
                     }
                 }
@@ -209,6 +214,9 @@ const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests {
+    use callboard_actors::Metadata;
+    use callboard_actors::message::RequestId;
+
     use super::*;
 
     #[test]
@@ -220,6 +228,20 @@ mod tests {
         for path in ["/", "/metrics", "//", "/Greeter/%20", "/.Hello", "/Greeter."] {
             assert_eq!(endpoint(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn metadata_of_a_reply_become_headers_and_do_not_frame_it() {
+        let route = Route { endpoint: "A.B".into(), content_type: JSON.into() };
+        let metadata = Metadata::new()
+            .with("X-Trace-Id", "7")
+            .with("Content-Length", "999")
+            .with("Transfer-Encoding", "chunked")
+            .with("Connection", "close");
+        let (id, body) = (RequestId(1), Bytes::from_static(b"{}"));
+        let answer = Plain { route }.answer(Message::Reply { id, metadata, body });
+        let names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-trace-id", "content-type"]);
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn canonical(name: &str) -> String {
 }
 
 /// Headers about the message, not about the call.
-const FRAMING: &[&str] = &[
+pub(super) const FRAMING: &[&str] = &[
     "connection",
     "content-type",
     "expect",
