@@ -24,7 +24,7 @@ use self::setting::Setting;
 
 pub use self::address::{AddressError, ListenAddress, PortRange};
 pub use self::advertise::{AdvertiseAddress, advertised};
-pub use self::choice::{RegistryInterface, RegistryKind, SelectorKind, TransportKind};
+pub use self::choice::{BrokerKind, RegistryInterface, RegistryKind, SelectorKind, TransportKind};
 pub use self::error::{ConfigError, ValueError};
 
 /// All settings of a node.
@@ -55,6 +55,10 @@ pub struct Config {
     pub selector: SelectorKind,
     /// How bytes travel; TCP by default.
     pub transport: TransportKind,
+    /// How events reach their subscribers; directly by default.
+    pub broker: BrokerKind,
+    /// Where the broker is; none by default, and no broker of today has one.
+    pub broker_address: Option<String>,
     /// The service's name; `callboard` by default.
     pub server_name: String,
     /// The service's version; `latest` by default, as in Go Micro.
@@ -174,6 +178,8 @@ impl Default for Config {
             registry_interface: None,
             selector: SelectorKind::default(),
             transport: TransportKind::default(),
+            broker: BrokerKind::default(),
+            broker_address: None,
             server_name: "callboard".into(),
             server_version: "latest".into(),
             server_id: None,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use callboard_actors::broker::BrokerError;
 use callboard_actors::client::CallError;
 use callboard_actors::node::NodeError;
 use callboard_actors::registry::RegistryError;
@@ -39,6 +40,9 @@ pub enum Error {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// An event was not published.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     /// The threads of the system could not be made.
     #[error("cannot start the system's threads: {0}")]
     Threads(String),

@@ -9,6 +9,7 @@ mod lane;
 mod local;
 mod port;
 mod streaming;
+mod subscription;
 mod wrapped;
 
 use std::fmt;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use actix::prelude::{Actor, Handler};
 use callboard_actors::Context;
 use callboard_actors::inbox::InboxOptions;
+pub use callboard_actors::inbox::Overflow;
 use callboard_actors::node::HandlerParts;
 use callboard_actors::registry::{EndpointInfo, EndpointKind};
 use callboard_actors::stream::StreamWindow;
 
 use crate::codec::Codecs;
+use crate::event::{Event, Topic};
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
 use crate::stream::{StreamEndpoint, Streaming};
@@ -30,6 +33,7 @@ use crate::stream::{StreamEndpoint, Streaming};
 pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure};
 use self::port::{AnyEndpoint, TypedEndpoint};
 use self::streaming::StreamingEndpoint;
+use self::subscription::SubscriptionPlan;
 
 /// Says what a handler answers and how its actors are placed.
 ///
@@ -52,6 +56,9 @@ use self::streaming::StreamingEndpoint;
 pub struct HandlerBuilder<A: Actor<Context = Context<A>>> {
     endpoints: Vec<Arc<dyn AnyEndpoint<A>>>,
     infos: Vec<EndpointInfo>,
+    subscriptions: Vec<SubscriptionPlan<A>>,
+    /// Whether a subscription was added last.
+    is_event_last: bool,
     middleware: Vec<Vec<Arc<dyn Middleware>>>,
     inbox: InboxOptions,
     placement: Placement,
@@ -83,6 +90,8 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         Self {
             endpoints: Vec::new(),
             infos: Vec::new(),
+            subscriptions: Vec::new(),
+            is_event_last: false,
             middleware: Vec::new(),
             inbox: InboxOptions::default(),
             placement: Placement::default(),
@@ -107,6 +116,7 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         });
         self.middleware.push(Vec::new());
         self.inbox.concurrency.push(usize::MAX);
+        self.is_event_last = false;
         self
     }
 
@@ -140,30 +150,79 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         });
         self.middleware.push(Vec::new());
         self.inbox.concurrency.push(usize::MAX);
+        self.is_event_last = false;
         self
     }
 
-    /// Limits how many requests of the endpoint added last are handled at the same time.
+    /// Subscribes to the topic of an event; each of the handler's subscriptions gets each event
+    /// once, whichever of its actors handles it.
+    #[must_use]
+    pub fn event<T: Topic>(mut self) -> Self
+    where
+        A: Handler<Event<T>>,
+        <A as Handler<Event<T>>>::Result: 'static,
+    {
+        self.subscriptions.push(SubscriptionPlan::new::<T>());
+        self.is_event_last = true;
+        self
+    }
+
+    /// Subscribes to this topic instead, with the event added last.
+    ///
+    /// # Panics
+    /// Before any event has been added.
+    #[must_use]
+    pub fn topic(mut self, name: &str) -> Self {
+        self.last_subscription("topic").interest.topic = name.into();
+        self
+    }
+
+    /// Makes the event added last one of a queue group: of all subscribers of the group, on any
+    /// node, one gets each event.
+    ///
+    /// # Panics
+    /// Before any event has been added.
+    #[must_use]
+    pub fn group(mut self, name: &str) -> Self {
+        self.last_subscription("group").interest.group = Some(name.into());
+        self
+    }
+
+    fn last_subscription(&mut self, what: &str) -> &mut SubscriptionPlan<A> {
+        let last = self.subscriptions.last_mut().filter(|_| self.is_event_last);
+        last.unwrap_or_else(|| panic!("{what}() follows the event() that it changes"))
+    }
+
+    /// Limits how many requests of the endpoint, or events, added last are handled at the same
+    /// time.
     ///
     /// Counts for each actor; default no limit. Further ones wait in the queue. Zero is taken for
     /// one.
     ///
     /// # Panics
-    /// Before any endpoint has been added.
+    /// Before any endpoint or event has been added.
     #[must_use]
     pub fn concurrency(mut self, limit: usize) -> Self {
-        let last = self.inbox.concurrency.last_mut();
+        let last = if self.is_event_last {
+            self.subscriptions.last_mut().map(|last| &mut last.concurrency)
+        } else {
+            self.inbox.concurrency.last_mut()
+        };
         *last.expect("concurrency() follows the request() that it limits") = limit.max(1);
         self
     }
 
-    /// Wraps the endpoint added last; inside the system's own middleware.
+    /// Wraps the endpoint or event added last; inside the system's own middleware.
     ///
     /// # Panics
-    /// Before any endpoint has been added.
+    /// Before any endpoint or event has been added.
     #[must_use]
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        let last = self.middleware.last_mut();
+        let last = if self.is_event_last {
+            self.subscriptions.last_mut().map(|last| &mut last.middleware)
+        } else {
+            self.middleware.last_mut()
+        };
         last.expect("middleware() follows the request() that it wraps").push(Arc::new(middleware));
         self
     }
@@ -192,11 +251,18 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         self
     }
 
-    /// Requests that may wait for each actor; default 1,024. Further ones are refused as
+    /// Requests and events that may wait for each actor; default 1,024. Further ones are refused as
     /// overloaded.
     #[must_use]
     pub fn queue(mut self, capacity: usize) -> Self {
         self.inbox.capacity = capacity.max(1);
+        self
+    }
+
+    /// Which one is refused when the queue is full; default the new one.
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.inbox.overflow = overflow;
         self
     }
 

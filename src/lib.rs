@@ -76,6 +76,7 @@
 //! | [`ServiceRef`], [`CallBuilder`], [`CallError`] | calling |
 //! | [`Endpoint`], [`Request`], [`Status`] | what travels |
 //! | [`stream`] | conversations: many items both ways |
+//! | [`event`] | publish and subscribe |
 //! | [`handler::HandlerBuilder`], [`middleware`] | serving |
 //! | [`config`] | settings, flags and environment |
 //! | [`registry`], [`transport`], [`wire`], [`codec`] | what touches the world |
@@ -87,6 +88,7 @@ pub mod codec;
 pub mod config;
 pub mod debug;
 mod error;
+pub mod event;
 pub mod handler;
 mod http_client;
 pub mod manual;
@@ -102,14 +104,16 @@ pub mod transport;
 pub mod wire;
 
 pub use callboard_actors as actors;
+pub use callboard_actors::broker::{BrokerError, Published};
 pub use callboard_actors::client::{CallError, Executed};
 pub use callboard_actors::selector::{Filter, Strategy};
 pub use callboard_actors::{Context, Deadline, Metadata, Status};
-pub use callboard_derive::Endpoint;
+pub use callboard_derive::{Endpoint, Topic};
 pub use serde;
 
 pub use self::client::{CallBuilder, ServiceRef};
 pub use self::error::Error;
+pub use self::event::{Event, PublishBuilder, Topic, TopicRef};
 pub use self::request::{Endpoint, Reply, Request};
 pub use self::stream::{StreamCall, StreamEndpoint, Streaming};
 pub use self::system::{ServiceSystem, SystemBuilder};

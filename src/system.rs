@@ -12,15 +12,18 @@ use std::future::Future;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use callboard_actors::broker::{Broker, Publisher};
 use callboard_actors::client::Caller;
 use callboard_actors::node::NodeRef;
 use callboard_actors::registry::NodeInfo;
 use callboard_actors::supervisor::{Exit, SupervisorRef};
 use callboard_actors::transport::Hello;
+use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
 use crate::codec::Codec;
+use crate::event::{PublishBuilder, Topic, TopicRef};
 use crate::handler::LocalEndpoint;
 use crate::middleware::Middleware;
 use crate::request::Endpoint;
@@ -61,6 +64,8 @@ struct Inner {
     detached: Arc<Semaphore>,
     /// Of calls that do not say otherwise.
     codec: Codec,
+    /// The ways to topics that have been published to, by name; bounded by [`TOPICS_MOST`].
+    topics: RwLock<HashMap<Box<str>, Arc<dyn Publisher>>>,
 }
 
 /// Handlers of this process by their `LocalEndpoint`'s type.
@@ -78,6 +83,26 @@ impl ServiceSystem {
     /// A service by its name; nothing is looked up until the first call.
     pub fn service(&self, name: &str) -> ServiceRef {
         ServiceRef::new(self.clone(), self.caller().service(name))
+    }
+
+    /// A topic, for those who publish often.
+    pub fn topic<T: Topic>(&self) -> TopicRef<T> {
+        TopicRef::new(self.clone(), T::NAME)
+    }
+
+    /// Begins to publish an event; awaiting it tells how many subscribers took it.
+    ///
+    /// Subscribers in the same process are reached without sockets.
+    ///
+    /// # Cancellation
+    /// Dropping the future takes nothing back: the event reaches all subscribers, some or none.
+    pub fn publish<'a, T: Topic>(&self, event: &'a T) -> PublishBuilder<'a, T> {
+        self.topic().publish(event)
+    }
+
+    /// The broker that brings events, for those who subscribe without an actor.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        self.inner.node.broker()
     }
 
     /// The name of the service that this system runs.
@@ -123,6 +148,19 @@ impl ServiceSystem {
 
     pub(crate) fn caller(&self) -> &Caller {
         self.inner.node.caller()
+    }
+
+    pub(crate) fn publisher(&self, topic: &str) -> Arc<dyn Publisher> {
+        if let Some(publisher) = self.inner.topics.read().get(topic) {
+            return Arc::clone(publisher);
+        }
+        let publisher = self.broker().publisher(topic);
+        let mut topics = self.inner.topics.write();
+        if topics.len() >= TOPICS_MOST {
+            // Whoever publishes to one of them often holds it.
+            topics.clear();
+        }
+        Arc::clone(topics.entry(topic.into()).or_insert(publisher))
     }
 
     pub(crate) fn hello(&self) -> Arc<Hello> {
@@ -191,6 +229,9 @@ impl Hasher for TypeHasher {
         self.0 ^= word;
     }
 }
+
+/// Topics remembered at most.
+const TOPICS_MOST: usize = 1024;
 
 /// Messages without a waiting caller that may wait for a connection.
 const DETACHED_MOST: usize = 1024;

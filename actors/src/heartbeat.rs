@@ -134,6 +134,14 @@ pub struct Announce;
 #[rtype(result = "Result<(), RegistryError>")]
 pub struct Release;
 
+/// Ends the heartbeat for good, after it has given its lease back.
+///
+/// Sent by whoever announced something that a node can do without. It must not be restarted after
+/// a normal exit then. Repeating it is safe.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retire;
+
 /// Renews the lease, then schedules the next renewal.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -172,6 +180,14 @@ impl Handler<Release> for Heartbeat {
             this.released(&answer);
             answer
         })))
+    }
+}
+
+impl Handler<Retire> for Heartbeat {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

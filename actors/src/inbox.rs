@@ -22,7 +22,7 @@ use crate::contain::Panic;
 use crate::deadline::Deadline;
 use crate::message::Refusal;
 
-pub use self::queue::{Inbox, InboxOptions};
+pub use self::queue::{Inbox, InboxOptions, Overflow};
 pub(crate) use self::receiver::{InboxReceiver, Next};
 
 /// Identifies a request among all those of a process: its origin and its number there.

@@ -19,7 +19,9 @@
 //! ├── sessions                  a supervisor per arbiter
 //! │   └── session × client      temporary; the client connects again
 //! ├── acceptor                  hands each new connection to a session
-//! └── heartbeat                 holds the registration; last to start, first to stop
+//! ├── heartbeat                 holds the registration
+//! └── subscriptions             a supervisor; last to start, first to stop
+//!     └── announcement × topic  holds a subscription in the registry, with the broker `direct`
 //! ```
 //!
 //! The root starts its children from top to bottom and stops them from bottom to top. Acceptor,
@@ -34,6 +36,7 @@
 //! | session | temporary | the requests that came over it are cancelled |
 //! | acceptor | permanent | nothing: listener and open connections are kept |
 //! | heartbeat | permanent | nothing: it registers again, which renews |
+//! | announcement | transient | nothing, likewise |
 //!
 //! Pools and sessions never give up, however often their children fail. Handlers give up after
 //! [more failures](supervisor::Intensity) than 5 in 10 s, which is a failure that the root counts;
@@ -46,10 +49,12 @@
 //! |---|---|---|---|
 //! | [`registry::Registry`] | where nodes are announced and found | [`registry::MemoryRegistry`] | [`testing::registry`] |
 //! | [`transport::Transport`] | how messages get there | [`transport::MemoryTransport`] | [`testing::transport`] |
+//! | [`broker::Broker`] | how events reach subscribers | [`broker::MemoryBroker`] | [`testing::broker`] |
 //! | [`server::HandlerPort`] | the user's types | | |
 
 pub mod backoff;
 mod bell;
+pub mod broker;
 pub mod client;
 pub mod contain;
 mod context;

@@ -8,12 +8,14 @@
 //! ├── handlers ── user actor × (1, pool size or arbiters), per handler
 //! ├── sessions of each arbiter ── session × peer
 //! ├── acceptor
-//! └── heartbeat                         last to start, first to stop
+//! ├── heartbeat
+//! └── subscriptions ── announcement × topic and queue group
 //! ```
 //!
 //! A node starts its children top to bottom, checks that it can be reached, and only then
-//! registers. It stops the other way round: first it is announced no more, then it tells its
-//! clients to go elsewhere, finishes what it has accepted, and stops its children bottom to top.
+//! registers and subscribes. It stops the other way round: first it subscribes and is announced no
+//! more, then it tells its clients to go elsewhere, finishes what it has accepted, and stops its
+//! children bottom to top.
 //! If the root gives up, the heartbeat's end deregisters the node, and whoever waits for
 //! [`NodeRef::ended`] learns the reason.
 
@@ -30,6 +32,7 @@ use actix_rt::ArbiterHandle;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::broker::{Broker, Subscription};
 use crate::client::{Caller, CallerOptions};
 use crate::heartbeat::{Heartbeat, HeartbeatOptions};
 use crate::registry::{BoxFuture, NodeInfo, Registry, Service, WatcherOptions};
@@ -51,6 +54,8 @@ pub struct NodeParts {
     pub registry: Arc<dyn Registry>,
     /// How it is reached, and reaches others.
     pub transport: Arc<dyn Transport>,
+    /// How its events reach subscribers.
+    pub broker: Arc<dyn Broker>,
     /// Addresses to listen on: the first free one is taken. Not used without handlers.
     pub listen: Vec<String>,
     /// Turns the address listened on into the one announced.
@@ -159,6 +164,9 @@ struct Shared {
     server: Arc<Server>,
     caller: Caller,
     heartbeat: Option<Addr<Heartbeat>>,
+    broker: Arc<dyn Broker>,
+    /// Those of its handlers.
+    subscriptions: Mutex<Vec<Box<dyn Subscription>>>,
     arbiter: ArbiterHandle,
     options: NodeOptions,
     before_stop: Mutex<Vec<Hook>>,
@@ -190,6 +198,11 @@ impl NodeRef {
     /// Its server.
     pub fn server(&self) -> &Arc<Server> {
         &self.shared.server
+    }
+
+    /// Its broker.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.shared.broker
     }
 
     /// Its root supervisor.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::broker::{EventSink, Interest};
 use crate::deadline::Deadline;
 use crate::inbox::InboxStatus;
 use crate::message::{Refusal, RequestId};
@@ -41,6 +42,12 @@ pub trait HandlerPort: Send + Sync + 'static {
     /// Those of them that its node's record tells of; all, unless it says otherwise.
     fn advertised(&self) -> &[EndpointInfo] {
         self.endpoints()
+    }
+
+    /// What its actors subscribe to, and where events for them go; nothing, unless it says
+    /// otherwise.
+    fn subscriptions(&self) -> Vec<(Interest, Arc<dyn EventSink>)> {
+        Vec::new()
     }
 
     /// The codec for a content type, as a number that [`Lane::push`] understands.

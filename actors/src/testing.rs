@@ -3,6 +3,7 @@
 //! One conformance suite per port: the contract of the port as code, for every adapter, ours and
 //! others'.
 
+pub mod broker;
 pub mod registry;
 pub mod transport;
 

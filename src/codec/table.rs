@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use callboard_actors::broker::ContentTypes;
+
 use super::{Codec, MediaType};
 
 /// The codecs that a system knows; cheap to clone.
@@ -40,6 +42,16 @@ impl Codecs {
     /// The codec of a number.
     pub(crate) fn at(&self, number: u16) -> Codec {
         self.all.get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+impl ContentTypes for Codecs {
+    fn find(&self, content_type: &str) -> Option<u16> {
+        Self::find(self, content_type).map(|(number, _)| number)
+    }
+
+    fn name(&self, number: u16) -> &'static str {
+        self.at(number).content_type()
     }
 }
 

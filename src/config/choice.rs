@@ -68,6 +68,23 @@ pub enum TransportKind {
     Memory,
 }
 
+/// How events reach their subscribers.
+///
+/// ```
+/// use callboard::config::BrokerKind;
+///
+/// assert_eq!(BrokerKind::Direct.to_string(), "direct");
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BrokerKind {
+    /// `direct`: from node to node, over the connections of calls. The default.
+    #[default]
+    Direct,
+    /// `memory`: this process only.
+    Memory,
+}
+
 /// The network interfaces that mDNS uses.
 ///
 /// ```
@@ -160,6 +177,11 @@ impl Choice for TransportKind {
     const NAMES: &'static [(&'static str, Self)] = &[("tcp", Self::Tcp), ("memory", Self::Memory)];
 }
 
+impl Choice for BrokerKind {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("direct", Self::Direct), ("memory", Self::Memory)];
+}
+
 macro_rules! display_by_name {
     ($($kind:ty),*) => {$(
         impl fmt::Display for $kind {
@@ -170,7 +192,7 @@ macro_rules! display_by_name {
     )*};
 }
 
-display_by_name!(RegistryKind, SelectorKind, TransportKind);
+display_by_name!(BrokerKind, RegistryKind, SelectorKind, TransportKind);
 
 /// Longer than any system allows.
 const LONGEST_INTERFACE: usize = 255;
@@ -189,6 +211,9 @@ mod tests {
         }
         for kind in [PowerOfTwo, Random, RoundRobin, LeastInFlight, Hash] {
             assert_eq!(SelectorKind::parse(&kind.to_string()), Ok(kind));
+        }
+        for kind in [BrokerKind::Direct, BrokerKind::Memory] {
+            assert_eq!(BrokerKind::parse(&kind.to_string()), Ok(kind));
         }
         for kind in [TransportKind::Tcp, TransportKind::Memory] {
             assert_eq!(TransportKind::parse(&kind.to_string()), Ok(kind));

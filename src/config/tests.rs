@@ -86,7 +86,7 @@ fn every_setting_has_a_flag() {
     let config = config(
         &[],
         "--registry static --registry-address greeter=127.0.0.1:1 --registry-interface eth0 \
-         --selector hash --transport memory --server-name a --server-version 2 --server-id a-1 \
+         --selector hash --transport memory --broker memory --broker-address nowhere --server-name a --server-version 2 --server-id a-1 \
          --server-address :9000-9010 --server-advertise example.org:80 --server-metadata k=v \
          --register-ttl 60 --register-interval 1m --register-interval 20s --client-retries 0 \
          --client-request-timeout 1.5s --client-pool-size 4 --client-pool-ttl 1h \
@@ -99,6 +99,8 @@ fn every_setting_has_a_flag() {
         registry_interface: Some(RegistryInterface::Name("eth0".into())),
         selector: SelectorKind::Hash,
         transport: TransportKind::Memory,
+        broker: BrokerKind::Memory,
+        broker_address: Some("nowhere".into()),
         server_name: "a".into(),
         server_version: "2".into(),
         server_id: Some("a-1".into()),

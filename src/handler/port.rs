@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix::prelude::{Actor, Handler};
 use actix_rt::ArbiterHandle;
+use callboard_actors::broker::{EventSink, Interest};
 use callboard_actors::client::thread_hint;
 use callboard_actors::contain::contain;
 use callboard_actors::inbox::{Inbox, InboxStatus, Job, JobKey};
@@ -22,6 +23,7 @@ use super::backstage::Backstage;
 use super::job::{RequestJob, Responder};
 use super::lane::TypedLane;
 use super::local::{LOCAL_ORIGIN, LocalEndpoint, LocalFailure, LocalReply};
+use super::subscription::SinkOf;
 use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
 use crate::codec::{Codec, Codecs, EncodedReply, decode_request};
@@ -35,7 +37,8 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     infos: Vec<EndpointInfo>,
     is_internal: bool,
     pub(super) endpoints: Vec<Arc<dyn AnyEndpoint<A>>>,
-    /// For each endpoint: the system's, then its own.
+    subscriptions: Vec<(Interest, SinkOf<A>)>,
+    /// For each endpoint, then for each subscription: the system's, then its own.
     pub(super) middleware: Vec<Arc<[Arc<dyn Middleware>]>>,
     pub(super) inboxes: Vec<Inbox<A>>,
     pub(super) backstage: Arc<Backstage>,
@@ -69,7 +72,7 @@ impl<A, T> TypedEndpoint<A, T> {
 
 /// Creates a handler's port and what starts its actors.
 pub(super) fn build<A: Actor<Context = Context<A>>>(
-    builder: HandlerBuilder<A>,
+    mut builder: HandlerBuilder<A>,
     factory: impl Fn() -> A + Send + Sync + 'static,
     home: &HandlerHome,
 ) -> HandlerParts {
@@ -80,6 +83,13 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         Placement::Pool(count) => count,
         Placement::PerArbiter => arbiters.len(),
     };
+    // Subscriptions come after all endpoints.
+    let (mut subscriptions, mut own) = (Vec::new(), builder.middleware);
+    for plan in builder.subscriptions {
+        builder.inbox.concurrency.push(plan.concurrency);
+        own.push(plan.middleware);
+        subscriptions.push((plan.interest, plan.sink));
+    }
     let factory = Arc::new(factory);
     let (mut children, mut inboxes) = (Vec::new(), Vec::new());
     for index in 0..count {
@@ -90,7 +100,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         children.push(child);
         inboxes.push(inbox);
     }
-    let middleware = builder.middleware.into_iter().map(|own| {
+    let middleware = own.into_iter().map(|own| {
         home.middleware.iter().cloned().chain(own).collect::<Arc<[Arc<dyn Middleware>]>>()
     });
     let port = Arc::new_cyclic(|weak| TypedPort {
@@ -99,6 +109,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         infos: builder.infos,
         is_internal: builder.is_internal,
         endpoints: builder.endpoints,
+        subscriptions,
         middleware: middleware.collect(),
         inboxes,
         backstage: Arc::default(),
@@ -136,6 +147,18 @@ impl<A: Actor<Context = Context<A>>> TypedPort<A> {
     }
 }
 
+impl<A: Actor<Context = Context<A>>> TypedPort<A> {
+    /// Queues an event for the actor of this index.
+    pub(super) fn push_event(&self, actor: usize, job: Box<dyn Job<A>>) {
+        self.inboxes[actor].push_one(job, Instant::now());
+    }
+
+    /// Runs a future on the arbiter of the actor of this index.
+    pub(super) fn spawn(&self, actor: usize, future: impl Future<Output = ()> + Send + 'static) {
+        self.arbiters[actor % self.arbiters.len()].spawn(future);
+    }
+}
+
 impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
     fn endpoints(&self) -> &[EndpointInfo] {
         &self.infos
@@ -143,6 +166,15 @@ impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
 
     fn advertised(&self) -> &[EndpointInfo] {
         if self.is_internal { &[] } else { &self.infos }
+    }
+
+    fn subscriptions(&self) -> Vec<(Interest, Arc<dyn EventSink>)> {
+        let Some(own) = self.own.upgrade() else { return Vec::new() };
+        let places = self.endpoints.len()..;
+        let subscriptions = places.zip(&self.subscriptions).map(|(place, (interest, sink))| {
+            (interest.clone(), sink(Arc::clone(&own), place, Arc::clone(&interest.topic)))
+        });
+        subscriptions.collect()
     }
 
     fn codec(&self, content_type: &str) -> Option<u16> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_rt::ArbiterHandle;
+use callboard_actors::broker::{Broker, DirectBroker, MemoryBroker};
 use callboard_actors::heartbeat::HeartbeatOptions;
 use callboard_actors::node::NodeParts;
 use callboard_actors::registry::{MemoryRegistry, NodeInfo, Registry, Service};
@@ -16,8 +17,8 @@ use uuid::Uuid;
 use super::builder::SystemBuilder;
 use crate::codec::Codecs;
 use crate::config::{
-    AdvertiseAddress, Config, ListenAddress, RegistryInterface, RegistryKind, SelectorKind,
-    TransportKind, advertised,
+    AdvertiseAddress, BrokerKind, Config, ListenAddress, RegistryInterface, RegistryKind,
+    SelectorKind, TransportKind, advertised,
 };
 use crate::debug;
 use crate::error::Error;
@@ -67,11 +68,13 @@ pub(super) fn assemble(
         None => registry(&config)?,
     };
     let transport = builder.transport.unwrap_or_else(|| transport(&config));
+    let codecs = Codecs::with(&builder.codecs);
+    let broker = builder.broker.unwrap_or_else(|| broker(&config, &codecs));
     let home = HandlerHome {
         service: config.server_name.clone(),
         arbiters: arbiters.clone(),
         middleware: builder.middleware,
-        codecs: Codecs::with(&builder.codecs),
+        codecs,
     };
     let mut service = Service::new(&config.server_name, &config.server_version);
     service.metadata.extend(builder.service_metadata);
@@ -94,6 +97,7 @@ pub(super) fn assemble(
         node,
         registry,
         transport,
+        broker,
         advertise: Box::new(move |listen| advertise_as(listen, advertise.as_ref())),
         handler_supervisor: Supervisor::builder("handlers").intensity(builder.handler_intensity),
         handlers: handlers.into_iter().map(|handler| handler.build(&home)).collect(),
@@ -137,6 +141,13 @@ fn transport(config: &Config) -> Arc<dyn Transport> {
             Arc::new(NativeTransport::default().go_micro(go_micro))
         }
         TransportKind::Memory => Arc::new(MemoryTransport::new()),
+    }
+}
+
+fn broker(config: &Config, codecs: &Codecs) -> Arc<dyn Broker> {
+    match config.broker {
+        BrokerKind::Direct => Arc::new(DirectBroker::new(Arc::new(codecs.clone()))),
+        BrokerKind::Memory => Arc::new(MemoryBroker::new()),
     }
 }
 

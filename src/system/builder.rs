@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::prelude::Actor;
 use callboard_actors::Context;
+use callboard_actors::broker::Broker;
 use callboard_actors::node::{Hook, Hooks, NodeOptions};
 use callboard_actors::registry::Registry;
 use callboard_actors::supervisor::Intensity;
@@ -45,6 +46,7 @@ pub struct SystemBuilder {
     pub(super) service_metadata: Vec<(String, String)>,
     pub(super) registry: Option<Arc<dyn Registry>>,
     pub(super) transport: Option<Arc<dyn Transport>>,
+    pub(super) broker: Option<Arc<dyn Broker>>,
     pub(super) handlers: Vec<HandlerPlan>,
     pub(super) has_debug: bool,
     pub(super) handler_intensity: Intensity,
@@ -64,6 +66,7 @@ impl SystemBuilder {
             service_metadata: Vec::new(),
             registry: None,
             transport: None,
+            broker: None,
             handlers: Vec::new(),
             has_debug: true,
             handler_intensity: Intensity::default(),
@@ -189,6 +192,12 @@ impl SystemBuilder {
     /// Uses this transport, whatever the settings say.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Uses this broker, whatever the settings say.
+    pub fn broker(mut self, broker: impl Broker) -> Self {
+        self.broker = Some(Arc::new(broker));
         self
     }
 

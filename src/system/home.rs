@@ -6,7 +6,7 @@ use actix_rt::{Arbiter, ArbiterHandle, System};
 use callboard_actors::client::use_shard;
 use callboard_actors::node::{NodeParts, NodeRef};
 use callboard_actors::transport::Hello;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::builder::SystemBuilder;
@@ -111,8 +111,17 @@ async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
     let hello = Arc::new(Hello::new(&service, &info.id, info.incarnation));
     let local = local_table(&node);
     let detached = Arc::new(Semaphore::new(DETACHED_MOST));
-    let inner = Inner { node, service, hello, local, client_middleware, home, detached, codec };
-    let inner = Arc::new(inner);
+    let inner = Arc::new(Inner {
+        node,
+        service,
+        hello,
+        local,
+        client_middleware,
+        home,
+        detached,
+        codec,
+        topics: RwLock::default(),
+    });
     // However the node ends, and whether anybody still holds a handle: its threads end too.
     let own = Arc::clone(&inner);
     actix_rt::spawn(async move {

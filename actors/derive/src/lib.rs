@@ -1,11 +1,13 @@
-//! The `Endpoint` derive of callboard.
+//! The derives of callboard.
 //!
-//! Users reach it as `callboard::Endpoint`, which is both the trait and this derive.
+//! Users reach them as `callboard::Endpoint` and `callboard::Topic`, which are both traits and
+//! derives.
 
 mod expand;
 mod name;
 mod options;
 mod spelling;
+mod topic;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -35,6 +37,27 @@ use syn::{DeriveInput, parse_macro_input};
 #[proc_macro_derive(Endpoint, attributes(endpoint))]
 pub fn endpoint(input: TokenStream) -> TokenStream {
     expand::endpoint(&parse_macro_input!(input as DeriveInput))
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// Makes a message something that is published under a topic.
+///
+/// ```ignore
+/// #[derive(Debug, Serialize, Deserialize, Topic)]
+/// #[topic(name = "user.created")]
+/// struct UserCreated {
+///     name: String,
+/// }
+/// ```
+///
+/// | option | |
+/// |---|---|
+/// | `name = "user.created"` | required: 1 to 255 bytes without white space |
+/// | `crate = path` | where callboard is found; `::callboard` by default |
+#[proc_macro_derive(Topic, attributes(topic))]
+pub fn topic(input: TokenStream) -> TokenStream {
+    topic::topic(&parse_macro_input!(input as DeriveInput))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

@@ -69,7 +69,7 @@ impl Written {
         let path = &option.path;
         let known = path.get_ident().map(ToString::to_string).unwrap_or_default();
         match known.as_str() {
-            "name" => once(&mut self.name, path, text(option)?),
+            "name" => once(&mut self.name, path, text(option, NAME)?),
             "reply" => once(&mut self.reply, path, type_of(option, REPLY)?),
             "item" => once(&mut self.item, path, type_of(option, ITEM)?),
             "stream" => once(&mut self.stream, path, flag(option, STREAM)?),
@@ -108,10 +108,9 @@ impl Written {
 
 // ===== Values =====
 
-fn text(option: &ParseNestedMeta<'_>) -> Result<LitStr> {
-    const FORM: &str = "`name` is a string: write `name = \"Service.Method\"`";
-    let value = value(option, FORM)?;
-    value.parse().map_err(|error| Error::new(error.span(), FORM))
+pub(crate) fn text(option: &ParseNestedMeta<'_>, form: &'static str) -> Result<LitStr> {
+    let value = value(option, form)?;
+    value.parse().map_err(|error| Error::new(error.span(), form))
 }
 
 fn type_of(option: &ParseNestedMeta<'_>, form: &'static str) -> Result<Type> {
@@ -131,7 +130,7 @@ fn flag(option: &ParseNestedMeta<'_>, form: &'static str) -> Result<bool> {
     literal.map(|literal| literal.value).map_err(|error| Error::new(error.span(), form))
 }
 
-fn library(option: &ParseNestedMeta<'_>) -> Result<Path> {
+pub(crate) fn library(option: &ParseNestedMeta<'_>) -> Result<Path> {
     const FORM: &str = "`crate` is a path: write `crate = ::callboard`";
     let value = value(option, FORM)?;
     if value.peek(LitStr) {
@@ -149,7 +148,7 @@ fn value<'a>(option: &ParseNestedMeta<'a>, form: &str) -> Result<syn::parse::Par
     option.value()
 }
 
-fn once<T>(place: &mut Option<T>, path: &Path, value: T) -> Result<()> {
+pub(crate) fn once<T>(place: &mut Option<T>, path: &Path, value: T) -> Result<()> {
     if place.replace(value).is_some() {
         let text = format!("`{}` is given twice; keep one", written(path));
         return Err(Error::new_spanned(path, text));
@@ -193,6 +192,8 @@ fn both<T, U>(left: Result<T>, right: Result<U>) -> Result<(T, U)> {
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
+
+const NAME: &str = "`name` is a string: write `name = \"Service.Method\"`";
 
 const REPLY: &str = "`reply` is a type: write `reply = HelloReply`, or `reply = ()` for nothing";
 

@@ -18,8 +18,9 @@ pub use self::open::StreamOptions;
 use self::verdict::Next;
 use super::attempt::FailedAttempt;
 use super::caller::{Caller, RemoteService};
+use super::direct::DirectNode;
 use super::error::{CallError, Executed};
-use super::link::Link;
+use super::link::{Link, Links};
 use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply, invalid};
 use crate::deadline::Deadline;
 use crate::message::Body;
@@ -35,6 +36,8 @@ pub(super) struct Call<'a> {
     pub(super) options: &'a CallOptions,
     /// Covers all attempts.
     pub(super) deadline: Deadline,
+    /// The connections to the one node that is meant, and its address.
+    direct: Option<(Arc<Links>, &'a str)>,
     /// Nodes that did not take it.
     tried: Vec<Arc<Candidate>>,
     retries_left: u32,
@@ -77,12 +80,19 @@ impl<'a> Call<'a> {
             target,
             options,
             deadline,
+            direct: options.node().map(|address| (caller.direct_links(address), address)),
             tried: Vec::new(),
             retries_left,
             attempts: 0,
             is_resolved: false,
             last: None,
         }
+    }
+
+    /// Makes it a call of this one node.
+    pub(super) fn to(mut self, node: &'a DirectNode) -> Self {
+        self.direct = Some((Arc::clone(&node.links), &node.address));
+        self
     }
 
     /// Makes attempts after one that failed.
@@ -189,9 +199,8 @@ impl<'a> Call<'a> {
 
     fn pick(&self, now: Instant) -> Result<Result<Picked, Obstacle>, CallError> {
         let place = self.caller.link_place();
-        if let Some(address) = self.options.node() {
-            let direct = self.caller.direct_links(address);
-            return Ok(Ok((Arc::clone(direct.of(place, "", address)), None)));
+        if let Some((links, address)) = &self.direct {
+            return Ok(Ok((Arc::clone(links.of(place, "", address)), None)));
         }
         let Some(nodes) = self.service.nodes() else { return Ok(Err(Obstacle::Unresolved)) };
         let pick = self.options.pick(self.target, self.caller.strategy());

@@ -276,6 +276,11 @@ impl Caller {
         &self.shared.shards[shard].expiry
     }
 
+    /// Runs a future on the present thread's client arbiter; false when that has ended.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> bool {
+        self.shard().arbiter.spawn(future)
+    }
+
     /// The shard of the present thread.
     pub fn shard_index(&self) -> usize {
         match self.shared.shards.len() {

@@ -31,6 +31,8 @@ use crate::message::Refusal;
 pub struct InboxOptions {
     /// Requests that may wait; one more is refused as overloaded. Default 1,024.
     pub capacity: usize,
+    /// Which one is refused when there is no room.
+    pub overflow: Overflow,
     /// For each endpoint, how many of its requests may be handled at the same time.
     ///
     /// Empty, or `usize::MAX` for an endpoint: no limit; 0 is taken as 1. What exceeds it waits in
@@ -40,8 +42,24 @@ pub struct InboxOptions {
 
 impl Default for InboxOptions {
     fn default() -> Self {
-        Self { capacity: 1024, concurrency: Vec::new() }
+        Self { capacity: 1024, overflow: Overflow::default(), concurrency: Vec::new() }
     }
+}
+
+/// Which request is refused when a queue is full.
+///
+/// ```
+/// use callboard_actors::inbox::Overflow;
+///
+/// assert_eq!(Overflow::default(), Overflow::RefuseNewest);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// The one that comes: who was first is served first. The default.
+    #[default]
+    RefuseNewest,
+    /// The one that has waited longest, for what is of less use the older it is.
+    RefuseOldest,
 }
 
 /// The sending side of an actor's second inbox; cheap to clone.
@@ -54,6 +72,7 @@ pub struct Inbox<A: Actor> {
 pub(super) struct Shared<A: Actor> {
     pub(super) queue: Mutex<Queue<A>>,
     pub(super) capacity: usize,
+    overflow: Overflow,
     /// Not started: in the queue, or held back by the actor for a limit. Changed under the lock.
     queued: AtomicUsize,
     /// Entries of the queue, and whether there are cancellations; changed under the lock, and read
@@ -90,6 +109,7 @@ impl<A: Actor> Inbox<A> {
                 is_closed: false,
             }),
             capacity: options.capacity,
+            overflow: options.overflow,
             queued: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
             has_cancels: AtomicBool::new(false),
@@ -111,10 +131,12 @@ impl<A: Actor> Inbox<A> {
         if jobs.is_empty() {
             return;
         }
+        let mut displaced = self.shared.displace(jobs.len());
         let (was_empty, is_closed) = self.shared.append(jobs, now);
         if was_empty {
             self.shared.bell.ring();
         }
+        jobs.append(&mut displaced);
         if !jobs.is_empty() {
             let refusal = self.shared.refusal(is_closed, now);
             // Outside the lock: an answer takes the lock of a connection.
@@ -129,8 +151,16 @@ impl<A: Actor> Inbox<A> {
         self.shared.queued.load(Ordering::Relaxed)
     }
 
+    /// Whether one more request would be taken now.
+    pub fn has_room(&self) -> bool {
+        self.shared.overflow == Overflow::RefuseOldest || self.queued() < self.shared.capacity
+    }
+
     /// Queues one request.
     pub fn push_one(&self, job: Box<dyn Job<A>>, now: Instant) {
+        for mut displaced in self.shared.displace(1) {
+            displaced.refuse(self.shared.refusal(false, now));
+        }
         let refused = {
             let mut queue = self.shared.queue.lock();
             if self.shared.room(&queue) > 0 {
@@ -166,6 +196,23 @@ impl<A: Actor> Shared<A> {
         } else {
             self.capacity.saturating_sub(self.queued.load(Ordering::Relaxed))
         }
+    }
+
+    /// Takes the oldest out, where that is wanted, to make room for this many.
+    fn displace(&self, wanted: usize) -> Vec<Box<dyn Job<A>>> {
+        if self.overflow == Overflow::RefuseNewest {
+            return Vec::new();
+        }
+        let mut queue = self.queue.lock();
+        let missing = wanted.min(self.capacity).saturating_sub(self.room(&queue));
+        let count = if queue.is_closed { 0 } else { missing.min(queue.entries.len()) };
+        let displaced = queue.entries.drain(..count).map(|entry| entry.job).collect();
+        self.entries.store(queue.entries.len(), Ordering::Release);
+        self.queue_fewer(count, &queue);
+        // As if they had never been taken in.
+        let accepted = self.accepted.load(Ordering::Relaxed) - count as u64;
+        self.accepted.store(accepted, Ordering::Release);
+        displaced
     }
 
     fn refusal(&self, is_closed: bool, now: Instant) -> Refusal {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::broker::BrokerError;
 use crate::registry::RegistryError;
 use crate::server::DuplicateEndpoint;
 use crate::supervisor::{Exit, StartError};
@@ -62,6 +63,15 @@ pub enum NodeError {
         /// What the registry said last.
         #[source]
         source: RegistryError,
+    },
+    /// The broker did not take a subscription.
+    #[error("not subscribed to {topic}")]
+    Subscribe {
+        /// The topic's name.
+        topic: String,
+        /// What the broker said last.
+        #[source]
+        source: BrokerError,
     },
     /// The start took too long.
     #[error("not started within {timeout:?}: {step} took too long")]

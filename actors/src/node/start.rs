@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{HandlerParts, Hook, NodeError, NodeOptions, NodeParts, NodeRef, Phase, Shared};
 use crate::backoff::Backoff;
+use crate::broker::{Broker, BrokerError, BrokerHome, EventSink, Interest, Subscription};
 use crate::client::{Caller, CallerParts};
 use crate::context::Context;
 use crate::heartbeat::{Announce, Heartbeat};
@@ -50,8 +51,13 @@ impl Start {
         let until = Instant::now() + parts.options.start_timeout;
         let NodeParts { service, mut node, registry, transport, arbiters, options, .. } = parts;
         let handlers = parts.handlers.iter().map(|handler| Arc::clone(&handler.port));
-        let routes = RouteTable::new(handlers.collect())?;
-        let is_serving = routes.endpoints().next().is_some();
+        let mut handlers: Vec<_> = handlers.collect();
+        let subscriptions: Vec<_> = handlers.iter().flat_map(|port| port.subscriptions()).collect();
+        let broker = parts.broker;
+        let answers = handlers.iter().any(|port| !port.endpoints().is_empty());
+        let is_serving = answers || (!subscriptions.is_empty() && broker.port().is_some());
+        handlers.extend(broker.port().filter(|_| is_serving));
+        let routes = RouteTable::new(handlers)?;
         let mut hello = Hello::new(&service.name, &node.id, node.incarnation);
         hello.max_frame = options.max_frame;
         hello.max_in_flight = options.acceptor.max_in_flight;
@@ -90,12 +96,23 @@ impl Start {
             announce(&child, &*registry, until, options.start_timeout).await?;
             heartbeat = Some(child);
         }
+        let home = BrokerHome {
+            caller: caller.clone(),
+            registry,
+            supervisor: self.nested("subscriptions", unlimited("subscriptions")).await?,
+            node: node.clone(),
+            heartbeat: options.heartbeat,
+        };
+        broker.attach(home);
+        let subscriptions = subscribe(&*broker, subscriptions, until).await?;
         let shared = Shared {
             node,
             root: self.root,
             server,
             caller,
             heartbeat,
+            broker,
+            subscriptions: Mutex::new(subscriptions),
             arbiter: arbiters[0].clone(),
             options,
             before_stop: Mutex::new(parts.hooks.before_stop),
@@ -304,6 +321,38 @@ async fn announce(
         }
         sleep(delay).await;
     }
+}
+
+/// Subscribes handlers to their topics; as patient as [`announce`].
+async fn subscribe(
+    broker: &dyn Broker,
+    wanted: Vec<(Interest, Arc<dyn EventSink>)>,
+    until: Instant,
+) -> Result<Vec<Box<dyn Subscription>>, NodeError> {
+    let mut subscriptions = Vec::with_capacity(wanted.len());
+    for (interest, sink) in wanted {
+        let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MAX);
+        let failure = |source| NodeError::Subscribe { topic: interest.topic.to_string(), source };
+        loop {
+            let answer = timeout_at(until, broker.subscribe(interest.clone(), Arc::clone(&sink)));
+            let error = match answer.await {
+                Ok(Ok(subscription)) => break subscriptions.push(subscription),
+                Ok(Err(error)) => error,
+                Err(_) => BrokerError::Unavailable {
+                    broker: broker.name(),
+                    address: broker.address(),
+                    reason: "it did not answer in time".into(),
+                },
+            };
+            let delay = backoff.next_delay(&mut rand::rng());
+            if !error.is_retryable() || Instant::now() + delay >= until {
+                return Err(failure(error));
+            }
+            tracing::warn!(topic = %interest.topic, %error, "not subscribed yet");
+            sleep(delay).await;
+        }
+    }
+    Ok(subscriptions)
 }
 
 /// Time the registry has to take a registration back when the node is torn down.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::start::run_hooks;
 use super::{Hook, NodeRef, Phase};
+use crate::broker::Subscription;
 use crate::heartbeat::Release;
 use crate::supervisor::{Exit, SupervisorRef};
 
@@ -111,6 +113,7 @@ impl NodeRef {
     async fn drain(&self) {
         let hooks = std::mem::take(&mut *self.shared.before_stop.lock());
         self.run_stop_hooks("before_stop", hooks).await;
+        self.unsubscribe().await;
         let Some(heartbeat) = &self.shared.heartbeat else { return };
         tracing::info!(node = self.node().id, "draining");
         // The answer has been logged by the heartbeat; whatever it is, the node goes.
@@ -130,6 +133,15 @@ impl NodeRef {
         let until = until.min(Instant::now() + DESERTION);
         if timeout_at(until, server.deserted()).await.is_err() {
             tracing::debug!("some clients kept their connections open");
+        }
+    }
+
+    /// Ends the handlers' subscriptions; what was delivered before is handled like any request.
+    async fn unsubscribe(&self) {
+        let subscriptions = std::mem::take(&mut *self.shared.subscriptions.lock());
+        let all = join_all(subscriptions.into_iter().map(Subscription::close));
+        if timeout(DEREGISTRATION, all).await.is_err() {
+            tracing::warn!(limit = ?DEREGISTRATION, "not unsubscribed in time");
         }
     }
 

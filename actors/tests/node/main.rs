@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "an error fails the test")]
 
+mod events;
 mod peer;
 mod rig;
 
@@ -30,8 +31,8 @@ async fn children_start_in_the_order_of_the_drawing() {
     let node = start(server(&registry, &network, "a")).await.unwrap();
     let children = node.root().children().await;
     let names: Vec<_> = children.iter().map(|child| child.name.as_str()).collect();
-    let drawn = ["watcher", "selector", "pool", "handlers", "sessions", "acceptor", "heartbeat"];
-    assert_eq!(names, drawn);
+    let serving = ["sessions", "acceptor", "heartbeat", "subscriptions"];
+    assert_eq!(names, [&["watcher", "selector", "pool", "handlers"], &serving[..]].concat());
 }
 
 #[actix::test]

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use callboard_actors::Metadata;
+use callboard_actors::broker::DirectBroker;
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::RequestId;
 use callboard_actors::node::{HandlerParts, Hooks, NodeOptions, NodeParts};
@@ -31,6 +32,7 @@ pub(crate) fn client(registry: &MemoryRegistry, network: &MemoryTransport, id: &
         node: NodeInfo::new(id, ""),
         registry: Arc::new(registry.clone()),
         transport: Arc::new(network.endpoint(id)),
+        broker: Arc::new(DirectBroker::new(Arc::new(TYPES))),
         listen: vec![format!("memory:{id}")],
         advertise: Box::new(|listen| Ok(listen.to_owned())),
         handler_supervisor: Supervisor::builder("handlers"),
@@ -40,6 +42,9 @@ pub(crate) fn client(registry: &MemoryRegistry, network: &MemoryTransport, id: &
         options: NodeOptions::default(),
     }
 }
+
+/// What the nodes understand.
+pub(crate) const TYPES: &[&str] = &["text/plain"];
 
 /// Repeats what it is told, without an actor.
 struct Echo([EndpointInfo; 2]);

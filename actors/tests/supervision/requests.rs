@@ -208,7 +208,8 @@ impl World {
         adapt: fn(Child<Probe>) -> Child<Probe>,
     ) -> Self {
         let log = set_up();
-        let options = InboxOptions { capacity, concurrency: concurrency.to_vec() };
+        let options =
+            InboxOptions { capacity, concurrency: concurrency.to_vec(), ..InboxOptions::default() };
         let (child, inbox) = adapt(Probe::child("a", &log)).with_inbox(options);
         let vitals = child.vitals();
         let mut builder = patient("top");

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use callboard::registry::StaticRegistry;
 use callboard_actors::Metadata;
+use callboard_actors::broker::MemoryBroker;
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::{RequestId, Route, RouteSlot};
 use callboard_actors::node::{self, HandlerParts, Hooks, NodeOptions, NodeParts, NodeRef};
@@ -78,6 +79,7 @@ async fn start(network: &MemoryTransport, names: &[String]) -> NodeRef {
         node: NodeInfo::new(id, ""),
         registry: Arc::new(registry),
         transport: Arc::new(network.endpoint(id)),
+        broker: Arc::new(MemoryBroker::new()),
         listen: vec![format!("memory:{id}")],
         advertise: Box::new(|listen| Ok(listen.to_owned())),
         handler_supervisor: Supervisor::builder("handlers"),

@@ -1,9 +1,9 @@
-//! Settings: where nodes are announced and found, and how one is chosen.
+//! Settings: where nodes are announced and found, how one is chosen, how events get there.
 //!
 //! Pure.
 
 use super::{PLAIN, Setting, set};
-use crate::config::choice::{Choice, RegistryInterface, RegistryKind, SelectorKind};
+use crate::config::choice::{BrokerKind, Choice, RegistryInterface, RegistryKind, SelectorKind};
 use crate::config::value::{duration, optional, show_duration};
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -45,6 +45,29 @@ pub(super) const SETTINGS: &[Setting] = &[
             Some(interface) => interface.to_string(),
             None => "loopback if server-address is, else all".into(),
         },
+        ..PLAIN
+    },
+    Setting {
+        flag: "broker",
+        environment: &["CALLBOARD_BROKER", "MICRO_BROKER"],
+        placeholder: "NAME",
+        summary: "How events reach their subscribers: direct (from node to node), memory (this \
+                  process only).",
+        allowed: "direct, memory",
+        names: BrokerKind::names,
+        read: |config, text| set(&mut config.broker, BrokerKind::parse(text)),
+        show: |config| config.broker.to_string(),
+        ..PLAIN
+    },
+    Setting {
+        flag: "broker-address",
+        environment: &["CALLBOARD_BROKER_ADDRESS", "MICRO_BROKER_ADDRESS"],
+        placeholder: "ADDRESS",
+        summary: "Where the broker is. Direct and memory have none.",
+        allowed: "an address as the broker understands it, of at most 4 KiB",
+        read: |config, text| set(&mut config.broker_address, Ok(optional(text))),
+        check: |config| config.broker_address.as_ref().is_none_or(|text| text.len() <= 4096),
+        show: |config| config.broker_address.clone().unwrap_or_else(|| "none".into()),
         ..PLAIN
     },
     Setting {

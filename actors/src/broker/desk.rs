@@ -1,0 +1,157 @@
+//! Where a node takes events in that other nodes send.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::frame::EventFrame;
+use super::topics::{Place, To, Topics};
+use super::{Acknowledger, BrokerError, EncodedEvent, EventSink, Interest};
+use crate::inbox::InboxStatus;
+use crate::message::{Refusal, RequestId};
+use crate::metadata::Metadata;
+use crate::registry::EndpointInfo;
+use crate::server::{Arrival, HandlerPort, Lane};
+
+/// The handler of a node that takes events in, as an internal endpoint.
+///
+/// The body of a request is an [`EventFrame`]. It is answered once all subscribers that it is for
+/// have answered; it is refused where none of them got it, so that a member of the group on another
+/// node may get it. Neither a deadline nor a publisher that goes away keeps an event from them.
+#[derive(Clone)]
+pub struct EventDesk {
+    topics: Topics,
+    content_types: Arc<dyn ContentTypes>,
+    endpoints: Arc<[EndpointInfo]>,
+}
+
+/// The content types that a node understands.
+pub trait ContentTypes: Send + Sync + 'static {
+    /// The number of a content type, however it is spelled.
+    fn find(&self, content_type: &str) -> Option<u16>;
+
+    /// The content type of a number that [`find`](Self::find) returned.
+    fn name(&self, number: u16) -> &'static str;
+}
+
+/// Exactly these.
+impl ContentTypes for &'static [&'static str] {
+    fn find(&self, content_type: &str) -> Option<u16> {
+        let index = self.iter().position(|known| *known == content_type)?;
+        u16::try_from(index).ok()
+    }
+
+    fn name(&self, number: u16) -> &'static str {
+        self.get(usize::from(number)).copied().unwrap_or_default()
+    }
+}
+
+impl EventDesk {
+    /// The name of the endpoint that takes events.
+    pub const ENDPOINT: &'static str = "Broker.Deliver";
+
+    /// Creates a desk of the broker `broker` that nobody subscribes at.
+    pub fn new(broker: &'static str, content_types: Arc<dyn ContentTypes>) -> Self {
+        let endpoint = EndpointInfo { name: Self::ENDPOINT.to_owned(), ..EndpointInfo::default() };
+        Self { topics: Topics::new(broker), content_types, endpoints: Arc::new([endpoint]) }
+    }
+
+    /// Has `sink` get what comes for this interest, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] and [`BrokerError::Full`].
+    pub fn add(
+        &self,
+        interest: &Interest,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<impl Send + Sync + use<>, BrokerError> {
+        self.place(interest, sink)
+    }
+
+    pub(super) fn place(
+        &self,
+        interest: &Interest,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Place, BrokerError> {
+        self.topics.add(interest, sink)
+    }
+
+    pub(super) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    fn take(&self, codec: u16, arrival: Arrival) {
+        let Arrival { mut reply, metadata, body, .. } = arrival;
+        let (topic, group, at) = match EventFrame::read(&body) {
+            Ok(read) => read,
+            Err(error) => return reply.refuse(Refusal::Undecodable, Some(&error.to_string())),
+        };
+        let to = group.map_or(To::Ungrouped, To::Group);
+        let content_type = self.content_types.name(codec);
+        let event = EncodedEvent { metadata, content_type, body: body.slice(at..) };
+        let mut reply = Some(reply);
+        self.topics.look(topic, |topic| {
+            let subscribers = topic.subscribers();
+            let reach = subscribers.reach(to);
+            let Some(mut reply) = reply.take_if(|_| reach > 0) else { return };
+            if reach == 1 {
+                // The common case needs no count of its own.
+                subscribers.deliver(to, event, Acknowledger::remote(reply));
+            } else {
+                let then = move |published| reply.reply(&Metadata::new(), &published);
+                subscribers.publish(&event, to, then);
+            }
+        });
+        if let Some(mut reply) = reply {
+            // They have left; other members of their group may not have.
+            reply.refuse(Refusal::Draining, Some("nobody here subscribes to it any more"));
+        }
+    }
+}
+
+impl HandlerPort for EventDesk {
+    fn endpoints(&self) -> &[EndpointInfo] {
+        &self.endpoints
+    }
+
+    fn advertised(&self) -> &[EndpointInfo] {
+        &[]
+    }
+
+    fn codec(&self, content_type: &str) -> Option<u16> {
+        self.content_types.find(content_type)
+    }
+
+    fn lane(&self) -> Box<dyn Lane> {
+        Box::new(DeskLane(self.clone()))
+    }
+
+    fn inboxes(&self) -> Vec<Arc<dyn InboxStatus>> {
+        Vec::new()
+    }
+
+    fn local(&self, _: usize) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+}
+
+struct DeskLane(EventDesk);
+
+impl Lane for DeskLane {
+    fn push(&mut self, _: usize, codec: u16, arrival: Arrival) {
+        self.0.take(codec, arrival);
+    }
+
+    fn flush(&mut self, _: Instant) {}
+
+    /// Nothing: what has been published is for all who subscribe.
+    fn cancel(&self, _: u64, _: Option<RequestId>) {}
+}
+
+impl fmt::Debug for EventDesk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventDesk").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}

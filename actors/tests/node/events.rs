@@ -1,0 +1,147 @@
+//! Events between nodes over the direct broker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use callboard_actors::Deadline;
+use callboard_actors::broker::{
+    BROADCAST, BrokerError, Delivery, EncodedEvent, Interest, Published,
+};
+use callboard_actors::node::{NodeRef, start};
+use callboard_actors::registry::{BoxFuture, MemoryRegistry, Registry};
+use callboard_actors::testing::broker::{self, Harness, Nodes};
+use callboard_actors::transport::MemoryTransport;
+use tokio::time::{pause, sleep};
+
+use crate::rig::{TYPES, client, server};
+
+/// Nodes in one network; each has an arbiter, and a clock, in common with the test.
+struct Direct;
+
+impl Harness for Direct {
+    fn nodes(&self) -> BoxFuture<'_, Nodes> {
+        let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+        let started = actix_rt::spawn(async move {
+            let mut nodes = Vec::new();
+            for id in ["a", "b", "c"] {
+                nodes.push(start(server(&registry, &network, id)).await.unwrap());
+            }
+            nodes
+        });
+        Box::pin(async {
+            let nodes: Vec<NodeRef> = started.await.unwrap();
+            let brokers = [0, 1, 2].map(|index| Arc::clone(nodes[index].broker()));
+            Nodes::guarded(brokers, nodes)
+        })
+    }
+
+    fn content_type(&self) -> &'static str {
+        TYPES[0]
+    }
+}
+
+#[actix::test]
+async fn direct_keeps_the_contract() {
+    pause();
+    broker::all(&Direct).await;
+}
+
+fn event(body: &'static str) -> (EncodedEvent, Deadline) {
+    (EncodedEvent::new("text/plain", body), Deadline::within(Duration::from_secs(5)))
+}
+
+fn acknowledge(delivery: Delivery) {
+    delivery.acknowledger.acknowledge();
+}
+
+const ONE: Published = Published { acknowledged: 1, failed: 0, refused: 0 };
+
+#[actix::test]
+async fn a_subscription_is_a_record_of_the_topic_and_goes_with_it() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let node = start(server(&registry, &network, "a")).await.unwrap();
+    let broker = node.broker();
+    let topic = || Interest::new("user.created");
+    let all = broker.subscribe(topic(), Arc::new(acknowledge)).await.unwrap();
+    let more = broker.subscribe(topic(), Arc::new(acknowledge)).await.unwrap();
+    let group = broker.subscribe(topic().group("mailer"), Arc::new(acknowledge)).await.unwrap();
+    let records = registry.get("topic:user.created".into()).await.unwrap();
+    let versions: Vec<_> = records.iter().map(|record| record.version.as_str()).collect();
+    assert_eq!(versions, [BROADCAST, "mailer"]);
+    assert!(records.iter().all(|record| record.nodes.len() == 1), "equal ones share a record");
+    assert!(records.iter().all(|record| record.nodes[0].address == node.node().address));
+
+    // Leases are renewed.
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(registry.get("topic:user.created".into()).await.unwrap().len(), 2);
+
+    all.close().await;
+    assert_eq!(registry.get("topic:user.created".into()).await.unwrap().len(), 2, "one is left");
+    drop(more);
+    group.close().await;
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(registry.get("topic:user.created".into()).await.unwrap(), []);
+    assert_eq!(registry.list().await.unwrap().len(), 1, "the node itself stays");
+}
+
+#[actix::test]
+async fn a_node_that_serves_nothing_publishes_but_cannot_subscribe() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let node = start(server(&registry, &network, "a")).await.unwrap();
+    let interest = Interest::new("user.created");
+    let _own = node.broker().subscribe(interest.clone(), Arc::new(acknowledge)).await.unwrap();
+    let other = start(client(&registry, &network, "b")).await.unwrap();
+    let refused = other.broker().subscribe(interest, Arc::new(acknowledge)).await;
+    assert!(matches!(refused.err(), Some(BrokerError::NotServing { .. })));
+    let (john, deadline) = event("John");
+    let published = other.broker().publisher("user.created").publish(john, deadline).await;
+    assert_eq!(published.unwrap(), ONE);
+}
+
+#[actix::test]
+async fn a_dead_member_is_passed_over_and_a_dead_subscriber_is_told_of() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let publisher = start(client(&registry, &network, "p")).await.unwrap();
+    let mut subscriptions = Vec::new();
+    for id in ["a", "b"] {
+        let node = start(server(&registry, &network, id)).await.unwrap();
+        for interest in [Interest::new("all"), Interest::new("one").group("mailer")] {
+            let subscribed = node.broker().subscribe(interest, Arc::new(acknowledge)).await;
+            subscriptions.push(subscribed.unwrap());
+        }
+    }
+    let (all, one) = (publisher.broker().publisher("all"), publisher.broker().publisher("one"));
+    let publish = async |topic: &Arc<dyn callboard_actors::broker::Publisher>| {
+        let (john, deadline) = event("John");
+        topic.publish(john, deadline).await.unwrap()
+    };
+    assert_eq!(publish(&all).await, Published { acknowledged: 2, ..Published::default() });
+    assert_eq!(publish(&one).await, ONE);
+    network.partition("p", "a");
+    // The connection is given up first; until then nobody knows whether an event has arrived.
+    while publish(&all).await.failed > 0 {}
+    assert_eq!(publish(&all).await, Published { acknowledged: 1, failed: 0, refused: 1 });
+    for _ in 0..10 {
+        assert_eq!(publish(&one).await, ONE, "the other member takes it");
+    }
+}
+
+#[actix::test]
+async fn what_is_published_survives_an_outage_of_the_registry() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let node = start(server(&registry, &network, "a")).await.unwrap();
+    let interest = Interest::new("user.created");
+    let _own = node.broker().subscribe(interest, Arc::new(acknowledge)).await.unwrap();
+    let publisher = start(client(&registry, &network, "p")).await.unwrap();
+    let topic = publisher.broker().publisher("user.created");
+    let (john, deadline) = event("John");
+    assert_eq!(topic.publish(john, deadline).await.unwrap(), ONE);
+    registry.outage();
+    sleep(Duration::from_secs(120)).await;
+    let (jane, deadline) = event("Jane");
+    assert_eq!(topic.publish(jane, deadline).await.unwrap(), ONE);
+}

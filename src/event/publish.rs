@@ -1,0 +1,236 @@
+//! Publishing an event.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use callboard_actors::broker::{BrokerError, EncodedEvent, Published, Publisher, TOPIC_PREFIX};
+use callboard_actors::client::CallError;
+use callboard_actors::{Deadline, Metadata};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{Topic, encode};
+use crate::codec::Codec;
+use crate::middleware::{CallInfo, Outcome, Side, run_chain};
+use crate::system::ServiceSystem;
+
+/// A topic, for those who publish often; cheap to clone.
+///
+/// ```no_run
+/// # use callboard::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Topic)]
+/// # #[topic(name = "user.created")]
+/// # struct UserCreated { name: String }
+/// # async fn example(system: ServiceSystem) -> Result<(), callboard::Error> {
+/// let users = system.topic::<UserCreated>();
+/// for name in ["John", "Jane"] {
+///     users.publish(&UserCreated { name: name.into() }).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct TopicRef<T> {
+    system: ServiceSystem,
+    name: Arc<str>,
+    publisher: Arc<dyn Publisher>,
+    event: PhantomData<fn(T)>,
+}
+
+impl<T: Topic> TopicRef<T> {
+    pub(crate) fn new(system: ServiceSystem, name: &str) -> Self {
+        let publisher = system.publisher(name);
+        Self { system, name: name.into(), publisher, event: PhantomData }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Begins to publish an event; see [`ServiceSystem::publish`].
+    pub fn publish<'a>(&self, event: &'a T) -> PublishBuilder<'a, T> {
+        PublishBuilder {
+            event,
+            codec: self.system.codec(),
+            timeout: self.system.caller().options().timeout,
+            metadata: Metadata::new(),
+            topic: self.clone(),
+        }
+    }
+}
+
+/// An event that has not been published; awaiting it publishes it.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use callboard::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Topic)]
+/// # #[topic(name = "user.created")]
+/// # struct UserCreated { name: String }
+/// # async fn example(system: ServiceSystem) -> Result<(), callboard::Error> {
+/// let published = system
+///     .publish(&UserCreated { name: "John".into() })
+///     .metadata("trace", "1")
+///     .timeout(Duration::from_millis(200))
+///     .await?;
+/// if !published.is_complete() {
+///     println!("{} of {} missed it", published.refused, published.subscribers());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "an event is published when it is awaited"]
+pub struct PublishBuilder<'a, T: Topic> {
+    topic: TopicRef<T>,
+    event: &'a T,
+    codec: Codec,
+    timeout: Duration,
+    metadata: Metadata,
+}
+
+impl<T: Topic> PublishBuilder<'_, T> {
+    /// Publishes it under another topic; default that of its type.
+    pub fn topic(mut self, name: &str) -> Self {
+        self.topic = TopicRef::new(self.topic.system, name);
+        self
+    }
+
+    /// Adds a pair that travels beside the event.
+    pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+        self.metadata.insert(name, value);
+        self
+    }
+
+    /// Time for all subscribers to answer; default that of calls, 5 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Encodes the event like this; default that of the system's calls, which is bincode.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+
+    fn encoded(&self) -> Result<Bytes, BrokerError> {
+        let mut buffer = BytesMut::new();
+        encode(self.codec, self.event, &mut buffer)
+            .map_err(|error| BrokerError::Invalid { reason: error.to_string() })?;
+        Ok(buffer.freeze())
+    }
+}
+
+/// What publishing resolves to.
+type Publishing = Pin<Box<dyn Future<Output = Result<Published, BrokerError>> + Send>>;
+
+impl<T: Topic> IntoFuture for PublishBuilder<'_, T> {
+    type Output = Result<Published, BrokerError>;
+    type IntoFuture = Publishing;
+
+    fn into_future(self) -> Publishing {
+        let body = match self.encoded() {
+            Ok(body) => body,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        let Self { topic, codec, timeout, metadata, .. } = self;
+        let content_type = codec.content_type();
+        let event = EncodedEvent { metadata, content_type, body };
+        let deadline = Deadline::within(timeout);
+        let system = topic.system.clone();
+        let publishing = async move {
+            if topic.system.client_middleware().is_empty() {
+                topic.publisher.publish(event, deadline).await
+            } else {
+                wrapped(topic, event, deadline).await
+            }
+        };
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Box::pin(publishing);
+        }
+        // Brokers wait with tokio's timers, and this executor has none.
+        let (done, published) = oneshot::channel();
+        system.spawn(async move {
+            // Whoever waited may have gone.
+            let _ = done.send(publishing.await);
+        });
+        Box::pin(async { published.await.unwrap_or(Err(BrokerError::Stopped)) })
+    }
+}
+
+/// Publishes inside the system's client middleware.
+async fn wrapped<T: Topic>(
+    topic: TopicRef<T>,
+    event: EncodedEvent,
+    deadline: Deadline,
+) -> Result<Published, BrokerError> {
+    let mut info = CallInfo {
+        side: Side::Client,
+        service: format!("{TOPIC_PREFIX}{}", topic.name),
+        endpoint: T::NAME,
+        metadata: event.metadata.clone(),
+        deadline: Some(deadline),
+        peer: String::new(),
+    };
+    let ended = Arc::new(Mutex::new(None));
+    let (publisher, system) = (Arc::clone(&topic.publisher), topic.system.clone());
+    let mut last = |info: &CallInfo| -> Outcome<'static> {
+        let event = EncodedEvent { metadata: info.metadata.clone(), ..event.clone() };
+        let deadline = info.deadline.unwrap_or(deadline);
+        let (publisher, ended) = (Arc::clone(&publisher), Arc::clone(&ended));
+        Box::pin(async move {
+            let result = publisher.publish(event, deadline).await;
+            let outcome = result.as_ref().map(|_| ()).map_err(for_middleware);
+            *ended.lock() = Some(result);
+            outcome
+        })
+    };
+    let outcome = run_chain(system.client_middleware(), &mut info, &mut last).await;
+    match (ended.lock().take(), outcome) {
+        (Some(Ok(published)), Ok(())) => Ok(published),
+        // It is the broker's own error, unless middleware put another one in its place.
+        (Some(Err(error)), Err(_)) => Err(error),
+        (_, Err(error)) => Err(BrokerError::Call(error)),
+        (_, Ok(())) => Err(BrokerError::Invalid {
+            reason: "a middleware succeeded without running `next`".into(),
+        }),
+    }
+}
+
+/// Middleware knows the errors of calls.
+fn for_middleware(error: &BrokerError) -> CallError {
+    match error {
+        BrokerError::Call(error) => error.clone(),
+        BrokerError::Stopped => CallError::Stopped,
+        error => {
+            CallError::Status(callboard_actors::Status::new("callboard", 503, error.to_string()))
+        }
+    }
+}
+
+impl<T> Clone for TopicRef<T> {
+    fn clone(&self) -> Self {
+        let (system, name) = (self.system.clone(), Arc::clone(&self.name));
+        Self { system, name, publisher: Arc::clone(&self.publisher), event: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for TopicRef<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TopicRef").field(&self.name).finish()
+    }
+}
+
+impl<T: Topic> fmt::Debug for PublishBuilder<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishBuilder")
+            .field("topic", &self.topic.name)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
