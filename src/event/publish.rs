@@ -192,7 +192,7 @@ async fn wrapped<T: Topic>(
     };
     let outcome = run_chain(system.client_middleware(), &mut info, &mut last).await;
     match (ended.lock().take(), outcome) {
-        (Some(Ok(published)), Ok(())) => Ok(published),
+        (Some(Ok(counts)), Ok(())) => Ok(counts),
         // It is the broker's own error, unless middleware put another one in its place.
         (Some(Err(error)), Err(_)) => Err(error),
         (_, Err(error)) => Err(BrokerError::Call(error)),

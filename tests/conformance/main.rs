@@ -2,5 +2,6 @@
 
 #[cfg(feature = "consul")]
 mod consul;
+mod broker;
 mod registry;
 mod transport;

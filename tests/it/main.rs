@@ -12,6 +12,7 @@ mod cancellation;
 mod debug;
 mod derive;
 mod errors;
+mod events;
 mod failures;
 mod go_micro_client;
 mod go_micro_server;

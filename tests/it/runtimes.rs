@@ -179,7 +179,7 @@ fn handles_and_calls_go_where_they_are_needed() {
 }
 
 /// The smallest executor there is: it knows neither timers nor sockets.
-fn block_on<F: IntoFuture>(future: F) -> F::Output {
+pub(crate) fn block_on<F: IntoFuture>(future: F) -> F::Output {
     struct Unpark(Thread);
 
     impl Wake for Unpark {

@@ -144,7 +144,7 @@ impl Broker for DirectBroker {
             let place = self.shared.desk.place(&interest, sink)?;
             let directory = &*self.shared.directory;
             let announced = self.shared.announcements.add(directory, home, interest).await?;
-            Ok(Box::new(DirectSubscription { place, announced }) as Box<dyn Subscription>)
+            Ok(Box::new(DirectSubscription { announced, place }) as Box<dyn Subscription>)
         })
     }
 }

@@ -86,13 +86,11 @@ impl Route {
 
     fn add(&mut self, group: Option<Arc<str>>, stop: Stop) {
         let Some(name) = group else { return self.ungrouped.push(stop) };
-        match self.groups.iter_mut().find(|known| known.name == name) {
-            Some(group) => group.members.push(stop),
-            None => {
-                let (members, next) = (vec![stop], AtomicUsize::new(rand::random_range(0..256)));
-                self.groups.push(Group { name, members, next });
-            }
+        if let Some(group) = self.groups.iter_mut().find(|known| known.name == name) {
+            return group.members.push(stop);
         }
+        let (members, next) = (vec![stop], AtomicUsize::new(rand::random_range(0..256)));
+        self.groups.push(Group { name, members, next });
     }
 }
 
