@@ -1,7 +1,7 @@
 //! Every adapter against its port's suite.
 
+mod broker;
 #[cfg(feature = "consul")]
 mod consul;
-mod broker;
 mod registry;
 mod transport;

@@ -5,6 +5,8 @@
 
 #[path = "../load/board.rs"]
 mod board;
+#[path = "../load/events.rs"]
+mod events;
 #[path = "../load/floor.rs"]
 mod floor;
 #[path = "../load/options.rs"]
@@ -20,8 +22,8 @@ use self::options::Options;
 use self::report::Table;
 
 fn main() {
-    let systems: [&dyn System; 4] =
-        [&floor::Floor, &floor::Alone, &plain::Plain, &board::Callboard];
+    let systems: [&dyn System; 5] =
+        [&floor::Floor, &floor::Alone, &plain::Plain, &board::Callboard, &events::Events];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if worker::answer(&systems, &words) {

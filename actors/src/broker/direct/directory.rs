@@ -51,6 +51,8 @@ pub enum Mailbox {
 
 /// Writes a topic as a service and a queue group as its version.
 ///
+/// In a written list, where nodes have no labels, the version `latest` stands for no group.
+///
 /// The example is at [`Subscriber`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DirectDirectory;
@@ -71,9 +73,12 @@ impl Directory for DirectDirectory {
     }
 
     fn subscriber(&self, _: &str, version: &str, node: &NodeInfo) -> Option<Subscriber> {
+        // A written list has no labels; Go Micro's records do.
+        let is_written = node.metadata.is_empty();
         let is_ours = node.metadata.get(LABEL).is_some_and(|broker| broker == super::NAME);
-        is_ours.then(|| Subscriber {
-            group: (version != BROADCAST).then(|| version.into()),
+        let is_ungrouped = version == BROADCAST || is_written && version == UNVERSIONED;
+        (is_ours || is_written).then(|| Subscriber {
+            group: (!is_ungrouped).then(|| version.into()),
             mailbox: Mailbox::Native,
             key: node.address.clone(),
         })
@@ -85,6 +90,9 @@ impl fmt::Debug for dyn Directory {
         f.write_str("Directory")
     }
 }
+
+/// The version of what is written without one.
+const UNVERSIONED: &str = "latest";
 
 /// The label that says which broker brings events to a node.
 const LABEL: &str = "broker";
