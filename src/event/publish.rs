@@ -10,13 +10,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use callboard_actors::broker::{BrokerError, EncodedEvent, Published, Publisher, TOPIC_PREFIX};
 use callboard_actors::client::CallError;
-use callboard_actors::{Deadline, Metadata};
-use parking_lot::Mutex;
+use callboard_actors::{Deadline, Metadata, Status};
 use tokio::sync::oneshot;
 
 use super::{Topic, encode};
 use crate::codec::Codec;
-use crate::middleware::{CallInfo, Outcome, Side, run_chain};
+use crate::middleware::{CallInfo, Side, run_chain};
 use crate::system::ServiceSystem;
 
 /// A topic, for those who publish often; cheap to clone.
@@ -169,7 +168,7 @@ async fn wrapped<T: Topic>(
     event: EncodedEvent,
     deadline: Deadline,
 ) -> Result<Published, BrokerError> {
-    let mut info = CallInfo {
+    let info = CallInfo {
         side: Side::Client,
         service: format!("{TOPIC_PREFIX}{}", topic.name),
         endpoint: T::NAME,
@@ -177,39 +176,26 @@ async fn wrapped<T: Topic>(
         deadline: Some(deadline),
         peer: String::new(),
     };
-    let ended = Arc::new(Mutex::new(None));
-    let (publisher, system) = (Arc::clone(&topic.publisher), topic.system.clone());
-    let mut last = |info: &CallInfo| -> Outcome<'static> {
-        let event = EncodedEvent { metadata: info.metadata.clone(), ..event.clone() };
+    let publisher = Arc::clone(&topic.publisher);
+    let service = info.service.clone();
+    let last = |info: &CallInfo| {
+        let event = EncodedEvent { metadata: info.metadata.clone(), ..event };
         let deadline = info.deadline.unwrap_or(deadline);
-        let (publisher, ended) = (Arc::clone(&publisher), Arc::clone(&ended));
-        Box::pin(async move {
-            let result = publisher.publish(event, deadline).await;
-            let outcome = result.as_ref().map(|_| ()).map_err(for_middleware);
-            *ended.lock() = Some(result);
-            outcome
-        })
+        async move {
+            let published = publisher.publish(event, deadline).await;
+            published.map_err(|error| for_middleware(error, service))
+        }
     };
-    let outcome = run_chain(system.client_middleware(), &mut info, &mut last).await;
-    match (ended.lock().take(), outcome) {
-        (Some(Ok(counts)), Ok(())) => Ok(counts),
-        // It is the broker's own error, unless middleware put another one in its place.
-        (Some(Err(error)), Err(_)) => Err(error),
-        (_, Err(error)) => Err(BrokerError::Call(error)),
-        (_, Ok(())) => Err(BrokerError::Invalid {
-            reason: "a middleware succeeded without running `next`".into(),
-        }),
-    }
+    run_chain(topic.system.client_middleware(), info, last).await.map_err(BrokerError::Call)
 }
 
 /// Middleware knows the errors of calls.
-fn for_middleware(error: &BrokerError) -> CallError {
+fn for_middleware(error: BrokerError, service: String) -> CallError {
     match error {
-        BrokerError::Call(error) => error.clone(),
+        BrokerError::Call(error) => error,
+        BrokerError::Registry(source) => CallError::Registry { service, source },
         BrokerError::Stopped => CallError::Stopped,
-        error => {
-            CallError::Status(callboard_actors::Status::new("callboard", 503, error.to_string()))
-        }
+        error => CallError::Status(Status::new("callboard", 503, error.to_string())),
     }
 }
 

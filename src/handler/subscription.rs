@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::job::respond;
 use super::port::TypedPort;
 use crate::event::{self, Event, Topic};
-use crate::middleware::{CallInfo, Middleware, Outcome, Side, run_chain};
+use crate::middleware::{CallInfo, Middleware, Side, run_chain};
 
 /// What a handler subscribes to, before its port exists.
 pub(super) struct SubscriptionPlan<A: Actor<Context = Context<A>>> {
@@ -128,7 +128,7 @@ async fn wrapped<A, T>(
     <A as Handler<Event<T>>>::Result: 'static,
     T: Topic,
 {
-    let mut info = CallInfo {
+    let info = CallInfo {
         side: Side::Server,
         service: format!("{TOPIC_PREFIX}{}", event.topic()),
         endpoint: T::NAME,
@@ -136,38 +136,36 @@ async fn wrapped<A, T>(
         deadline: None,
         peer: String::new(),
     };
-    let mut once = Some(event);
-    let mut last = |info: &CallInfo| -> Outcome<'static> {
-        let Some(event) = once.take() else {
-            let status = Status::internal(T::NAME, "a middleware ran `next` twice");
-            return Box::pin(std::future::ready(Err(status.into())));
-        };
+    let last = |info: &CallInfo| {
         let (told, answer) = oneshot::channel();
         let tell = Acknowledger::new(move |answer| {
             // Middleware may have stopped waiting.
             let _ = told.send(answer);
         });
         port.push_event(actor, pack::<A, T>(index, event.with(info.metadata.clone()), tell));
-        Box::pin(async move {
-            match answer.await.unwrap_or(Acknowledgement::Failed) {
-                Acknowledgement::Acknowledged => Ok(()),
-                Acknowledgement::Failed => {
-                    Err(Status::internal(T::NAME, "the event was not handled").into())
-                }
-                Acknowledgement::Refused => Err(CallError::Overloaded {
-                    node: "this node".into(),
-                    retry_after: RETRY_AFTER,
-                    detail: "the subscriber's queue is full".into(),
-                }),
-            }
-        })
+        async move { for_middleware::<T>(answer.await.unwrap_or(Acknowledgement::Failed)) }
     };
-    match run_chain(&port.middleware[index], &mut info, &mut last).await {
+    match run_chain(&port.middleware[index], info, last).await {
         Ok(()) => acknowledger.acknowledge(),
         Err(CallError::Overloaded { retry_after, .. }) => {
             acknowledger.refuse(Refusal::Overloaded { retry_after });
         }
         Err(_) => acknowledger.fail(),
+    }
+}
+
+/// Middleware knows the errors of calls.
+fn for_middleware<T: Topic>(answer: Acknowledgement) -> Result<(), CallError> {
+    match answer {
+        Acknowledgement::Acknowledged => Ok(()),
+        Acknowledgement::Failed => {
+            Err(Status::internal(T::NAME, "the event was not handled").into())
+        }
+        Acknowledgement::Refused => Err(CallError::Overloaded {
+            node: "this node".into(),
+            retry_after: RETRY_AFTER,
+            detail: "the subscriber's queue is full".into(),
+        }),
     }
 }
 
