@@ -7,6 +7,7 @@
 mod go_micro;
 mod greeting;
 mod http;
+mod http_message;
 mod receive;
 mod socket;
 mod tcp;

@@ -32,6 +32,8 @@ pub(super) enum Trouble {
     Slow(Duration),
     /// The body is not what HTTP says.
     Broken(String),
+    /// The endpoint is a stream.
+    Stream,
 }
 
 impl Trouble {
@@ -51,13 +53,18 @@ impl Trouble {
             Self::Body(limit) => (413, format!("the body exceeds {limit} bytes")),
             Self::Slow(limit) => (408, format!("the body did not arrive within {limit:?}")),
             Self::Broken(reason) => (400, format!("the body was not read: {reason}")),
+            Self::Stream => (
+                501,
+                "the endpoint is a stream; open it over the native wire, or as Go Micro does"
+                    .into(),
+            ),
         };
         Status::new(ID, code, detail)
     }
 
     /// Whether the connection cannot be used any more.
     pub(super) fn is_final(&self) -> bool {
-        !matches!(self, Self::Metadata)
+        !matches!(self, Self::Metadata | Self::Stream)
     }
 }
 
@@ -81,11 +88,11 @@ impl Dialect {
         }
     }
 
-    /// The engine's answer.
-    pub(super) fn answer(self, message: Message) -> Answer {
+    /// The engine's answer; `knows` says whether the node answers anything of a service.
+    pub(super) fn answer(self, message: Message, knows: &dyn Fn(&str) -> bool) -> Answer {
         match self {
             Self::Plain(plain) => plain.answer(message),
-            Self::GoMicro(go_micro) => go_micro.answer(message),
+            Self::GoMicro(go_micro) => go_micro.answer(message, knows),
         }
     }
 
