@@ -20,9 +20,12 @@ mod clock;
 mod conversation;
 mod dialect;
 mod go_micro;
+mod host;
 mod plain;
 mod rewind;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -110,9 +113,9 @@ impl<S: Stream> HttpSocket<S> {
             Serving::Stream(conversation) => conversation.poll(cx),
             Serving::Nothing => Some(TransportError::Closed),
         };
-        if self.over.is_none()
-            && let Some(opening) = self.desk.take_opening()
-        {
+        // A client that has ended its side already is no error to a stream.
+        if let Some(opening) = self.desk.take_opening() {
+            self.over = None;
             self.begin_stream(*opening);
             self.advance(cx);
         }

@@ -12,12 +12,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::Metadata;
 use callboard_actors::message::{Message, RequestId, Route, RouteSlot};
-use callboard_actors::registry::EndpointKind;
 use callboard_actors::server::Server;
 use hyper::HeaderMap;
 use parking_lot::Mutex;
 
 use super::go_micro::GoMicro;
+use super::host::Host;
 
 /// A request, understood.
 pub(super) struct Asked {
@@ -173,22 +173,9 @@ impl Desk {
         let _ = self.server.set(Arc::clone(server));
     }
 
-    pub(super) fn server(&self) -> Option<&Arc<Server>> {
-        self.server.get()
-    }
-
-    /// For an endpoint that is a stream: whether its client sends items.
-    pub(super) fn is_stream(&self, endpoint: &str) -> Option<bool> {
-        let routes = self.server()?.routes();
-        let (handler, endpoint) = routes.find(endpoint)?;
-        let handler = &routes.handlers()[handler];
-        let is_stream = handler.endpoints()[endpoint].kind == EndpointKind::Stream;
-        is_stream.then(|| handler.takes_items(endpoint))
-    }
-
-    /// Whether the node answers anything of this service.
-    pub(super) fn has_service(&self, service: &str) -> bool {
-        self.server().is_some_and(|server| server.routes().has_service(service))
+    /// What the node tells of itself.
+    pub(super) fn host(&self) -> Host<'_> {
+        Host(self.server.get())
     }
 
     pub(super) fn arrive(&self, message: Message) {

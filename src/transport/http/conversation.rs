@@ -269,7 +269,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.talk.set_id(self.opening_id.clone());
         let answer = match answer {
             Message::Reply { .. } => self.talk.end(),
-            status => self.talk.answer(status, &|_| true),
+            status => self.talk.answer(status, self.desk.host()),
         };
         self.put(answer);
         self.phase = Phase::Ended { due: Instant::now() + LINGER };

@@ -8,6 +8,7 @@ use callboard_actors::{Metadata, Status};
 use hyper::http::request::Parts;
 
 use super::go_micro::GoMicro;
+use super::host::Host;
 use super::plain::{self, Plain};
 use super::service::Answer;
 
@@ -70,14 +71,14 @@ impl Trouble {
 
 impl Dialect {
     /// The way to ask that a request uses, or the answer if that needs nothing more.
-    pub(super) fn of(head: &Parts, is_draining: bool) -> Result<Self, Box<Answer>> {
-        if let Some(answer) = plain::probe(head, is_draining) {
+    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
+        if let Some(answer) = plain::probe(head, host.readiness()) {
             return Err(Box::new(answer));
         }
         if let Some(asked) = GoMicro::of(head) {
             return asked.map(Self::GoMicro);
         }
-        Plain::of(head).map(Self::Plain)
+        Plain::of(head, host).map(Self::Plain)
     }
 
     /// What is asked, and with which message; or the answer if that cannot be told.
@@ -88,11 +89,11 @@ impl Dialect {
         }
     }
 
-    /// The engine's answer; `knows` says whether the node answers anything of a service.
-    pub(super) fn answer(self, message: Message, knows: &dyn Fn(&str) -> bool) -> Answer {
+    /// The engine's answer.
+    pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
         match self {
-            Self::Plain(plain) => plain.answer(message),
-            Self::GoMicro(go_micro) => go_micro.answer(message, knows),
+            Self::Plain(plain) => plain.answer(message, host),
+            Self::GoMicro(go_micro) => go_micro.answer(message, host),
         }
     }
 

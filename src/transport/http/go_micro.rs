@@ -14,6 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response};
 
 use super::dialect::Trouble;
+use super::host::Host;
 use super::service::Answer;
 use crate::codec::{Generation, MediaType, json_rpc, proto_rpc};
 
@@ -121,12 +122,12 @@ impl GoMicro {
         }
     }
 
-    /// The engine's answer; `knows` says whether the node answers anything of a service.
-    pub(super) fn answer(&self, message: Message, knows: &dyn Fn(&str) -> bool) -> Answer {
+    /// The engine's answer.
+    pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, .. } => self.reply(&body),
             Message::Status { status, refusal, .. } => {
-                self.error(&self.text(&status, refusal, knows))
+                self.error(&self.text(&status, refusal, host))
             }
             _ => self.error("the node did not answer"),
         }
@@ -217,17 +218,15 @@ impl GoMicro {
     }
 
     /// How an error is told: Go Micro's own words where it has some, else the status as JSON.
-    fn text(
-        &self,
-        status: &Status,
-        refusal: Option<Refusal>,
-        knows: &dyn Fn(&str) -> bool,
-    ) -> String {
+    fn text(&self, status: &Status, refusal: Option<Refusal>, host: Host<'_>) -> String {
         let (service, method) = self.method.split_once('.').unwrap_or((&self.method, ""));
         match refusal {
             Some(Refusal::UnknownEndpoint) => {
-                let (what, name) =
-                    if knows(service) { ("method", method) } else { ("service", service) };
+                let (what, name) = if host.has_service(service) {
+                    ("method", method)
+                } else {
+                    ("service", service)
+                };
                 match self.generation {
                     Generation::Early => format!("rpc: can't find {what} {}", self.method),
                     Generation::Current => format!("rpc: can't find {what} {name}"),

@@ -54,7 +54,7 @@ impl Service<Request<Incoming>> for Door {
 
 async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -> Answer {
     let (head, body) = request.into_parts();
-    let mut dialect = match Dialect::of(&head, desk.is_draining()) {
+    let mut dialect = match Dialect::of(&head, desk.host()) {
         Ok(dialect) => dialect,
         Err(answer) => return *answer,
     };
@@ -72,7 +72,7 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
     }
     let time_left = time_left(&head.headers);
     let asked = Asked { route, time_left, metadata, body };
-    if let Some(takes_items) = desk.is_stream(&asked.route.endpoint) {
+    if let Some(takes_items) = desk.host().is_stream(&asked.route.endpoint) {
         return match dialect {
             Dialect::GoMicro(talk) => {
                 desk.converse(Opening { talk, asked, headers: head.headers, takes_items });
@@ -83,7 +83,7 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
         };
     }
     match desk.ask(asked).await {
-        Some(message) => dialect.answer(message, &|service| desk.has_service(service)),
+        Some(message) => dialect.answer(message, desk.host()),
         None => dialect.refuse(&Trouble::Routes),
     }
 }
