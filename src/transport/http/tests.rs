@@ -128,7 +128,9 @@ async fn serve(
         if let Err(error) = poll_fn(|cx| socket.poll_read(cx, &mut messages)).await {
             return error;
         }
-        messages.into_iter().for_each(|message| handle(message, &mut batch.messages));
+        for message in messages {
+            handle(message, &mut batch.messages);
+        }
         if let Err(error) = poll_fn(|cx| socket.poll_write(cx, &mut batch)).await {
             return error;
         }

@@ -186,9 +186,10 @@ fn credit(items: u32) -> Outgoing<'static> {
 }
 
 fn address(peer: &Peer, name: &str) -> String {
-    match name.starts_with("2016") {
-        true => peer.address("mucp-2016", ""),
-        false => peer.address("mucp", "gm.greeter"),
+    if name.starts_with("2016") {
+        peer.address("mucp-2016", "")
+    } else {
+        peer.address("mucp", "gm.greeter")
     }
 }
 

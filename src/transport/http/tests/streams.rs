@@ -73,9 +73,10 @@ async fn what_the_handler_has_no_room_for_waits_for_it_in_order() {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let mut client = Client::connect(move |message, answers| {
         match &message {
-            Message::Request { id, .. } => answers.push(one(*id)),
             // The credit for the next one comes only then.
-            Message::StreamData { id, .. } => answers.push(one(*id)),
+            Message::Request { id, .. } | Message::StreamData { id, .. } => {
+                answers.push(one(*id));
+            }
             Message::StreamEnd { id } => answers.push(reply(*id)),
             _ => {}
         }
@@ -309,6 +310,7 @@ pub(super) fn chat(body: &str) -> String {
 }
 
 /// Takes a stream and has nothing to say.
+#[allow(clippy::needless_pass_by_value, reason = "it is a handler like others")]
 pub(super) fn listen(message: Message, answers: &mut Vec<Message>) {
     if let Message::Request { id, .. } = message {
         answers.push(credit(id));
