@@ -1,5 +1,7 @@
 //! Calling services, as the user's types see it.
 
+mod alarm;
+mod builder;
 mod call;
 mod future;
 mod local;
@@ -11,11 +13,12 @@ use std::sync::Arc;
 use callboard_actors::client::RemoteService;
 
 use crate::request::Endpoint;
-use crate::stream::{StreamBuilder, StreamEndpoint};
+use crate::stream::{Conversation, StreamBuilder, StreamEndpoint};
 use crate::system::ServiceSystem;
 
-pub use self::call::CallBuilder;
-pub(crate) use self::call::inherit;
+pub(crate) use self::alarm::Alarm;
+pub use self::builder::RequestBuilder;
+pub use self::call::{CallBuilder, Once};
 pub use self::future::CallFuture;
 
 /// A service by its name; looks like an actix `Addr`, and reaches any node.
@@ -66,23 +69,24 @@ impl ServiceRef {
     /// Begins a call; awaiting it sends the message and resolves to the reply.
     ///
     /// A handler in the same process is called without sockets and serialisation, unless the call
-    /// says which node is meant; see [`CallBuilder::local`].
+    /// says which node is meant; see [`RequestBuilder::local`].
     ///
     /// # Cancellation
     /// Dropping the future cancels the call where it is.
     pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
-        CallBuilder::new(self.clone(), message)
+        CallBuilder::new(self.clone(), message, Once::default())
     }
 
     /// Begins a stream; awaiting it sends the opening message and resolves when a node has taken
     /// it.
     ///
-    /// It goes over a connection also when the handler is in the same process.
+    /// As a call it finds a handler in the same process without sockets and serialisation, unless
+    /// the stream says which node is meant; see [`RequestBuilder::local`].
     ///
     /// # Cancellation
     /// Dropping the future, or the stream, cancels it where it is.
     pub fn stream<T: StreamEndpoint>(&self, opening: T) -> StreamBuilder<T> {
-        StreamBuilder::new(self.clone(), opening)
+        StreamBuilder::new(self.clone(), opening, Conversation::default())
     }
 
     /// Sends a message and forgets about it.

@@ -31,6 +31,7 @@ pub mod postcard;
 mod properties;
 pub mod proto_rpc;
 mod protobuf;
+mod streamed;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -45,15 +46,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::bincode::BODY_MOST;
+pub(crate) use self::bincode::length;
 pub use self::depth::DEPTH_MOST;
 pub use self::envelope::{EnvelopeError, RequestEnvelope, ResponseEnvelope};
 #[cfg(feature = "protobuf")]
 pub use self::generated::Proto;
 pub use self::media_type::{MediaType, MediaTypeError};
 pub use self::protobuf::ProtobufCodec;
+pub(crate) use self::streamed::StreamCodec;
+pub use self::streamed::{ProtobufMessage, StreamProtobufCodec};
 pub(crate) use self::table::Codecs;
 pub(crate) use self::typed::{
-    Encoded, EncodedReply, EncodedRequest, OwnedBody, OwnedRequest, decode_reply, decode_request,
+    EncodedReply, EncodedRequest, OwnedRequest, decode_reply, decode_request,
 };
 pub use crate::transport::Generation;
 
@@ -199,7 +203,7 @@ impl Codec {
     ///
     /// # Errors
     /// The value's own `Serialize` failed, or the codec cannot express it. Protobuf needs more than
-    /// serde: it always fails here, see [`ProtobufCodec`].
+    /// serde: it always fails here, see [`ProtobufCodec`] and [`StreamProtobufCodec`].
     pub fn encode<T: Serialize>(self, value: &T, buffer: &mut BytesMut) -> Result<(), CodecError> {
         match self {
             Self::Bincode => bincode::encode(value, buffer),

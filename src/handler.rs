@@ -4,6 +4,7 @@
 //! it, and the reply is encoded straight into the connection's send queue.
 
 mod backstage;
+mod delivery;
 mod job;
 mod lane;
 mod local;
@@ -27,9 +28,9 @@ use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
 use crate::stream::{StreamEndpoint, Streaming};
 
-pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure};
+pub(crate) use self::delivery::Delivery;
+pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
 use self::port::{AnyEndpoint, TypedEndpoint};
-use self::streaming::StreamingEndpoint;
 
 /// Says what a handler answers and how its actors are placed.
 ///
@@ -98,7 +99,8 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         A: Handler<Request<T>>,
         <A as Handler<Request<T>>>::Result: 'static,
     {
-        self.endpoints.push(Arc::new(TypedEndpoint::<A, T>::new(self.endpoints.len())));
+        let endpoint = TypedEndpoint::<A, Request<T>>::new(self.endpoints.len(), ());
+        self.endpoints.push(Arc::new(endpoint));
         self.infos.push(EndpointInfo {
             name: T::NAME.to_owned(),
             request: type_name::<T>(),
@@ -129,7 +131,7 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         A: Handler<Streaming<T>>,
         <A as Handler<Streaming<T>>>::Result: 'static,
     {
-        let endpoint = StreamingEndpoint::<A, T>::new(self.endpoints.len(), window);
+        let endpoint = TypedEndpoint::<A, Streaming<T>>::new(self.endpoints.len(), window);
         self.endpoints.push(Arc::new(endpoint));
         self.infos.push(EndpointInfo {
             name: T::NAME.to_owned(),

@@ -9,8 +9,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use callboard_actors::client::CallError;
-use callboard_actors::{Deadline, Metadata};
+use callboard_actors::client::{CallError, Executed};
+use callboard_actors::{Deadline, Metadata, Status};
+use parking_lot::Mutex;
 
 /// Code around calls.
 ///
@@ -126,13 +127,46 @@ impl<'a> Next<'a> {
     }
 }
 
-/// Runs a chain around `last`.
-pub(crate) fn run_chain<'a>(
-    chain: &'a [Arc<dyn Middleware>],
-    call: &'a mut CallInfo,
-    last: &'a mut (dyn FnMut(&CallInfo) -> Outcome<'static> + Send),
-) -> Outcome<'a> {
-    Next { rest: chain, last }.run(call)
+/// Runs a chain around `last`, whose value it returns.
+///
+/// `last` is given what the middleware has made of the call.
+pub(crate) async fn run_chain<V, F>(
+    chain: &[Arc<dyn Middleware>],
+    mut call: CallInfo,
+    last: impl FnOnce(&CallInfo) -> F + Send,
+) -> Result<V, CallError>
+where
+    V: Send + 'static,
+    F: Future<Output = Result<V, CallError>> + Send + 'static,
+{
+    let (side, endpoint) = (call.side, call.endpoint);
+    let value = Arc::new(Mutex::new(None));
+    let mut once = Some(last);
+    let mut last = |call: &CallInfo| -> Outcome<'static> {
+        let Some(last) = once.take() else {
+            let error = misused(side, endpoint, "a middleware ran `next` twice", Executed::Maybe);
+            return Box::pin(std::future::ready(Err(error)));
+        };
+        let (future, value) = (last(call), Arc::clone(&value));
+        Box::pin(async move {
+            *value.lock() = Some(future.await?);
+            Ok(())
+        })
+    };
+    Next { rest: chain, last: &mut last }.run(&mut call).await?;
+    let value = value.lock().take();
+    value.ok_or_else(|| {
+        let detail = "a middleware succeeded without running `next`";
+        misused(side, endpoint, detail, Executed::No)
+    })
+}
+
+/// What a middleware makes of a call that it does not handle as it must.
+fn misused(side: Side, endpoint: &'static str, detail: &str, executed: Executed) -> CallError {
+    match side {
+        Side::Client => CallError::Codec { detail: detail.to_owned(), executed },
+        Side::Server => Status::internal(endpoint, detail).into(),
+    }
 }
 
 impl fmt::Debug for Next<'_> {

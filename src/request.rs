@@ -99,15 +99,49 @@ pub struct RequestContext {
     pub(crate) peer: Arc<Hello>,
 }
 
+/// The questions that a [`RequestContext`] answers, for types that dereference to their message.
+macro_rules! context_methods {
+    () => {
+        /// What came with it, without the message; e.g. to be kept when the message is moved.
+        pub fn context(&self) -> &$crate::request::RequestContext {
+            &self.context
+        }
+
+        /// Pairs that the caller sent beside the message.
+        pub fn metadata(&self) -> &::callboard_actors::Metadata {
+            &self.context.metadata
+        }
+
+        /// When the caller stops waiting; a stream is over then, whatever it has come to.
+        pub fn deadline(&self) -> Option<::callboard_actors::Deadline> {
+            self.context.deadline
+        }
+
+        /// The name of the endpoint that was called.
+        pub fn endpoint(&self) -> &'static str {
+            self.context.endpoint
+        }
+
+        /// The name of the service that calls; empty when it did not tell.
+        pub fn peer_service(&self) -> &str {
+            &self.context.peer.service
+        }
+
+        /// The id of the node that calls.
+        pub fn peer_node(&self) -> &str {
+            &self.context.peer.node
+        }
+    };
+}
+pub(crate) use context_methods;
+
 impl<T> Request<T> {
     pub(crate) fn new(message: T, context: RequestContext) -> Self {
         Self { message, context }
     }
 
-    pub(crate) fn with(mut self, metadata: Metadata, deadline: Option<Deadline>) -> Self {
-        self.context.metadata = metadata;
-        self.context.deadline = deadline;
-        self
+    pub(crate) fn context_mut(&mut self) -> &mut RequestContext {
+        &mut self.context
     }
 
     /// The message without what came with it.
@@ -115,35 +149,7 @@ impl<T> Request<T> {
         self.message
     }
 
-    /// What came with it, without the message; e.g. to be kept while the message is moved.
-    pub fn context(&self) -> &RequestContext {
-        &self.context
-    }
-
-    /// Pairs that the caller sent beside the message.
-    pub fn metadata(&self) -> &Metadata {
-        &self.context.metadata
-    }
-
-    /// When the caller stops waiting.
-    pub fn deadline(&self) -> Option<Deadline> {
-        self.context.deadline
-    }
-
-    /// The name of the endpoint that was called.
-    pub fn endpoint(&self) -> &'static str {
-        self.context.endpoint
-    }
-
-    /// The name of the service that calls; empty when it did not tell.
-    pub fn peer_service(&self) -> &str {
-        &self.context.peer.service
-    }
-
-    /// The id of the node that calls.
-    pub fn peer_node(&self) -> &str {
-        &self.context.peer.node
-    }
+    context_methods!();
 }
 
 impl RequestContext {

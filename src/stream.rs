@@ -2,26 +2,26 @@
 
 mod builder;
 mod call;
+mod local;
+mod side;
 
 use std::fmt;
 use std::future::poll_fn;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use callboard_actors::stream::StreamSide;
-use callboard_actors::{Deadline, Metadata, Status};
+use callboard_actors::Status;
 use futures_util::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::{Codec, Encoded};
-use crate::request::RequestContext;
+use crate::codec::StreamProtobufCodec;
+use crate::request::{RequestContext, context_methods};
 
-pub use self::builder::StreamBuilder;
+pub use self::builder::{Conversation, StreamBuilder};
 pub use self::call::{CallReceiver, CallSender, StreamCall};
+pub(crate) use self::side::ItemSide;
 pub use callboard_actors::stream::StreamWindow;
 
 /// A message that opens a stream; derived with `#[derive(Endpoint)]` and the option `stream`.
@@ -49,6 +49,14 @@ pub trait StreamEndpoint: Serialize + DeserializeOwned + Send + 'static {
 
     /// E.g. `Example.PingPong`.
     const NAME: &'static str;
+
+    /// How it is written in protobuf, for types that can be; none by default.
+    fn protobuf() -> Option<StreamProtobufCodec<Self>>
+    where
+        Self: Sized,
+    {
+        None
+    }
 }
 
 /// A stream as a handler gets it: the opening message, and the conversation.
@@ -99,9 +107,8 @@ pub struct Streaming<T: StreamEndpoint> {
 ///     Ok(sum)
 /// }
 /// ```
-pub struct ItemReceiver<T> {
-    side: Arc<StreamSide>,
-    types: PhantomData<fn() -> T>,
+pub struct ItemReceiver<T: StreamEndpoint> {
+    side: ItemSide<T>,
 }
 
 /// The way to the client of a stream.
@@ -117,22 +124,26 @@ pub struct ItemReceiver<T> {
 ///     Ok(())
 /// }
 /// ```
-pub struct ItemSender<T> {
-    side: Arc<StreamSide>,
-    types: PhantomData<fn() -> T>,
+pub struct ItemSender<T: StreamEndpoint> {
+    side: ItemSide<T>,
 }
 
 impl<T: StreamEndpoint> Streaming<T> {
-    pub(crate) fn new(opening: T, context: RequestContext, side: Arc<StreamSide>) -> Self {
-        let receiver = ItemReceiver { side: Arc::clone(&side), types: PhantomData };
-        let sender = ItemSender { side, types: PhantomData };
-        Self { opening, context, receiver, sender }
+    pub(crate) fn new(opening: T, context: RequestContext, side: ItemSide<T>) -> Self {
+        let receiver = ItemReceiver { side: side.clone() };
+        Self { opening, context, receiver, sender: ItemSender { side } }
     }
 
-    pub(crate) fn with(mut self, metadata: Metadata, deadline: Option<Deadline>) -> Self {
-        self.context.metadata = metadata;
-        self.context.deadline = deadline;
-        self
+    pub(crate) fn side(&self) -> ItemSide<T> {
+        self.sender.side.clone()
+    }
+
+    pub(crate) fn context_mut(&mut self) -> &mut RequestContext {
+        &mut self.context
+    }
+
+    pub(crate) fn into_opening(self) -> T {
+        self.opening
     }
 
     /// The next item; `None` when the client sends no more.
@@ -162,35 +173,7 @@ impl<T: StreamEndpoint> Streaming<T> {
         (self.opening, self.receiver, self.sender)
     }
 
-    /// What came with the opening message; e.g. to be kept when the stream is split.
-    pub fn context(&self) -> &RequestContext {
-        &self.context
-    }
-
-    /// Pairs that the client sent beside the opening message.
-    pub fn metadata(&self) -> &Metadata {
-        &self.context.metadata
-    }
-
-    /// When the stream is over, whatever it has come to.
-    pub fn deadline(&self) -> Option<Deadline> {
-        self.context.deadline
-    }
-
-    /// The name of the endpoint that was called.
-    pub fn endpoint(&self) -> &'static str {
-        self.context.endpoint
-    }
-
-    /// The name of the service that calls; empty when it did not tell.
-    pub fn peer_service(&self) -> &str {
-        &self.context.peer.service
-    }
-
-    /// The id of the node that calls.
-    pub fn peer_node(&self) -> &str {
-        &self.context.peer.node
-    }
+    context_methods!();
 }
 
 impl<T: StreamEndpoint> ItemReceiver<T> {
@@ -203,9 +186,8 @@ impl<T: StreamEndpoint> ItemReceiver<T> {
     }
 
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Result<Option<T::Item>, Status>> {
-        let Some(body) = ready!(self.side.poll_receive(cx)) else { return Poll::Ready(Ok(None)) };
-        let item = CODEC.decode(&body).map(Some);
-        Poll::Ready(item.map_err(|error| Status::new(T::NAME, 400, error.to_string())))
+        let item = self.side.poll_receive(cx);
+        item.map_err(|error| Status::new(T::NAME, 400, error.to_string()))
     }
 }
 
@@ -218,8 +200,9 @@ impl<T: StreamEndpoint> ItemSender<T> {
         if !poll_fn(|cx| self.side.poll_ready(cx)).await {
             return Err(Status::new(T::NAME, 499, "the stream is over"));
         }
-        let sent = self.side.send(&Encoded { codec: CODEC, value: &item });
-        sent.map_err(|error| Status::internal(T::NAME, format!("an item was not sent: {error}")))
+        self.side
+            .send(item)
+            .map_err(|error| Status::internal(T::NAME, format!("an item was not sent: {error}")))
     }
 }
 
@@ -263,17 +246,14 @@ impl<T: StreamEndpoint> fmt::Debug for Streaming<T> {
     }
 }
 
-impl<T> fmt::Debug for ItemReceiver<T> {
+impl<T: StreamEndpoint> fmt::Debug for ItemReceiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ItemReceiver").field(&self.side).finish()
+        f.debug_struct("ItemReceiver").field("endpoint", &T::NAME).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for ItemSender<T> {
+impl<T: StreamEndpoint> fmt::Debug for ItemSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ItemSender").field(&self.side).finish()
+        f.debug_struct("ItemSender").field("endpoint", &T::NAME).finish_non_exhaustive()
     }
 }
-
-/// How openings and items are encoded, on both sides.
-pub(crate) const CODEC: Codec = Codec::Bincode;

@@ -21,9 +21,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
 use crate::codec::Codec;
-use crate::handler::LocalEndpoint;
+use crate::handler::{Delivery, LocalEndpoint};
 use crate::middleware::Middleware;
-use crate::request::Endpoint;
 
 pub use self::builder::SystemBuilder;
 use self::home::Home;
@@ -138,7 +137,7 @@ impl ServiceSystem {
     }
 
     /// The handler of an endpoint in this process, while it may be called.
-    pub(crate) fn local<T: Endpoint>(&self, service: &str) -> Option<&LocalEndpoint<T>> {
+    pub(crate) fn local<M: Delivery>(&self, service: &str) -> Option<&LocalEndpoint<M>> {
         if self.inner.service != service || self.inner.node.server().is_draining() {
             return None;
         }
@@ -146,8 +145,8 @@ impl ServiceSystem {
     }
 
     /// The handler of an endpoint in this process, also while the system stops.
-    pub(crate) fn handler<T: Endpoint>(&self) -> Option<&LocalEndpoint<T>> {
-        self.inner.local.get(&TypeId::of::<LocalEndpoint<T>>())?.downcast_ref()
+    pub(crate) fn handler<M: Delivery>(&self) -> Option<&LocalEndpoint<M>> {
+        self.inner.local.get(&TypeId::of::<LocalEndpoint<M>>())?.downcast_ref()
     }
 
     /// Leave to let one more message wait that nobody waits for.

@@ -8,6 +8,7 @@
 
 mod client;
 mod flow;
+mod local;
 mod table;
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub use self::client::ClientStream;
 pub(crate) use self::client::OpenFailure;
 pub(crate) use self::flow::StreamFrame;
 pub use self::flow::StreamWindow;
+pub use self::local::{ItemLane, LocalStream};
 pub(crate) use self::table::StreamTable;
 
 /// One side of a stream.

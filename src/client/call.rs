@@ -1,23 +1,23 @@
 //! One call, before it is made.
 
-use std::fmt;
 use std::future::IntoFuture;
 use std::task::Context;
 use std::time::Duration;
 
-use callboard_actors::client::{Attempt, CallError, CallOptions, Choice};
-use callboard_actors::selector::{Filter, Strategy};
+use callboard_actors::client::{Attempt, CallError};
 use tokio::time::Instant;
 
-use super::ServiceRef;
+use super::builder::RequestBuilder;
 use super::future::CallFuture;
 use super::local::LocalCall;
 use super::prepared::{Prepared, target};
-use crate::codec::{Codec, EncodedRequest};
+use crate::codec::EncodedRequest;
 use crate::handler::LocalEndpoint;
-use crate::request::{Endpoint, RequestContext};
+use crate::request::{Endpoint, Request};
 
 /// A call that has not been made; awaiting it makes it.
+///
+/// What holds for streams too, metadata or the choice of a node, is at [`RequestBuilder`].
 ///
 /// ```no_run
 /// # use std::time::Duration;
@@ -36,42 +36,33 @@ use crate::request::{Endpoint, RequestContext};
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a call is made when it is awaited"]
-pub struct CallBuilder<T: Endpoint> {
-    pub(super) service: ServiceRef,
-    pub(super) message: T,
-    pub(super) options: CallOptions,
-    is_local: Option<bool>,
-    pub(super) codec: Codec,
-}
+pub type CallBuilder<T> = RequestBuilder<T, Once>;
+
+/// The kind of a request that is answered once; see [`CallBuilder`].
+///
+/// ```
+/// use callboard::CallBuilder;
+/// use callboard::client::{Once, RequestBuilder};
+///
+/// fn same<T>(call: RequestBuilder<T, Once>) -> CallBuilder<T> {
+///     call
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Once(());
 
 impl<T: Endpoint> CallBuilder<T> {
-    pub(super) fn new(service: ServiceRef, message: T) -> Self {
-        let caller = service.system().caller();
-        let options = caller.call_options(caller.options().timeout);
-        let codec = service.system().codec();
-        Self { service, message, options, is_local: None, codec }
-    }
-
     /// Time for the call, all attempts included, from when it is sent; default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = timeout;
         self
     }
 
-    /// Attempts after the first; default 1. They are made for what was refused for overload, and
-    /// for what may have been executed if the endpoint is idempotent. What was certainly not
-    /// executed is tried on other nodes in any case.
-    pub fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = retries;
-        self
-    }
-
     /// Also retries what this says of an error, and of the number of attempts so far.
     ///
     /// It is asked about failures that would be final, those of the handler included, and as long as
-    /// [`retries`](Self::retries), the retry budget and the time allow. Such a call is not answered
-    /// within the process unless [`local`](Self::local) says so, and is not retried there.
+    /// [`retries`](RequestBuilder::retries), the retry budget and the time allow. Such a call is not answered
+    /// within the process unless [`local`](RequestBuilder::local) says so, and is not retried there.
     pub fn retry(
         mut self,
         retry: impl Fn(&CallError, u32) -> bool + Send + Sync + 'static,
@@ -87,66 +78,6 @@ impl<T: Endpoint> CallBuilder<T> {
         let rule = self.options.rule.take().unwrap_or_default();
         self.options.rule = Some(Box::new(rule.backoff(backoff)));
         self
-    }
-
-    /// Adds a pair that travels beside the message.
-    pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.options.metadata.insert(name, value);
-        self
-    }
-
-    /// Sends calls with equal keys to the same node, with the strategy `hash` unless another one
-    /// is set on the call.
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        let choice = self.choice();
-        choice.key = Some(key.into());
-        choice.strategy.get_or_insert(Strategy::ConsistentHash);
-        self
-    }
-
-    /// Chooses among the nodes like this, for this call.
-    pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.choice().strategy = Some(strategy);
-        self
-    }
-
-    /// Calls only nodes that the filter wants; may be repeated, and then all of them count.
-    pub fn filter(mut self, filter: Filter) -> Self {
-        self.choice().filters.push(filter);
-        self
-    }
-
-    /// Calls the node at this address, whatever the registry says.
-    pub fn node(mut self, address: impl Into<String>) -> Self {
-        self.choice().node = Some(address.into());
-        self
-    }
-
-    /// Encodes request and reply like this; default that of the system, which is bincode.
-    ///
-    /// The node must know the codec, or refuses as [`CallError::Codec`]. A call within the process
-    /// encodes nothing.
-    pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
-        self
-    }
-
-    /// Whether a handler in this process may take the call; by default it does, unless a key, a
-    /// strategy, a filter or a node is set.
-    pub fn local(mut self, is_local: bool) -> Self {
-        self.is_local = Some(is_local);
-        self
-    }
-
-    /// Makes the call on behalf of a request that is being served: its deadline, if earlier, and
-    /// its trace apply to the call too.
-    pub fn within(mut self, request: &impl AsRef<RequestContext>) -> Self {
-        inherit(&mut self.options, request.as_ref());
-        self
-    }
-
-    fn choice(&mut self) -> &mut Choice {
-        self.options.choice.get_or_insert_default()
     }
 
     /// Makes the call without waiting for it; see [`ServiceRef::do_send`](super::ServiceRef).
@@ -173,18 +104,9 @@ impl<T: Endpoint> CallBuilder<T> {
         });
     }
 
-    fn may_be_local(&self) -> bool {
-        let is_plain = self.options.choice.is_none() && self.options.rule.is_none();
-        self.is_local.unwrap_or(is_plain)
-    }
-
     /// The handler in this process that takes the call.
-    pub(super) fn handler(&self) -> Option<&LocalEndpoint<T>> {
-        if self.may_be_local() {
-            self.service.system().local::<T>(self.service.name())
-        } else {
-            None
-        }
+    pub(super) fn handler(&self) -> Option<&LocalEndpoint<Request<T>>> {
+        if self.may_be_local() { self.service.system().local(self.service.name()) } else { None }
     }
 
     /// Sends the request to a node, if that can be done at once.
@@ -226,31 +148,3 @@ impl<T: Endpoint> IntoFuture for CallBuilder<T> {
         CallFuture::new(self)
     }
 }
-
-impl<T: Endpoint> fmt::Debug for CallBuilder<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallBuilder")
-            .field("service", &self.service.name())
-            .field("endpoint", &T::NAME)
-            .field("timeout", &self.options.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Passes on the deadline of a request that is being served, and its trace.
-pub(crate) fn inherit(options: &mut CallOptions, context: &RequestContext) {
-    let CallOptions { limit, metadata, .. } = options;
-    *limit = match (*limit, context.deadline) {
-        (Some(limit), other) => Some(limit.earlier(other)),
-        (None, other) => other,
-    };
-    for name in TRACE {
-        if let (Some(value), None) = (context.metadata.value(name), metadata.value(name)) {
-            metadata.insert(*name, value);
-        }
-    }
-}
-
-/// Names that are passed on from a request to the calls made within it: W3C Trace Context and
-/// Baggage.
-const TRACE: &[&str] = &["traceparent", "tracestate", "baggage"];

@@ -17,7 +17,7 @@ use crate::request::{Endpoint, Request, RequestContext};
 
 /// A call to a handler in this process.
 pub(super) struct LocalCall<T: Endpoint> {
-    answer: LocalAnswer<T>,
+    answer: LocalAnswer<Request<T>>,
     /// By which it is cancelled, until it has been answered.
     number: Option<u64>,
     service: ServiceRef,
@@ -87,7 +87,7 @@ impl<T: Endpoint> LocalCall<T> {
     }
 
     /// What the caller is told; one that expired in the queue says how long it had.
-    pub(super) fn explain(&self, failure: LocalFailure<T>) -> CallError {
+    pub(super) fn explain(&self, failure: LocalFailure<Request<T>>) -> CallError {
         match failure.into_call_error() {
             CallError::Timeout { endpoint, executed, .. } => {
                 CallError::Timeout { endpoint, timeout: self.options.timeout, executed }
@@ -96,7 +96,7 @@ impl<T: Endpoint> LocalCall<T> {
         }
     }
 
-    fn timed_out(&self) -> LocalFailure<T> {
+    fn timed_out(&self) -> LocalFailure<Request<T>> {
         LocalFailure::TimedOut(CallError::Timeout {
             endpoint: T::NAME,
             timeout: self.options.timeout,
@@ -105,7 +105,7 @@ impl<T: Endpoint> LocalCall<T> {
     }
 
     /// Has the task woken at the deadline; over when that has passed.
-    fn wait(&mut self, cx: &Context<'_>) -> Poll<Result<T::Reply, LocalFailure<T>>> {
+    fn wait(&mut self, cx: &Context<'_>) -> Poll<Result<T::Reply, LocalFailure<Request<T>>>> {
         let caller = self.service.system().caller();
         match self.wait {
             Wait::None | Wait::Turn => {
@@ -124,7 +124,7 @@ impl<T: Endpoint> LocalCall<T> {
 }
 
 impl<T: Endpoint> Future for LocalCall<T> {
-    type Output = Result<T::Reply, LocalFailure<T>>;
+    type Output = Result<T::Reply, LocalFailure<Request<T>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if matches!(self.wait, Wait::None) {
@@ -168,7 +168,7 @@ impl<T: Endpoint> Drop for LocalCall<T> {
 }
 
 /// The handler in this process, which whoever gets here has looked for.
-fn handler<T: Endpoint>(service: &ServiceRef) -> Result<&LocalEndpoint<T>, CallError> {
+fn handler<T: Endpoint>(service: &ServiceRef) -> Result<&LocalEndpoint<Request<T>>, CallError> {
     service.system().handler().ok_or_else(|| CallError::UnknownEndpoint {
         node: "this node".to_owned(),
         endpoint: T::NAME,

@@ -1,19 +1,16 @@
 //! A call whose time runs: all that is needed to make it, whichever way it goes.
 
-use std::sync::Arc;
-
 use callboard_actors::Deadline;
 use callboard_actors::client::{
     CallError, CallOptions, CallTarget, EncodedReply, Executed, FailedAttempt, NodeReply,
 };
-use parking_lot::Mutex;
 
 use super::ServiceRef;
 use super::local::LocalCall;
 use crate::codec::{Codec, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
-use crate::middleware::{CallInfo, Outcome, Side, run_chain};
-use crate::request::Endpoint;
+use crate::middleware::{CallInfo, Side, run_chain};
+use crate::request::{Endpoint, Request};
 
 /// A call that has begun.
 pub(super) struct Prepared<T> {
@@ -28,11 +25,11 @@ pub(super) struct Prepared<T> {
 
 impl<T: Endpoint> Prepared<T> {
     /// The handler in this process that takes the call.
-    fn handler(&self) -> Option<&LocalEndpoint<T>> {
+    fn handler(&self) -> Option<&LocalEndpoint<Request<T>>> {
         if !self.may_be_local {
             return None;
         }
-        self.service.system().local::<T>(self.service.name())
+        self.service.system().local(self.service.name())
     }
 
     /// Goes on after a first attempt that failed.
@@ -52,7 +49,7 @@ impl<T: Endpoint> Prepared<T> {
         if chain.is_empty() {
             return self.run_bare().await;
         }
-        let mut info = CallInfo {
+        let info = CallInfo {
             side: Side::Client,
             service: service.name().to_owned(),
             endpoint: T::NAME,
@@ -60,26 +57,13 @@ impl<T: Endpoint> Prepared<T> {
             deadline: Some(self.deadline),
             peer: String::new(),
         };
-        let reply = Arc::new(Mutex::new(None));
-        let mut once = Some(self);
-        let mut last = |info: &CallInfo| -> Outcome<'static> {
-            let Some(mut call) = once.take() else {
-                let detail = "a middleware ran `next` twice".to_owned();
-                return Box::pin(std::future::ready(Err(undecodable(detail, Executed::Maybe))));
-            };
+        let last = |info: &CallInfo| {
+            let mut call = self;
             call.options.metadata = info.metadata.clone();
             call.deadline = call.deadline.earlier(info.deadline);
-            let reply = Arc::clone(&reply);
-            Box::pin(async move {
-                *reply.lock() = Some(call.run_bare().await?);
-                Ok(())
-            })
+            call.run_bare()
         };
-        run_chain(chain, &mut info, &mut last).await?;
-        let reply = reply.lock().take();
-        reply.ok_or_else(|| {
-            undecodable("a middleware succeeded without running `next`".into(), Executed::No)
-        })
+        run_chain(chain, info, last).await
     }
 
     async fn run_bare(mut self) -> Result<T::Reply, CallError> {
@@ -127,11 +111,8 @@ pub(super) fn decode<'a, T: Endpoint>(
     from: impl FnOnce() -> &'a str,
 ) -> Result<T::Reply, CallError> {
     decode_reply::<T>(codec, &reply.body).map_err(|error| {
-        let node = from();
-        undecodable(
-            format!("the reply of {node} is not what {} says: {error}", T::NAME),
-            Executed::Yes,
-        )
+        let detail = format!("the reply of {} is not what {} says: {error}", from(), T::NAME);
+        CallError::Codec { detail, executed: Executed::Yes }
     })
 }
 
@@ -142,8 +123,4 @@ pub(super) fn target<T: Endpoint>(codec: Codec) -> CallTarget {
         content_type: codec.content_type(),
         is_idempotent: T::IDEMPOTENT,
     }
-}
-
-fn undecodable(detail: String, executed: Executed) -> CallError {
-    CallError::Codec { detail, executed }
 }

@@ -1,7 +1,7 @@
 //! `application/x-bincode`: bincode 2.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use bincode::enc::write::Writer;
+use bincode::enc::write::{SizeWriter, Writer};
 use bincode::error::EncodeError;
 use bytes::BytesMut;
 use serde::Serialize;
@@ -19,6 +19,15 @@ pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         return Err(format!("{} bytes too many", body.len() - length));
     }
     Ok(value)
+}
+
+/// How many bytes a value takes, at least one of memory for what cannot be encoded.
+pub(crate) fn length<T: Serialize>(value: &T) -> usize {
+    let mut count = SizeWriter::default();
+    match bincode::serde::encode_into_writer(value, &mut count, BINCODE) {
+        Ok(()) => count.bytes_written,
+        Err(_) => size_of::<T>().max(1),
+    }
 }
 
 /// Bytes a decoded body may take at most: 64 MiB, more than any frame.

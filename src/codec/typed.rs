@@ -2,34 +2,9 @@
 
 use bytes::BytesMut;
 use callboard_actors::message::Body;
-use serde::Serialize;
 
 use super::{Codec, CodecError, NO_SERDE, ProtobufCodec};
 use crate::request::Endpoint;
-
-/// A value that is encoded when it is sent, as serde says.
-pub(crate) struct Encoded<'a, T> {
-    pub(crate) codec: Codec,
-    pub(crate) value: &'a T,
-}
-
-/// The same for a value that is sent, perhaps again, later.
-pub(crate) struct OwnedBody<T> {
-    pub(crate) codec: Codec,
-    pub(crate) value: T,
-}
-
-impl<T: Serialize> Body for Encoded<'_, T> {
-    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.codec.encode(self.value, buffer).map_err(|error| error.to_string())
-    }
-}
-
-impl<T: Serialize> Body for OwnedBody<T> {
-    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.codec.encode(&self.value, buffer).map_err(|error| error.to_string())
-    }
-}
 
 /// A request that is encoded when it is sent.
 pub(crate) struct EncodedRequest<'a, T> {

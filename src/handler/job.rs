@@ -1,4 +1,4 @@
-//! One request on its way through an actor.
+//! One message on its way through an actor.
 
 use std::any::Any;
 use std::marker::PhantomData;
@@ -9,58 +9,63 @@ use callboard_actors::contain::Panic;
 use callboard_actors::inbox::{Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
 use callboard_actors::server::ReplySlot;
-use callboard_actors::{Context, Deadline, Metadata, Status};
+use callboard_actors::{Context, Deadline, Status};
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::delivery::{Delivery, Stay};
 use super::local::LocalReply;
-use crate::codec::{Codec, EncodedReply};
-use crate::request::{Endpoint, Reply, Request};
+use crate::codec::Codec;
 
-/// A request, its way back, and what an inbox wants to know of it.
-pub(super) struct RequestJob<A, T: Endpoint> {
-    pub(super) request: Option<Request<T>>,
-    pub(super) responder: Option<Responder<T>>,
+/// A message, its way back, and what an inbox wants to know of it.
+pub(super) struct TypedJob<A, M: Delivery> {
+    pub(super) message: Option<M>,
+    pub(super) way: Option<WayBack<M>>,
     pub(super) key: JobKey,
     pub(super) deadline: Option<Deadline>,
     pub(super) endpoint: usize,
     pub(super) actor: PhantomData<fn() -> A>,
 }
 
-/// The way back to a caller.
-pub(super) enum Responder<T: Endpoint> {
-    /// Over a connection.
+/// The way back to a caller; the message's stay ends behind the answer.
+pub(super) struct WayBack<M: Delivery> {
+    // Dropped first: what is dropped without an answer is answered so.
+    pub(super) responder: Responder<M>,
+    pub(super) stay: M::Stay,
+}
+
+/// Whom to answer.
+pub(super) enum Responder<M: Delivery> {
+    /// A caller behind a connection.
     Remote { slot: ReplySlot, codec: Codec },
-    /// To a caller in this process.
-    Local(LocalReply<T>),
+    /// A caller in this process, or middleware.
+    Local(LocalReply<M>),
 }
 
-impl<T: Endpoint> Responder<T> {
-    pub(super) fn answer(self, reply: Reply<T>) {
-        match self {
-            Self::Remote { mut slot, codec } => match reply {
-                Ok(value) => {
-                    slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value: &value });
-                }
-                Err(status) => slot.status(&status),
-            },
-            Self::Local(local) => local.answer(reply),
+impl<M: Delivery> WayBack<M> {
+    fn answer(self, result: Result<M::Value, Status>) {
+        match (self.responder, result) {
+            (Responder::Remote { mut slot, codec }, Ok(value)) => {
+                M::reply(&mut slot, codec, &value);
+            }
+            (Responder::Remote { mut slot, .. }, Err(status)) => slot.status(&status),
+            (Responder::Local(local), result) => local.answer(result),
         }
     }
 
-    pub(super) fn refuse(self, refusal: Refusal, request: Option<Request<T>>) {
-        match self {
-            Self::Remote { mut slot, .. } => slot.refuse(refusal, None),
-            Self::Local(local) => local.refuse(refusal, request.map(Request::into_inner)),
+    fn refuse(self, refusal: Refusal, message: Option<M>) {
+        match self.responder {
+            Responder::Remote { mut slot, .. } => slot.refuse(refusal, None),
+            Responder::Local(local) => local.refuse(refusal, message.map(M::into_payload)),
         }
     }
 }
 
-impl<A, T> Job<A> for RequestJob<A, T>
+impl<A, M> Job<A> for TypedJob<A, M>
 where
-    A: Actor<Context = Context<A>> + Handler<Request<T>>,
-    <A as Handler<Request<T>>>::Result: 'static,
-    T: Endpoint,
+    A: Actor<Context = Context<A>> + Handler<M>,
+    <A as Handler<M>>::Result: 'static,
+    M: Delivery,
 {
     fn key(&self) -> JobKey {
         self.key
@@ -75,24 +80,26 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        let Some(request) = self.request.take() else { return Progress::Done };
-        // The responder stays behind, so that a panic here can be answered.
-        let result = actor.handle(request, ctx);
-        let Some(responder) = self.responder.take() else { return Progress::Done };
-        let answer = move |reply| responder.answer(reply);
-        respond(T::NAME, result, answer, self.deadline, ctx)
+        let (Some(message), Some(way)) = (self.message.take(), &self.way) else {
+            return Progress::Done;
+        };
+        way.stay.begin();
+        // The way back stays behind, so that a panic here can be answered.
+        let result = actor.handle(message, ctx);
+        let Some(way) = self.way.take() else { return Progress::Done };
+        respond(M::ENDPOINT, result, move |result| way.answer(result), self.deadline, ctx)
     }
 
     fn panicked(&mut self, _: &Panic) {
         // The supervisor logs what happened; what a handler says in a panic is not for callers.
-        if let Some(responder) = self.responder.take() {
-            responder.answer(Err(Status::internal(T::NAME, "the handler panicked")));
+        if let Some(way) = self.way.take() {
+            way.answer(Err(Status::internal(M::ENDPOINT, "the handler panicked")));
         }
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        if let Some(responder) = self.responder.take() {
-            responder.refuse(refusal, self.request.take());
+        if let Some(way) = self.way.take() {
+            way.refuse(refusal, self.message.take());
         }
     }
 }
@@ -102,7 +109,7 @@ where
 /// The types compared here are known when this is compiled, so one branch is all that is left. A
 /// result that is none of them (`AtomicResponse`, a user's own) goes through the channel that
 /// actix gives every response.
-pub(super) fn respond<A, M, R>(
+fn respond<A, M, R>(
     endpoint: &'static str,
     result: <A as Handler<M>>::Result,
     answer: impl FnOnce(Result<R, Status>) + 'static,

@@ -10,80 +10,82 @@ use callboard_actors::message::Refusal;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::request::{Endpoint, Reply, Request};
+use super::delivery::Delivery;
 
 /// What a local call ends with, when not with the handler's reply.
-#[derive(Debug)]
-pub(crate) enum LocalFailure<T> {
+pub(crate) enum LocalFailure<M: Delivery> {
     /// The handler answered with a status, or failed.
     Status(Status),
-    /// It was not executed; the message comes back where it still exists.
-    Refused(Refusal, Option<T>),
+    /// It was not executed; what was sent comes back where it still exists.
+    Refused(Refusal, Option<M::Payload>),
     /// The caller's patience ended; always a [`CallError::Timeout`].
     TimedOut(CallError),
 }
 
 /// The way back to a caller in this process.
-pub(crate) struct LocalReply<T: Endpoint>(oneshot::Sender<Result<T::Reply, LocalFailure<T>>>);
+pub(crate) struct LocalReply<M: Delivery>(oneshot::Sender<LocalResult<M>>);
 
 /// What a local caller waits for.
-pub(crate) type LocalAnswer<T> = oneshot::Receiver<Result<<T as Endpoint>::Reply, LocalFailure<T>>>;
+pub(crate) type LocalAnswer<M> = oneshot::Receiver<LocalResult<M>>;
+
+/// How a local call ends.
+pub(crate) type LocalResult<M> = Result<<M as Delivery>::Value, LocalFailure<M>>;
 
 /// Creates the two ends of a local call's way back.
-pub(super) fn local_reply<T: Endpoint>() -> (LocalReply<T>, LocalAnswer<T>) {
+pub(super) fn local_reply<M: Delivery>() -> (LocalReply<M>, LocalAnswer<M>) {
     let (reply, answer) = oneshot::channel();
     (LocalReply(reply), answer)
 }
 
-impl<T: Endpoint> LocalReply<T> {
-    pub(super) fn answer(self, reply: Reply<T>) {
-        self.end(reply.map_err(LocalFailure::Status));
+impl<M: Delivery> LocalReply<M> {
+    pub(super) fn answer(self, result: Result<M::Value, Status>) {
+        self.end(result.map_err(LocalFailure::Status));
     }
 
-    pub(super) fn refuse(self, refusal: Refusal, message: Option<T>) {
-        self.end(Err(LocalFailure::Refused(refusal, message)));
+    pub(super) fn refuse(self, refusal: Refusal, payload: Option<M::Payload>) {
+        self.end(Err(LocalFailure::Refused(refusal, payload)));
     }
 
-    pub(super) fn end(self, result: Result<T::Reply, LocalFailure<T>>) {
+    pub(super) fn end(self, result: LocalResult<M>) {
         // The caller may have gone.
         let _ = self.0.send(result);
     }
 }
 
-/// Hands requests of one type to a handler in this process.
-pub(crate) struct LocalEndpoint<T: Endpoint> {
-    submit: Box<Submit<T>>,
+/// Hands messages of one type to a handler in this process.
+pub(crate) struct LocalEndpoint<M: Delivery> {
+    submit: Box<Submit<M>>,
     cancel: Box<dyn Fn(u64, u64) + Send + Sync>,
 }
 
-/// Takes a request, its way back, its number, and the present.
-type Submit<T> = dyn Fn(Request<T>, LocalReply<T>, u64, Instant) + Send + Sync;
+/// Takes a message, its way back, its number, and the present.
+type Submit<M> = dyn Fn(M, LocalReply<M>, u64, Instant) + Send + Sync;
 
-impl<T: Endpoint> LocalEndpoint<T> {
+impl<M: Delivery> LocalEndpoint<M> {
     pub(super) fn new(
-        submit: impl Fn(Request<T>, LocalReply<T>, u64, Instant) + Send + Sync + 'static,
+        submit: impl Fn(M, LocalReply<M>, u64, Instant) + Send + Sync + 'static,
         cancel: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> Self {
         Self { submit: Box::new(submit), cancel: Box::new(cancel) }
     }
 
-    /// Queues a request; its answer, and the number to [cancel](Self::cancel) it by.
-    pub(crate) fn send(&self, request: Request<T>, now: Instant) -> (LocalAnswer<T>, u64) {
+    /// Queues a message; its answer, and the number to [cancel](Self::cancel) it by.
+    pub(crate) fn send(&self, message: M, now: Instant) -> (LocalAnswer<M>, u64) {
         let (reply, answer) = local_reply();
         let number = next_number();
-        (self.submit)(request, reply, number, now);
+        (self.submit)(message, reply, number, now);
         (answer, number)
     }
 
-    /// Drops a request whose caller went away.
+    /// Drops a message whose caller went away.
     pub(crate) fn cancel(&self, number: u64) {
         (self.cancel)(LOCAL_ORIGIN, number);
     }
 }
 
-impl<T: Endpoint> fmt::Debug for LocalEndpoint<T> {
+impl<M: Delivery> fmt::Debug for LocalEndpoint<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalEndpoint").field("endpoint", &T::NAME).finish_non_exhaustive()
+        f.debug_struct("LocalEndpoint").field("endpoint", &M::ENDPOINT).finish_non_exhaustive()
     }
 }
 

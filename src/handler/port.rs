@@ -6,27 +6,26 @@ use std::sync::Arc;
 
 use actix::prelude::{Actor, Handler};
 use actix_rt::ArbiterHandle;
+use callboard_actors::Context;
 use callboard_actors::client::thread_hint;
-use callboard_actors::contain::contain;
 use callboard_actors::inbox::{Inbox, InboxStatus, Job, JobKey};
 use callboard_actors::message::Refusal;
 use callboard_actors::node::HandlerParts;
 use callboard_actors::registry::EndpointInfo;
-use callboard_actors::server::{Arrival, HandlerPort, Lane, ReplySlot};
+use callboard_actors::server::{Arrival, HandlerPort, Lane};
 use callboard_actors::supervisor::{Child, SupervisorRef};
-use callboard_actors::{Context, Metadata};
 use rand::RngExt;
 use tokio::time::Instant;
 
 use super::backstage::Backstage;
-use super::job::{RequestJob, Responder};
+use super::delivery::{Delivery, decode};
+use super::job::{Responder, TypedJob, WayBack};
 use super::lane::TypedLane;
 use super::local::{LOCAL_ORIGIN, LocalEndpoint, LocalFailure, LocalReply};
 use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
-use crate::codec::{Codec, Codecs, EncodedReply, decode_request};
+use crate::codec::{Codec, Codecs};
 use crate::middleware::Middleware;
-use crate::request::{Endpoint, Request, RequestContext};
 
 /// A handler and its actors' inboxes.
 pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
@@ -56,16 +55,25 @@ pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync>;
 }
 
-pub(super) struct TypedEndpoint<A, T> {
+pub(super) struct TypedEndpoint<A, M: Delivery> {
     index: usize,
-    types: PhantomData<fn(A) -> T>,
+    terms: M::Terms,
+    types: PhantomData<fn(A) -> M>,
 }
 
-impl<A, T> TypedEndpoint<A, T> {
-    pub(super) fn new(index: usize) -> Self {
-        Self { index, types: PhantomData }
+impl<A, M: Delivery> TypedEndpoint<A, M> {
+    pub(super) fn new(index: usize, terms: M::Terms) -> Self {
+        Self { index, terms, types: PhantomData }
     }
 }
+
+impl<A, M: Delivery> Clone for TypedEndpoint<A, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A, M: Delivery> Copy for TypedEndpoint<A, M> {}
 
 /// Creates a handler's port and what starts its actors.
 pub(super) fn build<A: Actor<Context = Context<A>>>(
@@ -164,17 +172,17 @@ impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
     }
 }
 
-impl<A, T> AnyEndpoint<A> for TypedEndpoint<A, T>
+impl<A, M> AnyEndpoint<A> for TypedEndpoint<A, M>
 where
-    A: Actor<Context = Context<A>> + Handler<Request<T>>,
-    <A as Handler<Request<T>>>::Result: 'static,
-    T: Endpoint,
+    A: Actor<Context = Context<A>> + Handler<M>,
+    <A as Handler<M>>::Result: 'static,
+    M: Delivery,
 {
     fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>> {
-        let (request, slot) = decode::<T>(codec, arrival)?;
+        let (message, slot) = decode::<M>(codec, arrival)?;
         let (origin, id) = slot.key();
         let responder = Responder::Remote { slot, codec };
-        Some(self.pack(request, responder, JobKey { origin, id: id.0 }))
+        Some(self.pack(message, responder, JobKey { origin, id: id.0 }))
     }
 
     fn serve_wrapped(
@@ -184,31 +192,25 @@ where
         codec: Codec,
         arrival: Arrival,
     ) {
-        let Some((request, mut slot)) = decode::<T>(codec, arrival) else { return };
+        let Some((message, mut slot)) = decode::<M>(codec, arrival) else { return };
         let (origin, id) = slot.key();
         let key = JobKey { origin, id: id.0 };
-        let (port, index) = (Arc::clone(port), self.index);
+        let (port, endpoint) = (Arc::clone(port), *self);
         let backstage = Arc::clone(&port.backstage);
         let wrapped = async move {
-            let inbox = &port.inboxes[actor];
-            let submit = move |request, reply| {
-                let job = Self::new(index).pack(request, Responder::Local(reply), key);
-                inbox.push_one(job, Instant::now());
-            };
-            serve(&port.service, &port.middleware[index], request, submit).await
+            let submit = |message, reply| endpoint.push(&port, actor, (message, reply, key));
+            serve(&port.service, &port.middleware[endpoint.index], message, submit).await
         };
         let wrapped = backstage.enter(key, wrapped);
         // Middleware is asynchronous and may wait for anything, so it runs beside the connection.
         // A panic in it drops the reply slot, which answers.
         actix_rt::spawn(async move {
             match wrapped.await {
-                Some(Ok(value)) => {
-                    slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value: &value });
-                }
+                Some(Ok(value)) => M::reply(&mut slot, codec, &value),
                 Some(Err(LocalFailure::Status(status))) => slot.status(&status),
                 Some(Err(LocalFailure::Refused(refusal, _))) => slot.refuse(refusal, None),
                 Some(Err(LocalFailure::TimedOut(error))) => {
-                    slot.status(&error.to_status(T::NAME));
+                    slot.status(&error.to_status(M::ENDPOINT));
                 }
                 None => slot.refuse(Refusal::Cancelled, None),
             }
@@ -216,25 +218,22 @@ where
     }
 
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync> {
-        let index = self.index;
+        let endpoint = *self;
         let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
         let backstage = Arc::clone(&port.backstage);
-        let submit = move |request: Request<T>, reply: LocalReply<T>, id, now| {
+        let submit = move |message: M, reply: LocalReply<M>, id, now| {
             let home = thread_hint() % port.inboxes.len();
             let actor = port.choose(home, &mut home.clone());
             let key = JobKey { origin: LOCAL_ORIGIN, id };
-            let push = move |port: &TypedPort<A>, request, reply| {
-                let job = Self::new(index).pack(request, Responder::Local(reply), key);
-                port.inboxes[actor].push_one(job, now);
-            };
-            if port.middleware[index].is_empty() {
-                return push(&port, request, reply);
+            if port.middleware[endpoint.index].is_empty() {
+                let job = endpoint.pack(message, Responder::Local(reply), key);
+                return port.inboxes[actor].push_one(job, now);
             }
             let (port, backstage) = (Arc::clone(&port), Arc::clone(&port.backstage));
             let arbiter = port.arbiters[actor % port.arbiters.len()].clone();
             let wrapped = backstage.enter(key, async move {
-                let submit = |request, reply| push(&port, request, reply);
-                serve(&port.service, &port.middleware[index], request, submit).await
+                let submit = |message, reply| endpoint.push(&port, actor, (message, reply, key));
+                serve(&port.service, &port.middleware[endpoint.index], message, submit).await
             });
             // On a handler's arbiter: the caller's thread may have no executor of its own.
             arbiter.spawn(async move {
@@ -249,41 +248,36 @@ where
                 inbox.cancel(origin, Some(number));
             }
         };
-        Arc::new(LocalEndpoint::<T>::new(submit, cancel))
+        Arc::new(LocalEndpoint::<M>::new(submit, cancel))
     }
 }
 
-impl<A, T> TypedEndpoint<A, T>
+impl<A, M> TypedEndpoint<A, M>
 where
-    A: Actor<Context = Context<A>> + Handler<Request<T>>,
-    <A as Handler<Request<T>>>::Result: 'static,
-    T: Endpoint,
+    A: Actor<Context = Context<A>> + Handler<M>,
+    <A as Handler<M>>::Result: 'static,
+    M: Delivery,
 {
-    fn pack(&self, request: Request<T>, responder: Responder<T>, key: JobKey) -> Box<dyn Job<A>> {
-        Box::new(RequestJob {
-            deadline: request.deadline(),
-            request: Some(request),
-            responder: Some(responder),
+    fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
+        let stay = message.stay(self.terms);
+        Box::new(TypedJob {
+            deadline: message.context_ref().deadline,
+            message: Some(message),
+            way: Some(WayBack { responder, stay }),
             key,
             endpoint: self.index,
             actor: PhantomData,
         })
     }
-}
 
-/// Decodes straight from the receive buffer; refuses what cannot be decoded.
-fn decode<T: Endpoint>(codec: Codec, arrival: Arrival) -> Option<(Request<T>, ReplySlot)> {
-    let Arrival { mut reply, deadline, metadata, peer, body, .. } = arrival;
-    // The user's `Deserialize` may panic; the connection must not.
-    let decoded = contain(|| decode_request::<T>(codec, &body));
-    let failure = match decoded {
-        Ok(Ok(message)) => {
-            let context = RequestContext { endpoint: T::NAME, metadata, deadline, peer };
-            return Some((Request::new(message, context), reply));
-        }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "decoding it panicked".to_owned(),
-    };
-    reply.refuse(Refusal::Undecodable, Some(&failure));
-    None
+    /// Hands a message that comes out of middleware to an actor.
+    fn push(
+        &self,
+        port: &TypedPort<A>,
+        actor: usize,
+        (message, reply, key): (M, LocalReply<M>, JobKey),
+    ) {
+        let job = self.pack(message, Responder::Local(reply), key);
+        port.inboxes[actor].push_one(job, Instant::now());
+    }
 }

@@ -1,64 +1,49 @@
-//! Handling a request inside middleware.
+//! Handling a message inside middleware.
 
 use std::sync::Arc;
 
 use callboard_actors::Status;
 use callboard_actors::client::{CallError, Executed};
 use callboard_actors::message::Refusal;
-use parking_lot::Mutex;
 
-use super::local::{LocalFailure, LocalReply, local_reply};
-use crate::middleware::{CallInfo, Middleware, Outcome, Side, run_chain};
-use crate::request::{Endpoint, Request};
+use super::delivery::Delivery;
+use super::local::{LocalFailure, LocalReply, LocalResult, local_reply};
+use crate::middleware::{CallInfo, Middleware, Side, run_chain};
 
-/// Runs `chain` around `submit`, which hands the request to its actor.
-pub(super) async fn serve<T: Endpoint>(
+/// Runs `chain` around `submit`, which hands the message to its actor.
+pub(super) async fn serve<M: Delivery>(
     service: &str,
     chain: &[Arc<dyn Middleware>],
-    request: Request<T>,
-    submit: impl FnOnce(Request<T>, LocalReply<T>) + Send,
-) -> Result<T::Reply, LocalFailure<T>> {
-    let mut info = CallInfo {
+    mut message: M,
+    submit: impl FnOnce(M, LocalReply<M>) + Send,
+) -> LocalResult<M> {
+    let context = message.context_ref();
+    let info = CallInfo {
         side: Side::Server,
         service: service.to_owned(),
-        endpoint: T::NAME,
-        metadata: request.metadata().clone(),
-        deadline: request.deadline(),
-        peer: request.peer_node().to_owned(),
+        endpoint: M::ENDPOINT,
+        metadata: context.metadata.clone(),
+        deadline: context.deadline,
+        peer: context.peer.node.clone(),
     };
-    let reply = Arc::new(Mutex::new(None));
-    let mut once = Some((request, submit));
-    let mut last = |info: &CallInfo| -> Outcome<'static> {
-        let Some((request, submit)) = once.take() else {
-            let status = Status::internal(T::NAME, "a middleware ran `next` twice");
-            return Box::pin(std::future::ready(Err(status.into())));
-        };
+    let last = move |info: &CallInfo| {
+        let context = message.context_mut();
+        context.metadata = info.metadata.clone();
+        context.deadline = info.deadline;
         let (way_back, answer) = local_reply();
-        submit(request.with(info.metadata.clone(), info.deadline), way_back);
-        let reply = Arc::clone(&reply);
-        Box::pin(async move {
-            match answer.await {
-                Ok(Ok(value)) => {
-                    *reply.lock() = Some(value);
-                    Ok(())
-                }
-                Ok(Err(failure)) => Err(failure.into_call_error()),
-                Err(_) => {
-                    Err(Status::internal(T::NAME, "the handler ended without an answer").into())
-                }
-            }
-        })
+        submit(message, way_back);
+        async move {
+            let unanswered =
+                || Status::internal(M::ENDPOINT, "the handler ended without an answer");
+            let answer = answer.await.unwrap_or_else(|_| Err(LocalFailure::Status(unanswered())));
+            answer.map_err(LocalFailure::into_call_error)
+        }
     };
-    let outcome = run_chain(chain, &mut info, &mut last).await;
-    outcome.map_err(LocalFailure::from_call_error)?;
-    reply.lock().take().ok_or_else(|| {
-        let detail = "a middleware succeeded without running `next`";
-        LocalFailure::Status(Status::internal(T::NAME, detail))
-    })
+    run_chain(chain, info, last).await.map_err(LocalFailure::from_call_error)
 }
 
-impl<T: Endpoint> LocalFailure<T> {
-    /// What a caller is told; `T` is given up.
+impl<M: Delivery> LocalFailure<M> {
+    /// What a caller is told; what was sent is given up.
     pub(crate) fn into_call_error(self) -> CallError {
         let node = || "this node".to_owned();
         match self {
@@ -70,9 +55,9 @@ impl<T: Endpoint> LocalFailure<T> {
                 detail: "the handler's queue is full; try again later or elsewhere".into(),
             },
             Self::Refused(Refusal::Draining, _) => CallError::Draining { node: node() },
-            Self::Refused(Refusal::Cancelled, _) => CallError::Cancelled { endpoint: T::NAME },
+            Self::Refused(Refusal::Cancelled, _) => CallError::Cancelled { endpoint: M::ENDPOINT },
             Self::Refused(Refusal::Expired, _) => CallError::Timeout {
-                endpoint: T::NAME,
+                endpoint: M::ENDPOINT,
                 timeout: std::time::Duration::ZERO,
                 executed: Executed::No,
             },
@@ -95,7 +80,7 @@ impl<T: Endpoint> LocalFailure<T> {
             CallError::Timeout { executed: Executed::No, .. } => {
                 Self::Refused(Refusal::Expired, None)
             }
-            error => Self::Status(Status::internal(T::NAME, error.to_string())),
+            error => Self::Status(Status::internal(M::ENDPOINT, error.to_string())),
         }
     }
 }

@@ -1,26 +1,26 @@
 //! A stream, before it is opened.
 
-use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use callboard_actors::client::{
-    CallError, CallOptions, CallTarget, Choice, Executed, StreamOptions,
-};
-use callboard_actors::selector::{Filter, Strategy};
+use callboard_actors::Deadline;
+use callboard_actors::client::{CallError, CallTarget, StreamOptions};
 use callboard_actors::stream::StreamWindow;
 use tokio::time::Instant;
 
-use super::{CODEC, StreamCall, StreamEndpoint};
-use crate::client::{ServiceRef, inherit};
-use crate::codec::OwnedBody;
-use crate::middleware::{CallInfo, Outcome, Side, run_chain};
-use crate::request::RequestContext;
+use super::local::{Limits, LocalTalk};
+use super::side::CallSide;
+use super::{StreamCall, StreamEndpoint, Streaming};
+use crate::client::RequestBuilder;
+use crate::codec::StreamCodec;
+use crate::handler::LocalFailure;
+use crate::middleware::{CallInfo, Side, run_chain};
 
 /// A stream that has not been opened; awaiting it opens it.
 ///
-/// Until a node has taken it, it is tried on others like a call, within the time of a request.
+/// Until a node has taken it, it is tried on others like a call, within the time of a request. What
+/// holds for calls too, metadata or the choice of a node, is at [`RequestBuilder`].
 ///
 /// ```no_run
 /// use callboard::prelude::*;
@@ -36,25 +36,28 @@ use crate::request::RequestContext;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a stream is opened when it is awaited"]
-pub struct StreamBuilder<T> {
-    service: ServiceRef,
-    opening: T,
-    options: CallOptions,
+pub type StreamBuilder<T> = RequestBuilder<T, Conversation>;
+
+/// The kind of a request that opens a stream; see [`StreamBuilder`].
+///
+/// ```
+/// use callboard::client::RequestBuilder;
+/// use callboard::stream::{Conversation, StreamBuilder};
+///
+/// fn same<T>(stream: RequestBuilder<T, Conversation>) -> StreamBuilder<T> {
+///     stream
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Conversation {
     timeout: Option<Duration>,
     window: StreamWindow,
 }
 
 impl<T: StreamEndpoint> StreamBuilder<T> {
-    pub(crate) fn new(service: ServiceRef, opening: T) -> Self {
-        let caller = service.system().caller();
-        let options = caller.call_options(caller.options().timeout);
-        Self { service, opening, options, timeout: None, window: StreamWindow::default() }
-    }
-
     /// Time for the whole stream, from when it is opened; default as long as it takes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.kind.timeout = Some(timeout);
         self
     }
 
@@ -66,52 +69,8 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
 
     /// What the node may send ahead of what is received; default 32 items, and 1 MiB.
     pub fn window(mut self, window: StreamWindow) -> Self {
-        self.window = window;
+        self.kind.window = window;
         self
-    }
-
-    /// Adds a pair that travels beside the opening message.
-    pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.options.metadata.insert(name, value);
-        self
-    }
-
-    /// Opens streams with equal keys at the same node, with the strategy `hash` unless another one
-    /// is set.
-    pub fn key(mut self, key: impl Into<String>) -> Self {
-        let choice = self.choice();
-        choice.key = Some(key.into());
-        choice.strategy.get_or_insert(Strategy::ConsistentHash);
-        self
-    }
-
-    /// Chooses among the nodes like this.
-    pub fn strategy(mut self, strategy: Strategy) -> Self {
-        self.choice().strategy = Some(strategy);
-        self
-    }
-
-    /// Considers only nodes that the filter wants; may be repeated, and then all of them count.
-    pub fn filter(mut self, filter: Filter) -> Self {
-        self.choice().filters.push(filter);
-        self
-    }
-
-    /// Opens it at the node at this address, whatever the registry says.
-    pub fn node(mut self, address: impl Into<String>) -> Self {
-        self.choice().node = Some(address.into());
-        self
-    }
-
-    /// Opens it on behalf of a request that is being served: its deadline, if earlier, and its
-    /// trace apply to the stream too.
-    pub fn within(mut self, request: &impl AsRef<RequestContext>) -> Self {
-        inherit(&mut self.options, request.as_ref());
-        self
-    }
-
-    fn choice(&mut self) -> &mut Choice {
-        self.options.choice.get_or_insert_default()
     }
 
     async fn open(self) -> Result<StreamCall<T>, CallError> {
@@ -120,7 +79,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         if chain.is_empty() {
             return self.open_bare().await;
         }
-        let mut info = CallInfo {
+        let info = CallInfo {
             side: Side::Client,
             service: service.name().to_owned(),
             endpoint: T::NAME,
@@ -128,47 +87,48 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
             deadline: self.options.limit,
             peer: String::new(),
         };
-        let opened = std::sync::Arc::new(parking_lot::Mutex::new(None));
-        let mut once = Some(self);
-        let mut last = |info: &CallInfo| -> Outcome<'static> {
-            let Some(mut stream) = once.take() else {
-                let error = codec("a middleware ran `next` twice", Executed::Maybe);
-                return Box::pin(std::future::ready(Err(error)));
-            };
+        let last = |info: &CallInfo| {
+            let mut stream = self;
             stream.options.metadata = info.metadata.clone();
             stream.options.limit = info.deadline;
-            let opened = std::sync::Arc::clone(&opened);
-            Box::pin(async move {
-                *opened.lock() = Some(stream.open_bare().await?);
-                Ok(())
-            })
+            stream.open_bare()
         };
-        run_chain(chain, &mut info, &mut last).await?;
-        let opened = opened.lock().take();
-        opened.ok_or_else(|| codec("a middleware succeeded without running `next`", Executed::No))
+        run_chain(chain, info, last).await
     }
 
     async fn open_bare(self) -> Result<StreamCall<T>, CallError> {
-        let Self { service, opening, options, timeout, window } = self;
+        let may_be_local = self.may_be_local();
+        let Self { service, mut message, options, codec, kind, .. } = self;
         options.check()?;
         let now = Instant::now();
-        let whole = timeout.map(|timeout| callboard_actors::Deadline::after(now, timeout));
-        let deadline = match (whole, options.limit) {
+        let whole = match (kind.timeout.map(|it| Deadline::after(now, it)), options.limit) {
             (Some(whole), limit) => Some(whole.earlier(limit)),
             (None, limit) => limit,
         };
-        let opened_by = options.deadline_at(now).earlier(deadline);
-        let body = OwnedBody { codec: CODEC, value: opening };
+        let opened_by = options.deadline_at(now).earlier(whole);
+        if may_be_local && service.system().local::<Streaming<T>>(service.name()).is_some() {
+            let limits = Limits { opened_by, whole, window: kind.window };
+            match LocalTalk::open(message, &options, limits, &service).await {
+                Ok(talk) => return Ok(StreamCall::new(CallSide::Local(talk))),
+                Err(LocalFailure::Refused(refusal, Some(refused)))
+                    if refusal.is_retryable() && options.retries > 0 =>
+                {
+                    message = refused;
+                }
+                Err(failure) => return Err(explain(failure, options.timeout)),
+            }
+        }
+        let codec = StreamCodec::<T>::new(codec);
         let target = CallTarget {
             endpoint: T::NAME,
-            content_type: CODEC.content_type(),
+            content_type: codec.content_type(),
             is_idempotent: false,
         };
-        let stream = StreamOptions { deadline, window };
+        let (body, options) = (codec.opening(message), (&options, opened_by));
+        let stream = StreamOptions { deadline: whole, window: kind.window };
         let caller = service.system().caller();
-        let options = (&options, opened_by);
         let opened = caller.open_stream(service.remote(), target, body, options, stream).await?;
-        Ok(StreamCall::new(opened))
+        Ok(StreamCall::new(CallSide::Remote(opened, codec)))
     }
 }
 
@@ -181,15 +141,12 @@ impl<T: StreamEndpoint> IntoFuture for StreamBuilder<T> {
     }
 }
 
-impl<T: StreamEndpoint> fmt::Debug for StreamBuilder<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamBuilder")
-            .field("service", &self.service.name())
-            .field("endpoint", &T::NAME)
-            .finish_non_exhaustive()
+/// What the client is told; one that expired in the queue says how long it had.
+fn explain<T: StreamEndpoint>(failure: LocalFailure<Streaming<T>>, timeout: Duration) -> CallError {
+    match failure.into_call_error() {
+        CallError::Timeout { endpoint, executed, .. } => {
+            CallError::Timeout { endpoint, timeout, executed }
+        }
+        error => error,
     }
-}
-
-fn codec(detail: &str, executed: Executed) -> CallError {
-    CallError::Codec { detail: detail.to_owned(), executed }
 }

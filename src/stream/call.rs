@@ -2,19 +2,16 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use callboard_actors::Status;
-use callboard_actors::client::{CallError, Executed};
-use callboard_actors::stream::ClientStream;
-use callboard_actors::transport::TransportError;
+use callboard_actors::client::CallError;
 use futures_util::{Sink, Stream};
 
-use super::{CODEC, StreamEndpoint};
-use crate::codec::Encoded;
+use super::StreamEndpoint;
+use super::side::CallSide;
 
 /// A stream that a node has taken; dropping it cancels it there.
 ///
@@ -37,7 +34,7 @@ use crate::codec::Encoded;
 ///     Ok(replies)
 /// }
 /// ```
-pub struct StreamCall<T> {
+pub struct StreamCall<T: StreamEndpoint> {
     // Dropped first, so that what is dropped as a whole is cancelled and not closed.
     receiver: CallReceiver<T>,
     sender: CallSender<T>,
@@ -59,9 +56,8 @@ pub struct StreamCall<T> {
 ///     Ok(())
 /// }
 /// ```
-pub struct CallSender<T> {
-    stream: Arc<ClientStream>,
-    types: PhantomData<fn() -> T>,
+pub struct CallSender<T: StreamEndpoint> {
+    side: Arc<CallSide<T>>,
 }
 
 /// The half of a stream that receives.
@@ -78,16 +74,15 @@ pub struct CallSender<T> {
 ///     Ok(sum)
 /// }
 /// ```
-pub struct CallReceiver<T> {
-    stream: Arc<ClientStream>,
-    types: PhantomData<fn() -> T>,
+pub struct CallReceiver<T: StreamEndpoint> {
+    side: Arc<CallSide<T>>,
 }
 
 impl<T: StreamEndpoint> StreamCall<T> {
-    pub(super) fn new(stream: ClientStream) -> Self {
-        let stream = Arc::new(stream);
-        let sender = CallSender { stream: Arc::clone(&stream), types: PhantomData };
-        Self { sender, receiver: CallReceiver { stream, types: PhantomData } }
+    pub(super) fn new(side: CallSide<T>) -> Self {
+        let side = Arc::new(side);
+        let sender = CallSender { side: Arc::clone(&side) };
+        Self { sender, receiver: CallReceiver { side } }
     }
 
     /// Sends an item; waits while the handler has not taken enough of what was sent before.
@@ -120,7 +115,7 @@ impl<T: StreamEndpoint> StreamCall<T> {
 
     /// The address of the node that is talked to.
     pub fn node(&self) -> &str {
-        self.sender.stream.node()
+        self.sender.side.node()
     }
 
     /// Takes the halves apart, e.g. to send from another task than the one that receives. When both
@@ -137,30 +132,19 @@ impl<T: StreamEndpoint> CallSender<T> {
     /// The stream is over, or the item cannot be encoded or is too large.
     pub async fn send(&mut self, item: T::Item) -> Result<(), CallError> {
         poll_fn(|cx| self.poll_free(cx)).await?;
-        self.put(&item)
+        self.side.send(item)
     }
 
     /// Tells the handler that no more items come. Does not wait.
     #[allow(clippy::unused_async, reason = "other transports may have to wait")]
     pub async fn close(&mut self) {
-        self.stream.side().close();
+        self.side.close();
     }
 
     fn poll_free(&self, cx: &Context<'_>) -> Poll<Result<(), CallError>> {
-        let is_free = ready!(self.stream.poll_ready(cx));
+        let is_free = ready!(self.side.poll_ready(cx));
         let over = || Status::new(T::NAME, 410, "the stream is over; receiving says how it ended");
         Poll::Ready(if is_free { Ok(()) } else { Err(CallError::Status(over())) })
-    }
-
-    fn put(&self, item: &T::Item) -> Result<(), CallError> {
-        let sent = self.stream.side().send(&Encoded { codec: CODEC, value: item });
-        sent.map_err(|error| {
-            let (detail, executed) = (format!("an item was not sent: {error}"), Executed::Maybe);
-            match error {
-                TransportError::TooLarge { .. } => CallError::TooLarge { detail, executed },
-                _ => CallError::Codec { detail, executed },
-            }
-        })
     }
 }
 
@@ -170,27 +154,16 @@ impl<T: StreamEndpoint> CallReceiver<T> {
     /// # Errors
     /// The handler's status, or why the stream cannot go on; once, and then `None`.
     pub async fn recv(&mut self) -> Result<Option<T::Reply>, CallError> {
-        poll_fn(|cx| self.poll_recv(cx)).await
-    }
-
-    fn poll_recv(&self, cx: &Context<'_>) -> Poll<Result<Option<T::Reply>, CallError>> {
-        let Some(body) = ready!(self.stream.poll_receive(cx))? else {
-            return Poll::Ready(Ok(None));
-        };
-        Poll::Ready(CODEC.decode(&body).map(Some).map_err(|error| {
-            let node = self.stream.node();
-            let detail = format!("an item of {node} is not what {} says: {error}", T::NAME);
-            CallError::Codec { detail, executed: Executed::Yes }
-        }))
+        poll_fn(|cx| self.side.poll_receive(cx)).await
     }
 }
 
-impl<T> Drop for CallSender<T> {
+impl<T: StreamEndpoint> Drop for CallSender<T> {
     fn drop(&mut self) {
         // With nobody to receive, the stream is cancelled: the handler must not take that for an
         // end in order.
-        if Arc::strong_count(&self.stream) > 1 {
-            self.stream.side().close();
+        if Arc::strong_count(&self.side) > 1 {
+            self.side.close();
         }
     }
 }
@@ -199,7 +172,7 @@ impl<T: StreamEndpoint> Stream for CallReceiver<T> {
     type Item = Result<T::Reply, CallError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_recv(cx).map(Result::transpose)
+        self.side.poll_receive(cx).map(Result::transpose)
     }
 }
 
@@ -207,7 +180,7 @@ impl<T: StreamEndpoint> Stream for StreamCall<T> {
     type Item = Result<T::Reply, CallError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.poll_recv(cx).map(Result::transpose)
+        self.receiver.side.poll_receive(cx).map(Result::transpose)
     }
 }
 
@@ -219,7 +192,7 @@ impl<T: StreamEndpoint> Sink<T::Item> for CallSender<T> {
     }
 
     fn start_send(self: Pin<&mut Self>, item: T::Item) -> Result<(), CallError> {
-        self.put(&item)
+        self.side.send(item)
     }
 
     /// What was sent is on its way already.
@@ -228,25 +201,25 @@ impl<T: StreamEndpoint> Sink<T::Item> for CallSender<T> {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        self.stream.side().close();
+        self.side.close();
         Poll::Ready(Ok(()))
     }
 }
 
-impl<T> fmt::Debug for StreamCall<T> {
+impl<T: StreamEndpoint> fmt::Debug for StreamCall<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StreamCall").field(&self.sender.stream).finish()
+        f.debug_struct("StreamCall").field("endpoint", &T::NAME).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for CallSender<T> {
+impl<T: StreamEndpoint> fmt::Debug for CallSender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallSender").field(&self.stream).finish()
+        f.debug_struct("CallSender").field("endpoint", &T::NAME).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Debug for CallReceiver<T> {
+impl<T: StreamEndpoint> fmt::Debug for CallReceiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallReceiver").field(&self.stream).finish()
+        f.debug_struct("CallReceiver").field("endpoint", &T::NAME).finish_non_exhaustive()
     }
 }

@@ -171,14 +171,16 @@ async fn dropping_a_stream_drops_its_handler() {
 }
 
 #[actix::test]
-async fn a_node_talks_to_itself_over_a_connection() {
+async fn a_node_talks_to_itself_without_a_connection_unless_it_wants_one() {
     let house = House::default();
     let (server, client) = talkers(&house).await;
-    let mut call =
-        within(LONG, server.service("talker").stream(Talk { first: 0, size: 0 })).await.unwrap();
-    within(LONG, call.send(vec![5])).await.unwrap();
-    assert_eq!(within(LONG, call.recv()).await.unwrap(), Some(vec![5]));
-    drop(call);
+    for (is_local, connections) in [(true, 0), (false, 1)] {
+        let stream = server.service("talker").stream(Talk { first: 0, size: 0 }).local(is_local);
+        let mut call = within(LONG, stream).await.unwrap();
+        within(LONG, call.send(vec![5])).await.unwrap();
+        assert_eq!(within(LONG, call.recv()).await.unwrap(), Some(vec![5]));
+        assert_eq!(server.connections(), connections);
+    }
     stop(&[&client, &server]).await;
 }
 

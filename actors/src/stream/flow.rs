@@ -33,6 +33,13 @@ impl Default for StreamWindow {
     }
 }
 
+impl StreamWindow {
+    /// The same without a zero, which would let nothing through for ever.
+    pub(super) fn at_least_one(self) -> Self {
+        Self { items: self.items.max(1), bytes: self.bytes.max(1) }
+    }
+}
+
 /// What a peer says about a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StreamFrame {
@@ -68,8 +75,7 @@ struct Credit {
 impl Flow {
     /// Begins to take items; the credit to be given first.
     pub(super) fn open(&mut self, window: StreamWindow) -> (u32, u32) {
-        let StreamWindow { items, bytes } = window;
-        self.window = StreamWindow { items: items.max(1), bytes: bytes.max(1) };
+        self.window = window.at_least_one();
         self.given =
             Credit { items: i64::from(self.window.items), bytes: i64::from(self.window.bytes) };
         (self.window.items, self.window.bytes)

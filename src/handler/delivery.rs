@@ -1,0 +1,117 @@
+//! What requests and streams have in common on their way to an actor.
+
+use std::sync::Arc;
+
+use actix::Message;
+use bytes::Bytes;
+use callboard_actors::contain::contain;
+use callboard_actors::message::Refusal;
+use callboard_actors::server::{Arrival, ReplySlot};
+use callboard_actors::stream::StreamSide;
+use callboard_actors::{Metadata, Status};
+
+use crate::codec::{Codec, EncodedReply, decode_request};
+use crate::request::{Endpoint, Request, RequestContext};
+
+/// A message as a handler gets it: what was sent, and what came with it.
+pub(crate) trait Delivery:
+    Message<Result = Result<<Self as Delivery>::Value, Status>> + Send + 'static
+{
+    /// What was sent; a caller in this process gets it back when it is refused.
+    type Payload: Send + 'static;
+
+    /// What the handler returns on success.
+    type Value: Send + 'static;
+
+    /// What its endpoint settles for all of its messages.
+    type Terms: Copy + Send + Sync + 'static;
+
+    /// Lives from when the message is queued until it has been answered.
+    type Stay: Stay;
+
+    /// The name of the endpoint.
+    const ENDPOINT: &'static str;
+
+    /// Reads what was sent.
+    ///
+    /// # Errors
+    /// The text says what is wrong with it.
+    fn decode(
+        codec: Codec,
+        body: &Bytes,
+        context: RequestContext,
+        stream: Option<Arc<StreamSide>>,
+    ) -> Result<Self, String>
+    where
+        Self: Sized;
+
+    fn context_mut(&mut self) -> &mut RequestContext;
+
+    fn context_ref(&self) -> &RequestContext;
+
+    fn into_payload(self) -> Self::Payload;
+
+    fn stay(&self, terms: Self::Terms) -> Self::Stay;
+
+    /// Answers a caller on another node.
+    fn reply(slot: &mut ReplySlot, codec: Codec, value: &Self::Value);
+}
+
+/// What is to be done around the handling of a message.
+pub(crate) trait Stay: Send + 'static {
+    /// The actor is about to handle it.
+    fn begin(&self) {}
+}
+
+impl Stay for () {}
+
+/// Decodes straight from the receive buffer; refuses what cannot be decoded.
+pub(super) fn decode<M: Delivery>(codec: Codec, arrival: Arrival) -> Option<(M, ReplySlot)> {
+    let Arrival { mut reply, deadline, metadata, peer, body, stream } = arrival;
+    let context = RequestContext { endpoint: M::ENDPOINT, metadata, deadline, peer };
+    // The user's `Deserialize` may panic; the connection must not.
+    let failure = match contain(|| M::decode(codec, &body, context, stream)) {
+        Ok(Ok(message)) => return Some((message, reply)),
+        Ok(Err(error)) => error,
+        Err(_) => "decoding it panicked".to_owned(),
+    };
+    reply.refuse(Refusal::Undecodable, Some(&failure));
+    None
+}
+
+impl<T: Endpoint> Delivery for Request<T> {
+    type Payload = T;
+    type Value = T::Reply;
+    type Terms = ();
+    type Stay = ();
+
+    const ENDPOINT: &'static str = T::NAME;
+
+    fn decode(
+        codec: Codec,
+        body: &Bytes,
+        context: RequestContext,
+        _: Option<Arc<StreamSide>>,
+    ) -> Result<Self, String> {
+        let message = decode_request::<T>(codec, body).map_err(|error| error.to_string())?;
+        Ok(Self::new(message, context))
+    }
+
+    fn context_mut(&mut self) -> &mut RequestContext {
+        self.context_mut()
+    }
+
+    fn context_ref(&self) -> &RequestContext {
+        self.context()
+    }
+
+    fn into_payload(self) -> T {
+        self.into_inner()
+    }
+
+    fn stay(&self, (): ()) {}
+
+    fn reply(slot: &mut ReplySlot, codec: Codec, value: &T::Reply) {
+        slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value });
+    }
+}
