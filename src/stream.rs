@@ -5,6 +5,7 @@ mod call;
 mod local;
 mod side;
 
+use std::any::TypeId;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -57,6 +58,11 @@ pub trait StreamEndpoint: Serialize + DeserializeOwned + Send + 'static {
     {
         None
     }
+}
+
+/// Whether the client of a stream sends anything after the opening.
+pub(crate) fn takes_items<T: StreamEndpoint>() -> bool {
+    TypeId::of::<T::Item>() != TypeId::of::<()>()
 }
 
 /// A stream as a handler gets it: the opening message, and the conversation.

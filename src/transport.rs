@@ -7,6 +7,7 @@
 mod go_micro;
 mod greeting;
 mod http;
+mod http_message;
 mod receive;
 mod socket;
 mod tcp;
@@ -22,6 +23,11 @@ pub use self::go_micro::{Generation, GoMicroTransport};
 pub use self::tcp::TcpTransport;
 #[cfg(unix)]
 pub use self::unix::UnixTransport;
+
+/// Whether a node of Go Micro is called at this address.
+pub(crate) fn is_go_micro(address: &str) -> bool {
+    GoMicroTransport::knows(address)
+}
 
 /// TCP, Unix sockets and Go Micro's nodes, chosen by the address's prefix.
 ///

@@ -24,7 +24,7 @@ use actix::prelude::{
     WrapFuture,
 };
 use rand::RngExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::backoff::Backoff;
 use crate::context::Context;
@@ -39,6 +39,10 @@ pub struct Heartbeat {
     /// Shared by all incarnations: a restarted heartbeat goes on where the last one ended.
     is_announced: Arc<AtomicBool>,
     is_released: bool,
+    /// Whether the lease is held, for those who ask the node whether it is ready.
+    is_held: Arc<AtomicBool>,
+    /// When the registry last said that it holds.
+    renewed: Instant,
 }
 
 /// How a registration is kept alive.
@@ -80,7 +84,23 @@ impl Heartbeat {
         is_announced: Arc<AtomicBool>,
     ) -> Self {
         let backoff = Backoff::new(RETRY_FIRST, options.interval);
-        Self { registry, service, options, backoff, is_announced, is_released: false }
+        Self {
+            registry,
+            service,
+            options,
+            backoff,
+            is_announced,
+            is_released: false,
+            is_held: Arc::default(),
+            renewed: Instant::now(),
+        }
+    }
+
+    /// Notes in `is_held` whether the registry tells of the node: from the registration on, until
+    /// it is given back or has not been renewed for longer than the TTL.
+    #[must_use]
+    pub fn telling(self, is_held: Arc<AtomicBool>) -> Self {
+        Self { is_held, ..self }
     }
 }
 
@@ -159,6 +179,7 @@ impl Handler<Announce> for Heartbeat {
         AtomicResponse::new(Box::pin(answer.into_actor(self).map(|answer, this, ctx| {
             if answer.is_ok() {
                 this.is_announced.store(true, Ordering::Release);
+                this.held();
                 this.log("registered");
                 ctx.notify_later(Renew, this.delay_after(&answer));
             }
@@ -252,10 +273,14 @@ impl Heartbeat {
         match answer {
             Ok(()) => {
                 self.backoff.reset();
+                self.held();
                 // Nodes that started together do not renew together.
                 self.options.interval.mul_f64(rand::rng().random_range(JITTER..=1.0))
             }
             Err(error) => {
+                if self.renewed.elapsed() >= self.options.ttl {
+                    self.is_held.store(false, Ordering::Release);
+                }
                 let delay = self.backoff.next_delay(&mut rand::rng());
                 tracing::warn!(%error, retry_in = ?delay, "the registration was not renewed");
                 delay
@@ -263,8 +288,16 @@ impl Heartbeat {
         }
     }
 
+    /// The registry has just said that it holds the lease.
+    fn held(&mut self) {
+        self.renewed = Instant::now();
+        // A renewal that ends after the lease was given back must not take that back.
+        self.is_held.store(!self.is_released, Ordering::Release);
+    }
+
     fn released(&self, answer: &Answer) {
         self.is_announced.store(false, Ordering::Release);
+        self.is_held.store(false, Ordering::Release);
         match answer {
             Ok(()) => self.log("deregistered"),
             Err(error) => tracing::warn!(%error, "not deregistered; the lease will expire"),

@@ -50,6 +50,13 @@ pub trait HandlerPort: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether the client of a stream sends anything after its opening message; yes, unless it says
+    /// otherwise.
+    fn takes_items(&self, endpoint: usize) -> bool {
+        let _ = endpoint;
+        true
+    }
+
     /// The codec for a content type, as a number that [`Lane::push`] understands.
     fn codec(&self, content_type: &str) -> Option<u16>;
 

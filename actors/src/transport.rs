@@ -22,6 +22,7 @@ use bytes::BytesMut;
 use crate::message::{Message, Outgoing};
 use crate::metadata::Metadata;
 use crate::registry::BoxFuture;
+use crate::server::Server;
 
 pub use self::keepalive::KeepaliveOptions;
 pub use self::memory::{Faults, MemoryTransport};
@@ -124,6 +125,12 @@ pub trait Socket: Send {
 
     /// Gives back what only a busy connection needs; called once when it has been quiet for a while.
     fn rest(&mut self) {}
+
+    /// Says whose connection it is, on the side that accepted it; called once, before the first
+    /// poll. For those that tell a peer more than its own requests do.
+    fn serves(&mut self, server: &Arc<Server>) {
+        let _ = server;
+    }
 
     /// Says goodbye: what was written arrives, then the peer sees [`TransportError::Closed`].
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;

@@ -99,7 +99,14 @@ impl<T: StreamEndpoint> StreamCodec<T> {
     }
 
     pub(crate) fn decode_opening(self, body: &[u8]) -> Result<T, CodecError> {
-        self.decode(body, |codec| codec.opening)
+        let decoded = self.decode(body, |codec| codec.opening);
+        // Go Micro opens a stream with a message without fields, which serde may know as a unit.
+        match decoded {
+            Err(error) if self.codec == Codec::Json && body.trim_ascii() == b"{}" => {
+                self.codec.decode(b"null").map_err(|_| error)
+            }
+            decoded => decoded,
+        }
     }
 
     pub(crate) fn decode_item(self, body: &[u8]) -> Result<T::Item, CodecError> {

@@ -32,6 +32,11 @@ pub(crate) trait Delivery:
     /// The name of the endpoint.
     const ENDPOINT: &'static str;
 
+    /// Whether its client sends anything after this.
+    fn takes_items() -> bool {
+        true
+    }
+
     /// Reads what was sent.
     ///
     /// # Errors

@@ -54,6 +54,9 @@ pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
     /// Decodes a request and has the actor of this index handle it inside middleware.
     fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, codec: Codec, arrival: Arrival);
 
+    /// Whether the client of a stream sends anything after its opening message.
+    fn takes_items(&self) -> bool;
+
     /// A [`LocalEndpoint`] of its request's type.
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync>;
 }
@@ -185,6 +188,10 @@ impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
         subscriptions.collect()
     }
 
+    fn takes_items(&self, endpoint: usize) -> bool {
+        self.endpoints.get(endpoint).is_none_or(|endpoint| endpoint.takes_items())
+    }
+
     fn codec(&self, content_type: &str) -> Option<u16> {
         self.codecs.find(content_type).map(|(number, _)| number)
     }
@@ -247,6 +254,10 @@ where
                 None => slot.refuse(Refusal::Cancelled, None),
             }
         });
+    }
+
+    fn takes_items(&self) -> bool {
+        M::takes_items()
     }
 
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync> {

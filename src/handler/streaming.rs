@@ -10,7 +10,7 @@ use callboard_actors::stream::{StreamSide, StreamWindow};
 use super::delivery::{Delivery, Stay};
 use crate::codec::{Codec, StreamCodec};
 use crate::request::RequestContext;
-use crate::stream::{ItemSide, StreamEndpoint, Streaming};
+use crate::stream::{ItemSide, StreamEndpoint, Streaming, takes_items};
 
 /// A stream as long as its handler has to do with it.
 pub(crate) struct StreamStay<T: StreamEndpoint> {
@@ -39,6 +39,10 @@ impl<T: StreamEndpoint> Delivery for Streaming<T> {
     type Stay = StreamStay<T>;
 
     const ENDPOINT: &'static str = T::NAME;
+
+    fn takes_items() -> bool {
+        takes_items::<T>()
+    }
 
     fn decode(
         codec: Codec,

@@ -78,19 +78,28 @@ impl Pool {
 
     /// A fresh connection.
     pub(super) async fn open(&self) -> Result<Wire, TransportError> {
-        let address = &self.inner.peer;
-        let failed = |reason: String| TransportError::Connect { address: address.clone(), reason };
-        let stream =
-            TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
-        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+        let stream = self.dial().await?;
         let (sender, driver) = http1::Builder::new()
             .title_case_headers(true)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| self.failed(&error))?;
         Ok(Wire { sender, driver, opened: Instant::now(), is_used: false })
+    }
+
+    /// A fresh connection on which nothing is said by the pool.
+    pub(crate) async fn dial(&self) -> Result<TcpStream, TransportError> {
+        let dialled = TcpStream::connect(&self.inner.peer).await;
+        let stream = dialled.map_err(|error| self.failed(&error))?;
+        stream.set_nodelay(true).map_err(|error| self.failed(&error))?;
+        Ok(stream)
+    }
+
+    fn failed(&self, error: &impl ToString) -> TransportError {
+        let (address, reason) = (self.inner.peer.clone(), error.to_string());
+        TransportError::Connect { address, reason }
     }
 
     pub(super) fn peer(&self) -> &str {

@@ -4,18 +4,22 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use callboard_actors::Deadline;
-use callboard_actors::client::{CallError, CallTarget, StreamOptions};
+use callboard_actors::client::{CallError, CallTarget, Executed, StreamOptions};
+use callboard_actors::message::Body;
 use callboard_actors::stream::StreamWindow;
+use callboard_actors::transport::TransportError;
 use tokio::time::Instant;
 
 use super::local::{Limits, LocalTalk};
-use super::side::CallSide;
-use super::{StreamCall, StreamEndpoint, Streaming};
+use super::side::{CallSide, put};
+use super::{StreamCall, StreamEndpoint, Streaming, takes_items};
 use crate::client::RequestBuilder;
 use crate::codec::StreamCodec;
 use crate::handler::LocalFailure;
 use crate::middleware::{CallInfo, Side, run_chain};
+use crate::transport::is_go_micro;
 
 /// A stream that has not been opened; awaiting it opens it.
 ///
@@ -126,8 +130,19 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         };
         let (body, options) = (codec.opening(message), (&options, opened_by));
         let stream = StreamOptions { deadline: whole, window: kind.window };
-        let caller = service.system().caller();
-        let opened = caller.open_stream(service.remote(), target, body, options, stream).await?;
+        let (caller, remote) = (service.system().caller(), service.remote());
+        let opened = if takes_items::<T>() {
+            caller.open_stream(remote, target, body, options, stream).await?
+        } else {
+            let body = encode(&body)?;
+            let opened = caller.open_stream(remote, target, body.clone(), options, stream).await?;
+            if is_go_micro(opened.node()) {
+                // There the first message only announces a stream, and this one opens it. With the
+                // stream came the credit for it.
+                put(opened.side(), &body)?;
+            }
+            opened
+        };
         Ok(StreamCall::new(CallSide::Remote(opened, codec)))
     }
 }
@@ -149,4 +164,13 @@ fn explain<T: StreamEndpoint>(failure: LocalFailure<Streaming<T>>, timeout: Dura
         }
         error => error,
     }
+}
+
+fn encode(body: &dyn Body) -> Result<Bytes, CallError> {
+    let mut buffer = BytesMut::new();
+    body.encode(&mut buffer).map_err(|reason| CallError::Codec {
+        detail: format!("the request was not sent: {}", TransportError::Encode(reason)),
+        executed: Executed::No,
+    })?;
+    Ok(buffer.freeze())
 }

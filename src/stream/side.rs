@@ -140,7 +140,7 @@ impl<T: StreamEndpoint> CallSide<T> {
     }
 }
 
-fn put(side: &StreamSide, item: &dyn Body) -> Result<(), CallError> {
+pub(super) fn put(side: &StreamSide, item: &dyn Body) -> Result<(), CallError> {
     side.send(item).map_err(|error| {
         let (detail, executed) = (format!("an item was not sent: {error}"), Executed::Maybe);
         match error {

@@ -2,11 +2,12 @@
 //!
 //! Such a connection carries one call at a time. What the engine takes for one connection is here a
 //! pool of them to one node: a call takes an idle one or opens another, and gives it back when
-//! there is no doubt about it.
+//! there is no doubt about it. A stream has a connection of its own, which is never used again.
 //!
 //! Sources: the wire of Go Micro's release of November 2016, and that of its present version 6.
 
 mod address;
+mod conversation;
 mod reply;
 mod request;
 mod socket;

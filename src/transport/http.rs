@@ -10,16 +10,22 @@
 //! | `POST /` without them | a call by Go Micro of 2016 |
 //! | `GET /healthz`, `GET /readyz` | whether the node lives; whether it wants requests |
 //!
+//! A call by Go Micro to an endpoint that is a stream takes the whole connection.
+//!
 //! To the engine such a connection looks like a native one whose peer has at most one request in
 //! flight: limits, deadlines, cancellation and draining are the same.
 
 mod ask;
 mod clock;
+mod conversation;
 mod dialect;
 mod go_micro;
+mod host;
 mod plain;
 mod rewind;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,13 +33,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use callboard_actors::message::{GoAway, Message};
+use callboard_actors::server::Server;
 use callboard_actors::transport::{Batch, Encoder, Hello, OwnedMessages, Socket, TransportError};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
-use self::ask::Desk;
+use self::ask::{Desk, Opening};
 use self::clock::Clock;
+use self::conversation::Conversation;
 use self::rewind::Rewind;
 use self::service::Door;
 use super::socket::Stream;
@@ -41,7 +49,7 @@ use super::socket::Stream;
 /// An HTTP/1.1 connection that looks like one of the engine's own.
 pub(super) struct HttpSocket<S: Stream> {
     peer: Arc<Hello>,
-    connection: Pin<Box<http1::Connection<TokioIo<Rewind<S>>, Door>>>,
+    serving: Serving<S>,
     desk: Arc<Desk>,
     clock: Clock,
     has_begun: bool,
@@ -49,6 +57,15 @@ pub(super) struct HttpSocket<S: Stream> {
     written: u64,
     over: Option<TransportError>,
     closing: Option<Pin<Box<Sleep>>>,
+}
+
+/// What the connection is used for.
+enum Serving<S: Stream> {
+    /// One call after the other.
+    Calls(Box<http1::Connection<TokioIo<Rewind<S>>, Door>>),
+    Stream(Box<Conversation<Rewind<S>>>),
+    /// Nothing any more.
+    Nothing,
 }
 
 impl<S: Stream> HttpSocket<S> {
@@ -62,11 +79,10 @@ impl<S: Stream> HttpSocket<S> {
             .header_read_timeout(None)
             .max_headers(HEADERS_MOST)
             .max_buf_size(HEAD_MOST)
-            .pipeline_flush(true)
             .serve_connection(TokioIo::new(Rewind::new(stream, begun, Arc::clone(&desk))), door);
         Self {
             peer: Arc::new(Hello::new("", "", 0)),
-            connection: Box::pin(connection),
+            serving: Serving::Calls(Box::new(connection)),
             desk,
             clock: Clock::default(),
             has_begun: false,
@@ -82,14 +98,39 @@ impl<S: Stream> HttpSocket<S> {
         if self.over.is_some() {
             return;
         }
-        if self.desk.is_done() {
-            self.connection.as_mut().graceful_shutdown();
-        }
-        self.over = match self.connection.as_mut().poll(cx) {
-            Poll::Pending => self.clock.check(&self.desk, cx),
-            Poll::Ready(Ok(())) => Some(TransportError::Closed),
-            Poll::Ready(Err(error)) => Some(TransportError::Broken(error.to_string())),
+        self.over = match &mut self.serving {
+            Serving::Calls(connection) => {
+                let mut connection = Pin::new(connection.as_mut());
+                if self.desk.is_done() {
+                    connection.as_mut().graceful_shutdown();
+                }
+                match connection.poll(cx) {
+                    Poll::Pending => self.clock.check(&self.desk, cx),
+                    Poll::Ready(Ok(())) => Some(TransportError::Closed),
+                    Poll::Ready(Err(error)) => Some(TransportError::Broken(error.to_string())),
+                }
+            }
+            Serving::Stream(conversation) => conversation.poll(cx),
+            Serving::Nothing => Some(TransportError::Closed),
         };
+        // A client that has ended its side already is no error to a stream.
+        if let Some(opening) = self.desk.take_opening() {
+            self.over = None;
+            self.begin_stream(*opening);
+            self.advance(cx);
+        }
+    }
+
+    /// Takes the connection from the HTTP library, which knows pairs only.
+    fn begin_stream(&mut self, opening: Opening) {
+        let serving = std::mem::replace(&mut self.serving, Serving::Nothing);
+        if let Serving::Calls(connection) = serving {
+            let parts = connection.into_parts();
+            let (stream, desk) = (parts.io.into_inner(), Arc::clone(&self.desk));
+            let max_body = usize::try_from(self.max_frame).unwrap_or(usize::MAX);
+            let conversation = Conversation::new(stream, &parts.read_buf, max_body, desk, opening);
+            self.serving = Serving::Stream(Box::new(conversation));
+        }
     }
 }
 
@@ -128,12 +169,12 @@ impl<S: Stream> Socket for HttpSocket<S> {
     ) -> Poll<Result<(), TransportError>> {
         self.written += batch.messages.len() as u64;
         for message in batch.messages.drain(..) {
-            match message {
-                Message::Reply { .. } | Message::Status { .. } => self.desk.answer(message),
+            match (message, &mut self.serving) {
                 // TCP's own keepalive has to do: HTTP has nothing that could be asked.
-                Message::Ping { nonce } => self.desk.arrive(Message::Pong { nonce }),
-                Message::GoAway { reason: GoAway::Draining } => self.desk.drain(),
-                _ => {}
+                (Message::Ping { nonce }, _) => self.desk.arrive(Message::Pong { nonce }),
+                (Message::GoAway { reason: GoAway::Draining }, _) => self.desk.drain(),
+                (message, Serving::Stream(conversation)) => conversation.send(message),
+                (message, _) => self.desk.answer(message),
             }
         }
         self.advance(cx);
@@ -148,13 +189,25 @@ impl<S: Stream> Socket for HttpSocket<S> {
         self.written
     }
 
+    fn serves(&mut self, server: &Arc<Server>) {
+        self.desk.serves(server);
+    }
+
     /// Finishes the answer that is being written, for at most a second.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.over.is_some() {
             return Poll::Ready(());
         }
-        self.connection.as_mut().graceful_shutdown();
-        if self.connection.as_mut().poll(cx).is_ready() {
+        let is_closed = match &mut self.serving {
+            Serving::Calls(connection) => {
+                let mut connection = Pin::new(connection.as_mut());
+                connection.as_mut().graceful_shutdown();
+                connection.poll(cx).is_ready()
+            }
+            Serving::Stream(conversation) => conversation.poll_finish(cx).is_ready(),
+            Serving::Nothing => true,
+        };
+        if is_closed {
             self.over = Some(TransportError::Closed);
             return Poll::Ready(());
         }

@@ -2,6 +2,7 @@
 //! answered is understood. The peer replays bytes that were recorded from real ones.
 
 mod peer;
+mod streams;
 
 use std::time::Duration;
 
@@ -252,6 +253,18 @@ impl Client {
     }
 
     async fn send(&mut self, id: u64, endpoint: &str, content_type: &str, body: &str) {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let time_left = Some(Duration::from_secs(5));
+        self.request(id, (endpoint, content_type), (body, time_left), false).await;
+    }
+
+    async fn request(
+        &mut self,
+        id: u64,
+        (endpoint, content_type): (&str, &str),
+        (body, time_left): (Bytes, Option<Duration>),
+        stream: bool,
+    ) {
         let route = Route { endpoint: endpoint.into(), content_type: content_type.into() };
         let known = self.routes.iter().position(|other| *other == route);
         let slot = known.unwrap_or(self.routes.len());
@@ -259,12 +272,12 @@ impl Client {
         self.write(Outgoing::Request {
             id: RequestId(id),
             one_way: false,
-            stream: false,
+            stream,
             route: RouteSlot(u32::try_from(slot).expect("few")),
             define: known.is_none().then_some(&route),
-            time_left: Some(Duration::from_secs(5)),
+            time_left,
             metadata: &metadata,
-            body: &Bytes::copy_from_slice(body.as_bytes()),
+            body: &body,
         })
         .await;
         if known.is_none() {

@@ -72,6 +72,23 @@ async fn what_goes_wrong_has_its_own_code_and_the_connection_lives_on() {
 }
 
 #[actix::test]
+async fn what_does_not_exist_is_answered_with_what_does() {
+    let house = House::default();
+    let builder = house.system("stage").handler(house.actor("one"), |h| h.request::<Echo>());
+    let server = start(
+        builder.handler(house.actor("two"), |h| h.request::<crate::stage::Hold>().internal()),
+    );
+    let server = server.await;
+    let mut raw = Raw::connect(&server).await;
+    for path in ["/Stage/Nope", "/nothing"] {
+        let status = status(&raw.post(path, "", "null").await.text());
+        assert_eq!(status.code, 404, "{path}");
+        assert!(status.detail.ends_with(": there are Stage.Echo"), "{path}: {status}");
+    }
+    stop(&[&server]).await;
+}
+
+#[actix::test]
 async fn other_methods_are_told_what_to_do() {
     let (_, server) = stage().await;
     let mut raw = Raw::connect(&server).await;

@@ -24,7 +24,10 @@ pub(crate) struct Response {
 
 impl Raw {
     pub(crate) async fn connect(system: &ServiceSystem) -> Self {
-        let address = &system.node().address;
+        Self::at(&system.node().address).await
+    }
+
+    pub(crate) async fn at(address: &str) -> Self {
         let stream = within(LONG, TcpStream::connect(address)).await.expect("it listens");
         Self { stream, buffer: Vec::new() }
     }

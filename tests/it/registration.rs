@@ -7,6 +7,7 @@ use callboard::registry::{
     BoxFuture, MemoryRegistry, Registry, RegistryError, Service, Watch, WatchScope,
 };
 
+use crate::raw::Raw;
 use crate::stage::{
     Diary, Echo, House, LONG, Show, all, call, echo, eventually, start, stop, within,
 };
@@ -38,6 +39,8 @@ async fn a_node_serves_before_it_is_announced() {
     let registry = Curious { inner: house.registry.clone(), diary: house.diary.clone() };
     let server = start(house.stage("one").registry(registry)).await;
     house.diary.has("it answers when it is registered: true").await;
+    house.diary.has("it is ready when it is registered: 503 not registered\n").await;
+    assert_eq!(readiness(&server.node().address).await, "200 ok\n");
     stop(&[&server]).await;
 }
 
@@ -64,6 +67,23 @@ async fn a_lost_lease_is_registered_again() {
     assert_eq!(house.registry.registrations(), 2);
     stop(&[&server]).await;
     assert!(house.registry.list().await.unwrap().is_empty());
+}
+
+#[actix::test]
+async fn a_node_is_not_ready_while_the_registry_has_not_renewed_its_lease_in_time() {
+    let house = House::default();
+    let builder = house.stage("one").configure(|config| {
+        config.register_ttl = Duration::from_secs(3);
+        config.register_interval = Some(Duration::from_secs(1));
+    });
+    let server = start(builder).await;
+    let address = &server.node().address;
+    assert_eq!(readiness(address).await, "200 ok\n");
+    house.registry.outage();
+    eventually(async || readiness(address).await == "503 not registered\n").await;
+    house.registry.restore();
+    eventually(async || readiness(address).await == "200 ok\n").await;
+    stop(&[&server]).await;
 }
 
 #[actix::test]
@@ -132,6 +152,13 @@ async fn known_nodes_stay_reachable_while_the_registry_is_down() {
     stop(&[&client, &server]).await;
 }
 
+/// What a node at this address says of it.
+async fn readiness(address: &str) -> String {
+    let mut raw = Raw::at(address).await;
+    let response = raw.ask("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    format!("{} {}", response.code, response.text())
+}
+
 /// Waits for the gate before it lets requests go on.
 struct Slow(Diary, crate::stage::Gate);
 
@@ -169,6 +196,8 @@ impl Registry for Curious {
             let answer = within(LONG, answer).await;
             self.diary.note(format!("it answers when it is registered: {}", answer.is_ok()));
             stop(&[&caller]).await;
+            let readiness = readiness(&service.nodes[0].address).await;
+            self.diary.note(format!("it is ready when it is registered: {readiness}"));
             self.inner.register(service, ttl).await
         })
     }

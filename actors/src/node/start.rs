@@ -92,7 +92,7 @@ impl Start {
             self.start_acceptor(&server, listener, &arbiters).await?;
             check_self(&*transport, &address, &node).await?;
             let record = Service { nodes: vec![node.clone()], ..record };
-            let child = self.start_heartbeat(&registry, record, &options).await?;
+            let child = self.start_heartbeat(&registry, record, &server, &options).await?;
             announce(&child, &*registry, until, options.start_timeout).await?;
             heartbeat = Some(child);
         }
@@ -224,13 +224,16 @@ impl Start {
         &self,
         registry: &Arc<dyn Registry>,
         record: Service,
+        server: &Server,
         options: &NodeOptions,
     ) -> Result<Addr<Heartbeat>, NodeError> {
         let (registry, options) = (Arc::clone(registry), options.heartbeat);
         let is_announced = Arc::<AtomicBool>::default();
+        let is_known = server.announcement();
         let child = Child::new("heartbeat", move || {
             let (registry, is_announced) = (Arc::clone(&registry), Arc::clone(&is_announced));
             Heartbeat::new(registry, record.clone(), options, is_announced)
+                .telling(Arc::clone(&is_known))
         });
         self.child("heartbeat", child.shutdown(DEREGISTRATION)).await
     }

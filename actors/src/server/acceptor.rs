@@ -7,7 +7,7 @@ mod sessions;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
@@ -81,6 +81,8 @@ pub struct Server {
     routes: RouteTable,
     options: AcceptorOptions,
     gate: AtomicU8,
+    /// Whether a registry tells of the node.
+    is_announced: Arc<AtomicBool>,
     half_open: Arc<Semaphore>,
     connections: AtomicUsize,
     refused_connections: AtomicUsize,
@@ -96,6 +98,7 @@ impl Server {
             half_open: Arc::new(Semaphore::new(options.max_half_open)),
             options,
             gate: AtomicU8::new(Gate::Serving as u8),
+            is_announced: Arc::default(),
             connections: AtomicUsize::new(0),
             refused_connections: AtomicUsize::new(0),
             sessions: Mutex::default(),
@@ -115,6 +118,17 @@ impl Server {
     /// Connections closed at once because there were too many.
     pub fn refused_connections(&self) -> usize {
         self.refused_connections.load(Ordering::Relaxed)
+    }
+
+    /// Whether a registry tells of the node: false before it is registered, after it has been
+    /// deregistered, and when its registration has not been renewed for longer than the TTL.
+    pub fn is_announced(&self) -> bool {
+        self.is_announced.load(Ordering::Acquire)
+    }
+
+    /// Where the heartbeat notes whether a registry tells of the node.
+    pub(crate) fn announcement(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_announced)
     }
 
     /// Whether it has been told to drain.

@@ -53,6 +53,13 @@ impl RouteTable {
         self.by_name.get(endpoint).copied()
     }
 
+    /// Whether any endpoint is one of this service of a node, e.g. `Greeter` of `Greeter.Hello`.
+    pub fn has_service(&self, service: &str) -> bool {
+        self.endpoints().any(|endpoint| {
+            endpoint.name.rsplit_once('.').is_some_and(|(before, _)| before == service)
+        })
+    }
+
     /// What all handlers answer together.
     pub fn endpoints(&self) -> impl Iterator<Item = &EndpointInfo> {
         self.handlers.iter().flat_map(|handler| handler.endpoints())

@@ -43,6 +43,7 @@ impl Session {
         let options = self.server.options();
         let peer = Arc::clone(socket.peer());
         let outbox = Arc::new(Outbox::new(String::new()));
+        socket.serves(&self.server);
         outbox.open(socket.encoder(), 0);
         self.server.opened(&outbox);
         if self.server.gate() != Gate::Serving {

@@ -19,7 +19,7 @@ impl ServiceGenerator for Stubs {
 #[allow(clippy::all, clippy::pedantic, missing_docs, unused_imports)]
 pub mod {module}_service {{
     use ::callboard::codec::generated::serde;
-    use ::callboard::codec::{{Proto, ProtobufCodec}};
+    use ::callboard::codec::{{Proto, ProtobufCodec, ProtobufMessage, StreamProtobufCodec}};
 {endpoints}
     /// Calls the service by its methods.
     #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ fn endpoint(service: &str, method: &Method) -> String {
 "
     );
     let kind = if is_stream(method) {
-        streaming(service, name, &items, &reply)
+        streaming(service, method, &items, &reply)
     } else {
         unary(service, name, &reply)
     };
@@ -106,7 +106,21 @@ fn endpoint(service: &str, method: &Method) -> String {
     text
 }
 
-fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
+fn streaming(service: &str, method: &Method, items: &str, reply: &str) -> String {
+    let name = &method.proto_name;
+    // Where the client sends items, the opening is a message without fields.
+    let (opening, item) = if method.client_streaming {
+        (
+            "encode: |_, _| {}, decode: |_| Ok(Self(()))",
+            "encode: |item, buffer| item.encode(buffer), decode: Proto::decode",
+        )
+    } else {
+        (
+            "encode: |opening, buffer| opening.0.encode(buffer), \
+             decode: |bytes| Proto::decode(bytes).map(Self)",
+            "encode: |(), _| {}, decode: |_| Ok(())",
+        )
+    };
     format!(
         "
     impl ::callboard::StreamEndpoint for {name} {{
@@ -114,6 +128,17 @@ fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
         type Reply = Proto<{reply}>;
 
         const NAME: &'static str = \"{service}.{name}\";
+
+        fn protobuf() -> Option<StreamProtobufCodec<Self>> {{
+            Some(StreamProtobufCodec {{
+                opening: ProtobufMessage {{ {opening} }},
+                item: ProtobufMessage {{ {item} }},
+                reply: ProtobufMessage {{
+                    encode: |reply, buffer| reply.encode(buffer),
+                    decode: Proto::decode,
+                }},
+            }})
+        }}
     }}
 "
     )

@@ -35,6 +35,25 @@ pub(super) fn into_message(
     }
 }
 
+/// What one answer of a stream means.
+pub(super) fn into_stream_message(
+    answer: Answer,
+    id: RequestId,
+    from: &Address,
+    format: Format,
+) -> Message {
+    match outcome(answer, from.generation, format) {
+        Ok(body) => Message::StreamData { id, body },
+        Err((text, None)) if text == END_OF_STREAM => {
+            Message::Reply { id, metadata: Metadata::new(), body: Bytes::new() }
+        }
+        Err((text, refusal)) => {
+            let status = Box::new(status(&text, from));
+            Message::Status { id, status, refusal }
+        }
+    }
+}
+
 /// The body of the reply, or the text of the error.
 fn outcome(
     answer: Answer,
@@ -111,6 +130,9 @@ struct GoError {
     #[serde(default)]
     status: String,
 }
+
+/// What stands for an error where a stream ends in order.
+pub(super) const END_OF_STREAM: &str = "EOS";
 
 /// How the texts begin with which Go Micro's router refuses.
 const ROUTER_ERRORS: &[&str] = &[

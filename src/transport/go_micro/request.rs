@@ -45,9 +45,17 @@ impl Format {
 impl Call {
     /// The HTTP request; none when a header cannot carry what it should.
     pub(super) fn to_http(&self, to: &Address, format: Format) -> Option<Request<Full<Bytes>>> {
-        let mut request = Request::new(Full::new(self.envelope(to.generation, format)));
+        // A connection carries one call at a time, so all are the first of their kind.
+        let body = self.envelope(to.generation, format, 0, &self.body);
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        let headers = request.headers_mut();
+        *request.headers_mut() = self.headers(to)?;
+        Some(request)
+    }
+
+    /// The headers of the request; none when one cannot carry what it should.
+    pub(super) fn headers(&self, to: &Address) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
         for (name, value) in self.metadata.iter() {
             // Go drops names that are no tokens, and replaces line breaks in values.
             let value = value.replace(['\r', '\n'], " ");
@@ -67,9 +75,9 @@ impl Call {
             headers.insert("timeout", nanos.into());
         }
         if to.generation == Generation::Current {
-            self.name(headers, to)?;
+            self.name(&mut headers, to)?;
         }
-        Some(request)
+        Some(headers)
     }
 
     /// The headers that name what is called.
@@ -82,15 +90,22 @@ impl Call {
         Some(())
     }
 
-    fn envelope(&self, generation: Generation, format: Format) -> Bytes {
+    /// The body of the message of this number, by whose generation.
+    pub(super) fn envelope(
+        &self,
+        generation: Generation,
+        format: Format,
+        number: u64,
+        body: &Bytes,
+    ) -> Bytes {
+        let endpoint = &self.route.endpoint;
         match (generation, format) {
-            (Generation::Current, _) => self.body.clone(),
-            // A connection carries one call at a time, so all are the first of their kind.
+            (Generation::Current, _) => body.clone(),
             (Generation::Early, Format::Json) => {
-                json_rpc::encode_request(generation, &self.route.endpoint, 0, &self.body)
+                json_rpc::encode_request(generation, endpoint, number, body)
             }
             (Generation::Early, Format::Protobuf) => {
-                proto_rpc::encode_request(generation, &self.route.endpoint, 0, &self.body)
+                proto_rpc::encode_request(generation, endpoint, number, body)
             }
         }
     }

@@ -10,10 +10,11 @@ use callboard_actors::message::{Message, Refusal, RequestId, Route, RouteSlot};
 use callboard_actors::registry::BoxFuture;
 use callboard_actors::transport::{Batch, Encoder, Hello, OwnedMessages, Socket, TransportError};
 use futures_util::future::{AbortHandle, Abortable};
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{FutureExt, Stream};
 
 use super::address::Address;
+use super::conversation::{Conversation, Line};
 use super::reply::into_message;
 use super::request::{Call, Format};
 use crate::http_client::{Pool, exchange};
@@ -28,6 +29,9 @@ pub(super) struct PooledSocket {
     routes: HashMap<RouteSlot, Route>,
     underway: FuturesUnordered<BoxFuture<'static, Option<Message>>>,
     aborts: HashMap<RequestId, AbortHandle>,
+    streams: SelectAll<Conversation>,
+    /// By which the streams are told what goes to the node.
+    lines: HashMap<RequestId, Arc<Line>>,
     /// What needs no exchange to be answered.
     answers: VecDeque<Message>,
     written: u64,
@@ -46,6 +50,8 @@ impl PooledSocket {
             routes: HashMap::new(),
             underway: FuturesUnordered::new(),
             aborts: HashMap::new(),
+            streams: SelectAll::new(),
+            lines: HashMap::new(),
             answers: VecDeque::new(),
             written: 0,
             portion: 1,
@@ -54,16 +60,27 @@ impl PooledSocket {
 
     fn send(&mut self, message: Message) {
         match message {
-            Message::Request { id, route, define, time_left, metadata, body, .. } => {
+            Message::Request { id, stream, route, define, time_left, metadata, body, .. } => {
                 if let Some(define) = define {
                     self.routes.insert(route, *define);
                 }
                 let Some(route) = self.routes.get(&route).cloned() else { return };
-                self.call(&Call { id, route, time_left, metadata, body });
+                let call = Call { id, route, time_left, metadata, body };
+                if stream { self.open(call) } else { self.call(&call) }
             }
             Message::Cancel { id } => {
                 if let Some(abort) = self.aborts.remove(&id) {
                     abort.abort();
+                }
+                if let Some(line) = self.lines.remove(&id) {
+                    line.say(Message::Cancel { id });
+                }
+            }
+            Message::StreamData { id, .. }
+            | Message::StreamEnd { id }
+            | Message::StreamCredit { id, .. } => {
+                if let Some(line) = self.lines.get(&id) {
+                    line.say(message);
                 }
             }
             // Each call finds out for itself whether the node lives.
@@ -72,18 +89,43 @@ impl PooledSocket {
         }
     }
 
-    fn call(&mut self, call: &Call) {
-        let id = call.id;
-        let Some(format) = Format::named(&call.route.content_type) else {
+    /// Opens a stream, on a connection of its own.
+    fn open(&mut self, call: Call) {
+        let Some(format) = self.format(&call) else { return };
+        let (id, endpoint) = (call.id, call.route.endpoint.clone());
+        let (address, max_body) = (Arc::clone(&self.address), self.max_body);
+        match Conversation::new(call, format, address, self.pool.clone(), max_body) {
+            Some((conversation, line)) => {
+                self.lines.insert(id, line);
+                self.streams.push(conversation);
+            }
+            None => self.unnamed(id, &endpoint),
+        }
+    }
+
+    /// How the bodies of a call are written; one of which that cannot be told is refused.
+    fn format(&mut self, call: &Call) -> Option<Format> {
+        let format = Format::named(&call.route.content_type);
+        if format.is_none() {
             let detail = format!(
                 "{:?} is not for Go Micro's nodes; use application/json or application/protobuf",
                 call.route.content_type
             );
-            return self.refuse(id, Refusal::UnknownContentType, 415, detail);
-        };
+            self.refuse(call.id, Refusal::UnknownContentType, 415, detail);
+        }
+        format
+    }
+
+    fn unnamed(&mut self, id: RequestId, endpoint: &str) {
+        let detail = format!("{endpoint:?} cannot be named in a header");
+        self.refuse(id, Refusal::UnknownEndpoint, 404, detail);
+    }
+
+    fn call(&mut self, call: &Call) {
+        let id = call.id;
+        let Some(format) = self.format(call) else { return };
         let Some(request) = call.to_http(&self.address, format) else {
-            let detail = format!("{:?} cannot be named in a header", call.route.endpoint);
-            return self.refuse(id, Refusal::UnknownEndpoint, 404, detail);
+            return self.unnamed(id, &call.route.endpoint);
         };
         let address = Arc::clone(&self.address);
         let exchanged = exchange(self.pool.clone(), request, self.max_body)
@@ -102,6 +144,12 @@ impl PooledSocket {
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Message> {
         if let Some(answer) = self.answers.pop_front() {
             return Poll::Ready(answer);
+        }
+        if let Poll::Ready(Some(message)) = Pin::new(&mut self.streams).poll_next(cx) {
+            if let Some(id) = id(&message) {
+                self.lines.remove(&id);
+            }
+            return Poll::Ready(message);
         }
         loop {
             match ready!(Pin::new(&mut self.underway).poll_next(cx)) {
@@ -170,6 +218,8 @@ impl Socket for PooledSocket {
     fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<()> {
         self.underway.clear();
         self.aborts.clear();
+        self.streams.clear();
+        self.lines.clear();
         Poll::Ready(())
     }
 }

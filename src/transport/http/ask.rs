@@ -5,21 +5,36 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_actors::Metadata;
 use callboard_actors::message::{Message, RequestId, Route, RouteSlot};
+use callboard_actors::server::Server;
+use hyper::HeaderMap;
 use parking_lot::Mutex;
+
+use super::go_micro::GoMicro;
+use super::host::Host;
 
 /// A request, understood.
 pub(super) struct Asked {
     pub(super) route: Route,
-    pub(super) time_left: Duration,
+    /// None when the client said nothing of it.
+    pub(super) time_left: Option<Duration>,
     pub(super) metadata: Metadata,
     pub(super) body: Bytes,
+}
+
+/// The first message of a stream, which takes the whole connection.
+pub(super) struct Opening {
+    pub(super) talk: GoMicro,
+    pub(super) asked: Asked,
+    pub(super) headers: HeaderMap,
+    /// Whether items follow.
+    pub(super) takes_items: bool,
 }
 
 /// What a connection is doing.
@@ -36,6 +51,8 @@ pub(super) enum Phase {
 #[derive(Default)]
 pub(super) struct Desk {
     state: Mutex<State>,
+    /// Whose connection it is.
+    server: OnceLock<Arc<Server>>,
 }
 
 struct State {
@@ -51,6 +68,10 @@ struct State {
     /// Changes with each phase, so that two of a kind are told apart.
     turn: u64,
     is_draining: bool,
+    /// Answers given, and how many of them the client has been sent.
+    answered: u64,
+    flushed: u64,
+    opening: Option<Box<Opening>>,
 }
 
 impl Default for State {
@@ -65,6 +86,9 @@ impl Default for State {
             is_read: false,
             turn: 0,
             is_draining: false,
+            answered: 0,
+            flushed: 0,
+            opening: None,
         }
     }
 }
@@ -83,7 +107,8 @@ impl Desk {
     /// # Cancellation
     /// The request is cancelled.
     pub(super) async fn ask(self: &Arc<Self>, asked: Asked) -> Option<Message> {
-        let waiting = self.send(asked)?;
+        let id = self.send(asked, false)?;
+        let waiting = Waiting { desk: Some(Arc::clone(self)), id };
         // No waker is needed: the engine polls the connection after it has answered.
         let answer = poll_fn(|_| match self.state.lock().answer.take() {
             Some(answer) => Poll::Ready(answer),
@@ -94,7 +119,8 @@ impl Desk {
         Some(answer)
     }
 
-    fn send(self: &Arc<Self>, asked: Asked) -> Option<Waiting> {
+    /// Hands a request to the engine.
+    pub(super) fn send(&self, asked: Asked, is_stream: bool) -> Option<RequestId> {
         let Asked { route, time_left, metadata, body } = asked;
         let mut state = self.state.lock();
         let (slot, define) = if let Some(slot) = state.routes.get(&route) {
@@ -114,14 +140,42 @@ impl Desk {
         state.arrived.push_back(Message::Request {
             id,
             one_way: false,
-            stream: false,
+            stream: is_stream,
             route: slot,
             define,
-            time_left: Some(time_left),
+            // A stream lasts as long as it takes.
+            time_left: if is_stream { time_left } else { Some(time_left.unwrap_or(TIME)) },
             metadata,
             body,
         });
-        Some(Waiting { desk: Some(Arc::clone(self)), id })
+        Some(id)
+    }
+
+    /// Hands the connection over to a stream, once what was answered before has been sent.
+    pub(super) fn converse(&self, opening: Opening) {
+        self.state.lock().opening = Some(Box::new(opening));
+    }
+
+    /// The stream that takes the connection, when it may.
+    pub(super) fn take_opening(&self) -> Option<Box<Opening>> {
+        let mut state = self.state.lock();
+        if state.answered == state.flushed { state.opening.take() } else { None }
+    }
+
+    /// All that was answered so far has been handed to the system.
+    pub(super) fn flushed(&self) {
+        let mut state = self.state.lock();
+        state.flushed = state.answered;
+    }
+
+    pub(super) fn serves(&self, server: &Arc<Server>) {
+        // Said once.
+        let _ = self.server.set(Arc::clone(server));
+    }
+
+    /// What the node tells of itself.
+    pub(super) fn host(&self) -> Host<'_> {
+        Host(self.server.get())
     }
 
     pub(super) fn arrive(&self, message: Message) {
@@ -168,6 +222,7 @@ impl Desk {
     /// An answer has been given.
     pub(super) fn end(&self) {
         let mut state = self.state.lock();
+        state.answered += 1;
         let next = if state.has_next { Phase::Head } else { Phase::Idle };
         state.enter(next);
     }
@@ -213,6 +268,9 @@ impl Drop for Waiting {
     }
 }
 
+/// Time for a request that says nothing of it.
+const TIME: Duration = Duration::from_secs(60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +278,7 @@ mod tests {
     fn asked() -> Asked {
         let route = Route { endpoint: "A.B".into(), content_type: "application/json".into() };
         let (metadata, body) = (Metadata::new(), Bytes::new());
-        Asked { route, time_left: Duration::from_secs(1), metadata, body }
+        Asked { route, time_left: None, metadata, body }
     }
 
     #[test]
@@ -231,15 +289,14 @@ mod tests {
         desk.begin();
         // The body, and then what follows it.
         desk.heard();
-        let waiting = desk.send(asked());
+        desk.send(asked(), false);
         desk.end();
         assert_eq!(desk.phase().0, Phase::Idle);
         desk.begin();
-        let again = desk.send(asked());
+        desk.send(asked(), false);
         desk.heard();
         desk.end();
         assert_eq!(desk.phase().0, Phase::Head);
-        drop((waiting, again));
     }
 
     #[test]
@@ -250,8 +307,8 @@ mod tests {
             asked.route.endpoint = format!("A.{number}");
             asked
         };
-        assert!((0..RouteSlot::MAX).all(|number| desk.send(other(number)).is_some()));
-        assert!(desk.send(other(RouteSlot::MAX)).is_none());
-        assert!(desk.send(other(0)).is_some(), "those that are known go on");
+        assert!((0..RouteSlot::MAX).all(|number| desk.send(other(number), false).is_some()));
+        assert!(desk.send(other(RouteSlot::MAX), false).is_none());
+        assert!(desk.send(other(0), false).is_some(), "those that are known go on");
     }
 }

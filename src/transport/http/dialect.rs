@@ -8,6 +8,7 @@ use callboard_actors::{Metadata, Status};
 use hyper::http::request::Parts;
 
 use super::go_micro::GoMicro;
+use super::host::Host;
 use super::plain::{self, Plain};
 use super::service::Answer;
 
@@ -32,6 +33,8 @@ pub(super) enum Trouble {
     Slow(Duration),
     /// The body is not what HTTP says.
     Broken(String),
+    /// The endpoint is a stream.
+    Stream,
 }
 
 impl Trouble {
@@ -51,26 +54,31 @@ impl Trouble {
             Self::Body(limit) => (413, format!("the body exceeds {limit} bytes")),
             Self::Slow(limit) => (408, format!("the body did not arrive within {limit:?}")),
             Self::Broken(reason) => (400, format!("the body was not read: {reason}")),
+            Self::Stream => (
+                501,
+                "the endpoint is a stream; open it over the native wire, or as Go Micro does"
+                    .into(),
+            ),
         };
         Status::new(ID, code, detail)
     }
 
     /// Whether the connection cannot be used any more.
     pub(super) fn is_final(&self) -> bool {
-        !matches!(self, Self::Metadata)
+        !matches!(self, Self::Metadata | Self::Stream)
     }
 }
 
 impl Dialect {
     /// The way to ask that a request uses, or the answer if that needs nothing more.
-    pub(super) fn of(head: &Parts, is_draining: bool) -> Result<Self, Box<Answer>> {
-        if let Some(answer) = plain::probe(head, is_draining) {
+    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
+        if let Some(answer) = plain::probe(head, host.readiness()) {
             return Err(Box::new(answer));
         }
         if let Some(asked) = GoMicro::of(head) {
             return asked.map(Self::GoMicro);
         }
-        Plain::of(head).map(Self::Plain)
+        Plain::of(head, host).map(Self::Plain)
     }
 
     /// What is asked, and with which message; or the answer if that cannot be told.
@@ -82,10 +90,10 @@ impl Dialect {
     }
 
     /// The engine's answer.
-    pub(super) fn answer(self, message: Message) -> Answer {
+    pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
         match self {
-            Self::Plain(plain) => plain.answer(message),
-            Self::GoMicro(go_micro) => go_micro.answer(message),
+            Self::Plain(plain) => plain.answer(message, host),
+            Self::GoMicro(go_micro) => go_micro.answer(message, host),
         }
     }
 

@@ -14,6 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response};
 
 use super::dialect::Trouble;
+use super::host::Host;
 use super::service::Answer;
 use crate::codec::{Generation, MediaType, json_rpc, proto_rpc};
 
@@ -38,8 +39,16 @@ enum Form {
     ProtoRpc,
 }
 
+/// What a further message of a stream holds.
+pub(super) enum Next {
+    Item(Bytes),
+    /// There are no more.
+    End,
+}
+
 /// The number of a request within its envelope.
-enum Id {
+#[derive(Debug, Clone)]
+pub(super) enum Id {
     None,
     Json(Bytes),
     Proto(u64),
@@ -65,26 +74,9 @@ impl GoMicro {
     }
 
     pub(super) fn open(&mut self, body: &Bytes) -> Result<(Route, Bytes), Box<Answer>> {
-        let body = match self.form {
-            // An empty message has an empty body, whatever its fields are.
-            Form::Json if body.is_empty() => Bytes::from_static(b"{}"),
-            Form::Json | Form::Protobuf => body.clone(),
-            Form::JsonRpc => match json_rpc::decode_request(body) {
-                Ok(request) => {
-                    self.id = Id::Json(request.id);
-                    self.take_method(request.method);
-                    request.body
-                }
-                Err(error) => return Err(Box::new(self.error(&error.to_string()))),
-            },
-            Form::ProtoRpc => match proto_rpc::decode_request(body) {
-                Ok(request) => {
-                    self.id = Id::Proto(request.id);
-                    self.take_method(request.method);
-                    request.body
-                }
-                Err(error) => return Err(Box::new(self.error(&error.to_string()))),
-            },
+        let body = match self.unwrap(body) {
+            Ok(body) => body,
+            Err(text) => return Err(Box::new(self.error(&text))),
         };
         if self.method.matches('.').count() != 1 {
             let what = match self.generation {
@@ -102,6 +94,27 @@ impl GoMicro {
         Ok((route, body))
     }
 
+    /// Takes the message out of its envelope, and notes what that says.
+    fn unwrap(&mut self, body: &Bytes) -> Result<Bytes, String> {
+        Ok(match self.form {
+            // An empty message has an empty body, whatever its fields are.
+            Form::Json if body.is_empty() => Bytes::from_static(b"{}"),
+            Form::Json | Form::Protobuf => body.clone(),
+            Form::JsonRpc => {
+                let request = json_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                self.id = Id::Json(request.id);
+                self.take_method(request.method);
+                request.body
+            }
+            Form::ProtoRpc => {
+                let request = proto_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                self.id = Id::Proto(request.id);
+                self.take_method(request.method);
+                request.body
+            }
+        })
+    }
+
     /// The header names what is called; the envelope does where there is none.
     fn take_method(&mut self, method: String) {
         if self.method.is_empty() {
@@ -109,12 +122,49 @@ impl GoMicro {
         }
     }
 
-    pub(super) fn answer(&self, message: Message) -> Answer {
+    /// The engine's answer.
+    pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, .. } => self.reply(&body),
-            Message::Status { status, refusal, .. } => self.error(&self.text(&status, refusal)),
+            Message::Status { status, refusal, .. } => {
+                self.error(&self.text(&status, refusal, host))
+            }
             _ => self.error("the node did not answer"),
         }
+    }
+
+    /// What one more message of a stream holds.
+    ///
+    /// # Errors
+    /// The text says what is wrong with it.
+    pub(super) fn next(&mut self, headers: &HeaderMap, body: &Bytes) -> Result<Next, String> {
+        if said(headers, "micro-error").as_deref() == Some(END_OF_STREAM) {
+            return Ok(Next::End);
+        }
+        let form = form(self.generation, headers.get(CONTENT_TYPE)).map(|(form, _)| form);
+        if form != Some(self.form) {
+            return Err("all messages of a stream have one content type".into());
+        }
+        self.unwrap(body).map(Next::Item)
+    }
+
+    /// The last answer of a stream that ended in order, if it was opened by this request.
+    pub(super) fn end(&self) -> Answer {
+        self.error(END_OF_STREAM)
+    }
+
+    /// The number of the message that was opened last.
+    pub(super) fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// Answers another message from here on.
+    pub(super) fn set_id(&mut self, id: Id) {
+        self.id = id;
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
     }
 
     pub(super) fn trouble(&self, trouble: &Trouble) -> Answer {
@@ -125,7 +175,7 @@ impl GoMicro {
         answer
     }
 
-    fn reply(&self, body: &Bytes) -> Answer {
+    pub(super) fn reply(&self, body: &Bytes) -> Answer {
         let (generation, method) = (self.generation, &*self.method);
         self.respond(match &self.id {
             Id::Json(id) => json_rpc::encode_reply(id, body),
@@ -140,7 +190,7 @@ impl GoMicro {
         })
     }
 
-    fn error(&self, text: &str) -> Answer {
+    pub(super) fn error(&self, text: &str) -> Answer {
         let (generation, method) = (self.generation, &*self.method);
         let mut answer = self.respond(match (&self.id, self.form) {
             (Id::Json(id), _) => json_rpc::encode_error(generation, id, text),
@@ -168,13 +218,20 @@ impl GoMicro {
     }
 
     /// How an error is told: Go Micro's own words where it has some, else the status as JSON.
-    fn text(&self, status: &Status, refusal: Option<Refusal>) -> String {
-        let (handler, _) = self.method.split_once('.').unwrap_or((&self.method, ""));
+    fn text(&self, status: &Status, refusal: Option<Refusal>, host: Host<'_>) -> String {
+        let (service, method) = self.method.split_once('.').unwrap_or((&self.method, ""));
         match refusal {
-            Some(Refusal::UnknownEndpoint) => match self.generation {
-                Generation::Early => format!("rpc: can't find service {}", self.method),
-                Generation::Current => format!("rpc: can't find service {handler}"),
-            },
+            Some(Refusal::UnknownEndpoint) => {
+                let (what, name) = if host.has_service(service) {
+                    ("method", method)
+                } else {
+                    ("service", service)
+                };
+                match self.generation {
+                    Generation::Early => format!("rpc: can't find {what} {}", self.method),
+                    Generation::Current => format!("rpc: can't find {what} {name}"),
+                }
+            }
             Some(Refusal::Undecodable) => status.detail.clone(),
             _ => as_text(status),
         }
@@ -218,6 +275,9 @@ fn unsupported(generation: Generation, headers: &HeaderMap) -> Answer {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer
 }
+
+/// What stands for an error where a stream ends in order.
+const END_OF_STREAM: &str = "EOS";
 
 fn as_text(status: &Status) -> String {
     // Four fields of a struct can always be written.

@@ -18,6 +18,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 use super::dialect::{ID, Trouble};
+use super::host::{Host, Readiness};
 use super::service::{Answer, FRAMING};
 use crate::codec::{MediaType, MediaTypeError};
 
@@ -27,16 +28,18 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn of(head: &Parts) -> Result<Self, Box<Answer>> {
+    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
         let path = head.uri.path();
         let endpoint = endpoint(path);
         if head.method != Method::POST {
             return Err(Box::new(match endpoint {
                 Some(_) => not_allowed(head),
-                None => error(&not_found(path)),
+                None => error(&not_found(path, host)),
             }));
         }
-        let Some(endpoint) = endpoint else { return Err(Box::new(error(&not_found(path)))) };
+        let Some(endpoint) = endpoint else {
+            return Err(Box::new(error(&not_found(path, host))));
+        };
         let content_type = content_type(&head.headers)
             .map_err(|reason| Box::new(error(&Status::new(ID, 415, reason.to_string()))))?;
         if !is_accepted(&head.headers, &content_type) {
@@ -52,7 +55,7 @@ impl Plain {
         (self.route.clone(), if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
     }
 
-    pub(super) fn answer(self, message: Message) -> Answer {
+    pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = Response::new(Full::new(body));
@@ -70,20 +73,22 @@ impl Plain {
                 }
                 answer
             }
-            Message::Status { status, refusal, .. } => refused(*status, refusal),
+            Message::Status { status, refusal, .. } => refused(*status, refusal, host),
             _ => error(&Status::internal(ID, "the node did not answer")),
         }
     }
 }
 
 /// The answer to a question about the node itself, if it is one.
-pub(super) fn probe(head: &Parts, is_draining: bool) -> Option<Answer> {
+pub(super) fn probe(head: &Parts, readiness: Readiness) -> Option<Answer> {
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return None;
     }
-    match head.uri.path() {
-        "/readyz" if is_draining => Some(text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")),
-        "/healthz" | "/readyz" => Some(text(StatusCode::OK, "ok\n")),
+    let unready = |why| Some(text(StatusCode::SERVICE_UNAVAILABLE, why));
+    match (head.uri.path(), readiness) {
+        ("/healthz", _) | ("/readyz", Readiness::Ready) => Some(text(StatusCode::OK, "ok\n")),
+        ("/readyz", Readiness::NotRegistered) => unready("not registered\n"),
+        ("/readyz", Readiness::Draining) => unready("draining\n"),
         _ => None,
     }
 }
@@ -107,10 +112,14 @@ fn error(status: &Status) -> Answer {
     answer
 }
 
-fn refused(mut status: Status, refusal: Option<Refusal>) -> Answer {
+fn refused(mut status: Status, refusal: Option<Refusal>, host: Host<'_>) -> Answer {
     let wait = match refusal {
         Some(Refusal::Overloaded { retry_after }) => Some(retry_after),
         Some(Refusal::Draining) => Some(Duration::ZERO),
+        Some(Refusal::UnknownEndpoint) => {
+            status.detail = format!("{}: {}", status.detail, host.endpoints());
+            None
+        }
         Some(Refusal::UnknownContentType) => {
             status.detail.push_str("; send application/json, say");
             None
@@ -156,8 +165,11 @@ fn not_allowed(head: &Parts) -> Answer {
     answer
 }
 
-fn not_found(path: &str) -> Status {
-    let detail = format!("there is nothing at {path}; call an endpoint by POST /Service/Method");
+fn not_found(path: &str, host: Host<'_>) -> Status {
+    let endpoints = host.endpoints();
+    let detail = format!(
+        "there is nothing at {path}; call an endpoint by POST /Service/Method: {endpoints}"
+    );
     Status::not_found(ID, detail)
 }
 
@@ -239,7 +251,7 @@ mod tests {
             .with("Transfer-Encoding", "chunked")
             .with("Connection", "close");
         let (id, body) = (RequestId(1), Bytes::from_static(b"{}"));
-        let answer = Plain { route }.answer(Message::Reply { id, metadata, body });
+        let answer = Plain { route }.answer(Message::Reply { id, metadata, body }, Host(None));
         let names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-trace-id", "content-type"]);
     }

@@ -55,6 +55,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewind<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Whoever writes through this asks for it when nothing is left to be written.
+        self.desk.flushed();
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -14,8 +14,9 @@ use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use hyper::service::Service;
 use hyper::{Request, Response};
 
-use super::ask::{Asked, Desk};
+use super::ask::{Asked, Desk, Opening};
 use super::dialect::{Dialect, Trouble};
+use crate::transport::http_message::canonical;
 
 /// What hyper calls for each request of a connection.
 pub(super) struct Door {
@@ -53,7 +54,7 @@ impl Service<Request<Incoming>> for Door {
 
 async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -> Answer {
     let (head, body) = request.into_parts();
-    let mut dialect = match Dialect::of(&head, desk.is_draining()) {
+    let mut dialect = match Dialect::of(&head, desk.host()) {
         Ok(dialect) => dialect,
         Err(answer) => return *answer,
     };
@@ -70,8 +71,19 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
         return dialect.refuse(&Trouble::Metadata);
     }
     let time_left = time_left(&head.headers);
-    match desk.ask(Asked { route, time_left, metadata, body }).await {
-        Some(message) => dialect.answer(message),
+    let asked = Asked { route, time_left, metadata, body };
+    if let Some(takes_items) = desk.host().is_stream(&asked.route.endpoint) {
+        return match dialect {
+            Dialect::GoMicro(talk) => {
+                desk.converse(Opening { talk, asked, headers: head.headers, takes_items });
+                // From here on the connection is the stream's; this is dropped.
+                std::future::pending().await
+            }
+            Dialect::Plain(_) => dialect.refuse(&Trouble::Stream),
+        };
+    }
+    match desk.ask(asked).await {
+        Some(message) => dialect.answer(message, desk.host()),
         None => dialect.refuse(&Trouble::Routes),
     }
 }
@@ -87,9 +99,9 @@ async fn read(body: Incoming, max_body: usize) -> Result<Bytes, Trouble> {
 }
 
 /// As Go Micro does: nanoseconds, and anything else is ignored.
-fn time_left(headers: &HeaderMap) -> Duration {
+fn time_left(headers: &HeaderMap) -> Option<Duration> {
     let nanos = headers.get("timeout").and_then(|value| value.to_str().ok()?.parse().ok());
-    nanos.map_or(TIME, Duration::from_nanos)
+    nanos.map(Duration::from_nanos)
 }
 
 /// The headers that are for the handler, by their usual names.
@@ -102,17 +114,6 @@ fn metadata(headers: &HeaderMap) -> Metadata {
         }
     }
     metadata
-}
-
-/// The form in which Go writes a header's name: `x-trace-id` is `X-Trace-Id`.
-fn canonical(name: &str) -> String {
-    let mut is_first = true;
-    let upper = |letter: char| {
-        let changed = if is_first { letter.to_ascii_uppercase() } else { letter };
-        is_first = letter == '-';
-        changed
-    };
-    name.chars().map(upper).collect()
 }
 
 /// Headers about the message, not about the call.
@@ -134,22 +135,3 @@ pub(super) const FRAMING: &[&str] = &[
 
 /// Time for a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
-
-/// Time for a request that says nothing of it.
-const TIME: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_written_as_go_writes_them() {
-        for (name, expected) in [
-            ("userid", "Userid"),
-            ("lower_case_key", "Lower_case_key"),
-            ("x-trace-id", "X-Trace-Id"),
-        ] {
-            assert_eq!(canonical(name), expected);
-        }
-    }
-}

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use crate::raw::capture;
 
-/// Answers the n-th request with the n-th capture, on however many connections.
+/// Answers the n-th request with the n-th capture, on however many connections, and further ones
+/// not at all.
 pub(super) struct Peer {
     port: u16,
     stage: Arc<Stage>,
@@ -41,7 +42,7 @@ struct State {
 #[derive(Debug, Clone)]
 pub(super) struct Received {
     pub(super) head: String,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Peer {
@@ -130,7 +131,7 @@ impl Stage {
 }
 
 impl Received {
-    fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+    pub(super) fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
         let mut received = Self { head, body: Vec::new() };
@@ -196,9 +197,14 @@ async fn serve(mut stream: TcpStream, stage: &Stage) {
             };
             let mut rest = [0; 1];
             tokio::select! {
+                // What a stream sends next is no answer to anything.
+                biased;
                 () = open => {}
                 // It waits for its answer; anything but silence means that it has gone.
                 _ = stream.read(&mut rest) => return,
+            }
+            if stage.answers.lock().is_empty() {
+                continue;
             }
             let answer = stage.answers.lock().remove(0);
             if answer.is_empty() || stream.write_all(&answer).await.is_err() {

@@ -50,6 +50,9 @@ impl Handler<Streaming<Count>> for Greeter {
             for seq in 1..=stream.seq {
                 stream.send(message(seq, "item").into()).await?;
             }
+            if stream.text == "fail" {
+                return Err(Status::new("gm.greeter.Count", 400, "stream failed on purpose"));
+            }
             Ok(())
         })
     }
@@ -236,6 +239,85 @@ async fn go_micros_messages_are_understood_and_answered_alike() {
     for system in [client, server] {
         system.stop().await;
     }
+}
+
+/// Recorded from Go Micro's client of 2016, whose server answered with the same bytes.
+#[actix_rt::test]
+async fn go_micros_streams_are_answered_alike() {
+    let (server, client) = start().await;
+    for name in ["2016/21-server-stream-proto", "2016/26-stream-handler-error-proto"] {
+        let mut stream = TcpStream::connect(&server.node().address).await.unwrap();
+        stream.write_all(&capture(&format!("{name}.req.bin"))).await.unwrap();
+        let expected = capture(&format!("{name}.rsp.bin"));
+        let expected = bodies(&expected);
+        let mut answer = Vec::new();
+        while !answer.ends_with(expected[expected.len() - 1]) {
+            let read = stream.read_buf(&mut answer);
+            assert!(tokio::time::timeout(LIMIT, read).await.unwrap().unwrap() > 0, "{name}");
+        }
+        assert_eq!(bodies(&answer), expected, "{name}");
+    }
+    for system in [client, server] {
+        system.stop().await;
+    }
+}
+
+#[actix_rt::test]
+async fn streams_of_all_three_kinds_go_over_either_of_go_micros_wires() {
+    let (server, client) = start().await;
+    let greeter = GreeterClient::new(&client, "gm.greeter");
+    for (scheme, codec) in [
+        ("mucp", Codec::Json),
+        ("mucp", Codec::Protobuf),
+        ("mucp-2016", Codec::Json),
+        ("mucp-2016", Codec::Protobuf),
+    ] {
+        let node = format!("{scheme}:{}/gm.greeter", server.node().address);
+        let mut items = greeter.count(message(3, "")).codec(codec).node(&node).await.unwrap();
+        for seq in 1..=3 {
+            let item = items.recv().await.unwrap().unwrap().into_inner();
+            assert_eq!(item, message(seq, "item"), "{node} {codec}");
+        }
+        assert_eq!(items.recv().await.unwrap(), None, "{node} {codec}");
+
+        let failing = greeter.count(message(1, "fail")).codec(codec).node(&node);
+        let mut items = failing.await.unwrap();
+        assert!(items.recv().await.unwrap().is_some(), "{node} {codec}");
+        let error = items.recv().await.unwrap_err();
+        let CallError::Status(status) = error else { panic!("{node} {codec}: {error:?}") };
+        assert_eq!((status.code, &*status.detail), (400, "stream failed on purpose"));
+
+        let mut collect = greeter.collect().codec(codec).node(&node).await.unwrap();
+        for seq in 1..=100 {
+            collect.send(message(seq, "").into()).await.unwrap();
+        }
+        collect.close().await;
+        let sum = collect.recv().await.unwrap().unwrap().into_inner();
+        assert_eq!(sum, message(5050, "sum"), "{node} {codec}");
+        assert_eq!(collect.recv().await.unwrap(), None, "{node} {codec}");
+
+        let mut chat = greeter.chat().codec(codec).node(&node).await.unwrap();
+        for seq in 1..=3 {
+            chat.send(message(seq, "hi").into()).await.unwrap();
+            let echo = chat.recv().await.unwrap().unwrap().into_inner();
+            assert_eq!(echo, message(seq, "echo hi"), "{node} {codec}");
+        }
+        drop(chat);
+    }
+    let node = format!("mucp:{}/gm.greeter", server.node().address);
+    let refused = greeter.chat().codec(Codec::Bincode).node(&node).await.unwrap_err();
+    assert!(matches!(refused, CallError::Codec { .. }), "{refused:?}");
+    for system in [client, server] {
+        system.stop().await;
+    }
+}
+
+/// The bodies of answers that follow each other.
+fn bodies(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut starts: Vec<_> =
+        (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"HTTP/1.1 200 OK\r\n")).collect();
+    starts.push(bytes.len());
+    starts.windows(2).map(|pair| body(&bytes[pair[0]..pair[1]])).collect()
 }
 
 fn capture(name: &str) -> Vec<u8> {
