@@ -79,10 +79,11 @@
 //! | [`event`] | publish and subscribe |
 //! | [`handler::HandlerBuilder`], [`middleware`] | serving |
 //! | [`config`] | settings, flags and environment |
-//! | [`registry`], [`transport`], [`wire`], [`codec`] | what touches the world |
+//! | [`registry`], [`transport`], [`wire`], [`codec`], [`broker`] | what touches the world |
 //! | [`actors`] | the engine: supervision, and everything else that runs in memory |
 //! | [`manual`] | the manual: how it all behaves, with every limit |
 
+pub mod broker;
 pub mod client;
 pub mod codec;
 pub mod config;

@@ -81,6 +81,8 @@ pub enum BrokerKind {
     /// `direct`: from node to node, over the connections of calls. The default.
     #[default]
     Direct,
+    /// `http`: Go Micro's HTTP broker, of 2016 and of today.
+    Http,
     /// `memory`: this process only.
     Memory,
 }
@@ -179,7 +181,7 @@ impl Choice for TransportKind {
 
 impl Choice for BrokerKind {
     const NAMES: &'static [(&'static str, Self)] =
-        &[("direct", Self::Direct), ("memory", Self::Memory)];
+        &[("direct", Self::Direct), ("http", Self::Http), ("memory", Self::Memory)];
 }
 
 macro_rules! display_by_name {
@@ -212,7 +214,7 @@ mod tests {
         for kind in [PowerOfTwo, Random, RoundRobin, LeastInFlight, Hash] {
             assert_eq!(SelectorKind::parse(&kind.to_string()), Ok(kind));
         }
-        for kind in [BrokerKind::Direct, BrokerKind::Memory] {
+        for kind in [BrokerKind::Direct, BrokerKind::Http, BrokerKind::Memory] {
             assert_eq!(BrokerKind::parse(&kind.to_string()), Ok(kind));
         }
         for kind in [TransportKind::Tcp, TransportKind::Memory] {

@@ -182,8 +182,8 @@ async fn wrapped<T: Topic>(
         let event = EncodedEvent { metadata: info.metadata.clone(), ..event };
         let deadline = info.deadline.unwrap_or(deadline);
         async move {
-            let published = publisher.publish(event, deadline).await;
-            published.map_err(|error| for_middleware(error, service))
+            let counts = publisher.publish(event, deadline).await;
+            counts.map_err(|error| for_middleware(error, service))
         }
     };
     run_chain(topic.system.client_middleware(), info, last).await.map_err(BrokerError::Call)

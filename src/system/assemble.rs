@@ -15,6 +15,7 @@ use callboard_actors::transport::{MemoryTransport, Transport};
 use uuid::Uuid;
 
 use super::builder::SystemBuilder;
+use crate::broker::http;
 use crate::codec::Codecs;
 use crate::config::{
     AdvertiseAddress, BrokerKind, Config, ListenAddress, RegistryInterface, RegistryKind,
@@ -147,6 +148,7 @@ fn transport(config: &Config) -> Arc<dyn Transport> {
 fn broker(config: &Config, codecs: &Codecs) -> Arc<dyn Broker> {
     match config.broker {
         BrokerKind::Direct => Arc::new(DirectBroker::new(Arc::new(codecs.clone()))),
+        BrokerKind::Http => Arc::new(http(codecs)),
         BrokerKind::Memory => Arc::new(MemoryBroker::new()),
     }
 }

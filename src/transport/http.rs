@@ -8,6 +8,7 @@
 //! | `POST /Greeter/Hello`, `POST /Greeter.Hello` | a call by a person or a program; JSON unless it says otherwise |
 //! | with headers `Micro-Endpoint`, `Micro-Method` or `Micro-Service` | a call by the present Go Micro |
 //! | `POST /` without them | a call by Go Micro of 2016 |
+//! | `POST /_sub?id=…`, `POST /?id=…` | an event by Go Micro of 2016 or of today, for a subscription of this node |
 //! | `GET /healthz`, `GET /readyz` | whether the node lives; whether it wants requests |
 //!
 //! A call by Go Micro to an endpoint that is a stream takes the whole connection.
@@ -21,6 +22,7 @@ mod conversation;
 mod dialect;
 mod go_micro;
 mod host;
+mod inbox;
 mod plain;
 mod rewind;
 mod service;

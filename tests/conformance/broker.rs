@@ -57,3 +57,17 @@ async fn nodes(kind: BrokerKind) -> Nodes {
 async fn direct_has_every_property_of_a_broker() {
     broker::all(&Direct).await;
 }
+
+/// Events over HTTP, as Go Micro sends them.
+struct Http;
+
+impl Harness for Http {
+    fn nodes(&self) -> BoxFuture<'_, Nodes> {
+        Box::pin(nodes(BrokerKind::Http))
+    }
+}
+
+#[actix::test]
+async fn http_has_every_property_of_a_broker() {
+    broker::all(&Http).await;
+}

@@ -1,7 +1,7 @@
 //! Calls to Go Micro's services: what is sent is what its own client sends, and what its services
 //! answered is understood. The peer replays bytes that were recorded from real ones.
 
-mod peer;
+pub(crate) mod peer;
 mod streams;
 
 use std::time::Duration;

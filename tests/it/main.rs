@@ -15,6 +15,7 @@ mod errors;
 mod events;
 mod failures;
 mod go_micro_client;
+mod go_micro_events;
 mod go_micro_server;
 mod hooks;
 mod http;

@@ -1,9 +1,11 @@
 //! Where a node takes events in that other nodes send.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use tokio::time::Instant;
 
 use super::frame::EventFrame;
@@ -13,11 +15,12 @@ use crate::inbox::InboxStatus;
 use crate::message::{Refusal, RequestId};
 use crate::metadata::Metadata;
 use crate::registry::EndpointInfo;
-use crate::server::{Arrival, HandlerPort, Lane};
+use crate::server::{Arrival, HandlerPort, Lane, ReplySlot};
 
-/// The handler of a node that takes events in, as an internal endpoint.
+/// The handler of a node that takes events in, as internal endpoints.
 ///
-/// The body of a request is an [`EventFrame`]. It is answered once all subscribers that it is for
+/// The body of a request is an [`EventFrame`]; in that for the [inbox](Self::INBOX) the id of a
+/// subscription stands in place of its group. It is answered once all subscribers that it is for
 /// have answered; it is refused where none of them got it, so that a member of the group on another
 /// node may get it. Neither a deadline nor a publisher that goes away keeps an event from them.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ pub struct EventDesk {
     topics: Topics,
     content_types: Arc<dyn ContentTypes>,
     endpoints: Arc<[EndpointInfo]>,
+    /// Subscriptions by the ids under which the registry knows them.
+    ids: Arc<RwLock<HashMap<String, Interest>>>,
 }
 
 /// The content types that a node understands.
@@ -52,10 +57,14 @@ impl EventDesk {
     /// The name of the endpoint that takes events.
     pub const ENDPOINT: &'static str = "Broker.Deliver";
 
+    /// The name of the endpoint that takes events of those who know the id of a subscription.
+    pub const INBOX: &'static str = "Broker.Inbox";
+
     /// Creates a desk of the broker `broker` that nobody subscribes at.
     pub fn new(broker: &'static str, content_types: Arc<dyn ContentTypes>) -> Self {
-        let endpoint = EndpointInfo { name: Self::ENDPOINT.to_owned(), ..EndpointInfo::default() };
-        Self { topics: Topics::new(broker), content_types, endpoints: Arc::new([endpoint]) }
+        let info = |name: &str| EndpointInfo { name: name.to_owned(), ..EndpointInfo::default() };
+        let endpoints = Arc::new([info(Self::ENDPOINT), info(Self::INBOX)]);
+        Self { topics: Topics::new(broker), content_types, endpoints, ids: Arc::default() }
     }
 
     /// Has `sink` get what comes for this interest, until what is returned is dropped.
@@ -82,11 +91,27 @@ impl EventDesk {
         &self.topics
     }
 
-    fn take(&self, codec: u16, arrival: Arrival) {
+    /// Takes note of the ids under which an interest of this node is announced.
+    pub(super) fn know(&self, ids: &[String], interest: &Interest) {
+        self.ids.write().extend(ids.iter().map(|id| (id.clone(), interest.clone())));
+    }
+
+    /// Forgets ids.
+    pub(super) fn forget(&self, ids: &[String]) {
+        self.ids.write().retain(|id, _| !ids.contains(id));
+    }
+
+    fn take(&self, endpoint: usize, codec: u16, arrival: Arrival) {
         let Arrival { mut reply, metadata, body, .. } = arrival;
         let (topic, group, at) = match EventFrame::read(&body) {
             Ok(read) => read,
             Err(error) => return reply.refuse(Refusal::Undecodable, Some(&error.to_string())),
+        };
+        let known = (endpoint == INBOX).then(|| self.ids.read().get(group?).cloned());
+        let group = match &known {
+            None => group,
+            Some(Some(interest)) if *interest.topic == *topic => interest.group.as_deref(),
+            Some(_) => return unwanted(reply),
         };
         let to = group.map_or(To::Ungrouped, To::Group);
         let content_type = self.content_types.name(codec);
@@ -104,12 +129,19 @@ impl EventDesk {
                 subscribers.publish(&event, to, then);
             }
         });
-        if let Some(mut reply) = reply {
-            // They have left; other members of their group may not have.
-            reply.refuse(Refusal::Draining, Some("nobody here subscribes to it any more"));
+        if let Some(reply) = reply {
+            unwanted(reply);
         }
     }
 }
+
+/// They have left; other members of their group may not have.
+fn unwanted(mut reply: ReplySlot) {
+    reply.refuse(Refusal::Draining, Some("nobody here subscribes to it any more"));
+}
+
+/// The inbox's place among the endpoints.
+const INBOX: usize = 1;
 
 impl HandlerPort for EventDesk {
     fn endpoints(&self) -> &[EndpointInfo] {
@@ -140,8 +172,8 @@ impl HandlerPort for EventDesk {
 struct DeskLane(EventDesk);
 
 impl Lane for DeskLane {
-    fn push(&mut self, _: usize, codec: u16, arrival: Arrival) {
-        self.0.take(codec, arrival);
+    fn push(&mut self, endpoint: usize, codec: u16, arrival: Arrival) {
+        self.0.take(endpoint, codec, arrival);
     }
 
     fn flush(&mut self, _: Instant) {}

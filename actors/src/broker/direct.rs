@@ -143,7 +143,8 @@ impl Broker for DirectBroker {
             // Before the first event can come.
             let place = self.shared.desk.place(&interest, sink)?;
             let directory = &*self.shared.directory;
-            let announced = self.shared.announcements.add(directory, home, interest).await?;
+            let announced =
+                self.shared.announcements.add(directory, &self.shared.desk, home, interest).await?;
             Ok(Box::new(DirectSubscription { announced, place }) as Box<dyn Subscription>)
         })
     }

@@ -1,9 +1,12 @@
 //! How an event travels to another node: what stands before its body, and what is answered.
 //!
 //! ```text
-//! event   topic bytes (u8), topic, group bytes (u8, 0: no group), group, body
-//! answer  acknowledged (u32), failed (u32), refused (u32), little-endian
+//! event   topic bytes (u16), topic, group bytes (u16, 0: no group), group, body
+//!         to the inbox: the id of a subscription in place of the group
+//! answer  acknowledged (u32), failed (u32), refused (u32)
 //! ```
+//!
+//! Numbers are little-endian.
 //!
 //! Pure.
 
@@ -44,7 +47,7 @@ pub struct EventFrame<'a> {
 /// ```
 /// use callboard_actors::broker::EventFrame;
 ///
-/// let error = EventFrame::read(&[4, b'u']).unwrap_err();
+/// let error = EventFrame::read(&[4, 0, b'u']).unwrap_err();
 /// assert_eq!(error.to_string(), "the event ends within its topic");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,17 +73,17 @@ impl EventFrame<'_> {
 }
 
 fn name<'a>(what: &'static str, bytes: &'a [u8]) -> Result<(&'a str, &'a [u8]), FrameError> {
-    let (length, rest) = bytes.split_first().ok_or(FrameError::Short(what))?;
-    let (name, rest) =
-        rest.split_at_checked(usize::from(*length)).ok_or(FrameError::Short(what))?;
+    let (length, rest) = bytes.split_first_chunk().ok_or(FrameError::Short(what))?;
+    let length = usize::from(u16::from_le_bytes(*length));
+    let (name, rest) = rest.split_at_checked(length).ok_or(FrameError::Short(what))?;
     Ok((str::from_utf8(name).map_err(|_| FrameError::NotText(what))?, rest))
 }
 
 impl Body for EventFrame<'_> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
         for name in [self.topic, self.group.unwrap_or_default()] {
-            let length = u8::try_from(name.len()).map_err(|_| "a name is too long")?;
-            buffer.put_u8(length);
+            let length = u16::try_from(name.len()).map_err(|_| "a name is too long")?;
+            buffer.put_u16_le(length);
             buffer.extend_from_slice(name.as_bytes());
         }
         buffer.extend_from_slice(self.body);
@@ -99,7 +102,14 @@ impl Body for Published {
 
 impl Published {
     /// Reads what a node answered; nothing if it is cut off.
-    pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
+    ///
+    /// ```
+    /// use callboard_actors::broker::Published;
+    ///
+    /// assert_eq!(Published::read(&[0; 12]), Some(Published::default()));
+    /// assert_eq!(Published::read(&[0; 11]), None);
+    /// ```
+    pub fn read(mut bytes: &[u8]) -> Option<Self> {
         Some(Self {
             acknowledged: bytes.try_get_u32_le().ok()?,
             failed: bytes.try_get_u32_le().ok()?,
@@ -124,7 +134,7 @@ mod tests {
     fn the_bytes_are_those_of_the_table() {
         let body = Bytes::from_static(b"{}");
         let frame = EventFrame { topic: "ab", group: Some("c"), body: &body };
-        assert_eq!(&encoded(&frame)[..], b"\x02ab\x01c{}");
+        assert_eq!(&encoded(&frame)[..], b"\x02\0ab\x01\0c{}");
         let mut buffer = BytesMut::new();
         Published { acknowledged: 1, failed: 2, refused: 258 }.encode(&mut buffer).unwrap();
         assert_eq!(&buffer[..], [1, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0]);
@@ -132,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_name_that_does_not_fit_is_an_error() {
-        let (long, body) = ("x".repeat(256), Bytes::new());
+        let (long, body) = ("x".repeat(1 << 16), Bytes::new());
         let frame = EventFrame { topic: &long, group: None, body: &body };
         assert!(frame.encode(&mut BytesMut::new()).is_err());
     }

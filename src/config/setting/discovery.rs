@@ -51,9 +51,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         flag: "broker",
         environment: &["CALLBOARD_BROKER", "MICRO_BROKER"],
         placeholder: "NAME",
-        summary: "How events reach their subscribers: direct (from node to node), memory (this \
-                  process only).",
-        allowed: "direct, memory",
+        summary: "How events reach their subscribers: direct (from node to node), http (as \
+                  Go Micro does), memory (this process only).",
+        allowed: "direct, http, memory",
         names: BrokerKind::names,
         read: |config, text| set(&mut config.broker, BrokerKind::parse(text)),
         show: |config| config.broker.to_string(),
@@ -63,7 +63,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         flag: "broker-address",
         environment: &["CALLBOARD_BROKER_ADDRESS", "MICRO_BROKER_ADDRESS"],
         placeholder: "ADDRESS",
-        summary: "Where the broker is. Direct and memory have none.",
+        summary: "Where the broker is. Direct, http and memory have none.",
         allowed: "an address as the broker understands it, of at most 4 KiB",
         read: |config, text| set(&mut config.broker_address, Ok(optional(text))),
         check: |config| config.broker_address.as_ref().is_none_or(|text| text.len() <= 4096),

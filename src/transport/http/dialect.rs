@@ -9,6 +9,7 @@ use hyper::http::request::Parts;
 
 use super::go_micro::GoMicro;
 use super::host::Host;
+use super::inbox::Inbox;
 use super::plain::{self, Plain};
 use super::service::Answer;
 
@@ -18,6 +19,8 @@ pub(super) enum Dialect {
     Plain(Plain),
     /// Go Micro's, of either generation.
     GoMicro(GoMicro),
+    /// An event of Go Micro's HTTP broker.
+    Inbox(Inbox),
 }
 
 /// Why a request does not get as far as the engine.
@@ -75,6 +78,9 @@ impl Dialect {
         if let Some(answer) = plain::probe(head, host.readiness()) {
             return Err(Box::new(answer));
         }
+        if let Some(event) = Inbox::of(head) {
+            return event.map(Self::Inbox);
+        }
         if let Some(asked) = GoMicro::of(head) {
             return asked.map(Self::GoMicro);
         }
@@ -86,6 +92,7 @@ impl Dialect {
         match self {
             Self::Plain(plain) => Ok(plain.open(body)),
             Self::GoMicro(go_micro) => go_micro.open(body),
+            Self::Inbox(inbox) => inbox.open(body),
         }
     }
 
@@ -94,6 +101,7 @@ impl Dialect {
         match self {
             Self::Plain(plain) => plain.answer(message, host),
             Self::GoMicro(go_micro) => go_micro.answer(message, host),
+            Self::Inbox(_) => Inbox::answer(message),
         }
     }
 
@@ -102,6 +110,7 @@ impl Dialect {
         match self {
             Self::Plain(_) => plain::trouble(trouble),
             Self::GoMicro(go_micro) => go_micro.trouble(trouble),
+            Self::Inbox(_) => Inbox::trouble(trouble),
         }
     }
 }

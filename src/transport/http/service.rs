@@ -66,7 +66,10 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
         Ok(opened) => opened,
         Err(answer) => return *answer,
     };
-    let metadata = metadata(&head.headers);
+    let metadata = match &mut dialect {
+        Dialect::Inbox(inbox) => inbox.take_metadata(),
+        _ => metadata(&head.headers),
+    };
     if !metadata.is_within_limits() {
         return dialect.refuse(&Trouble::Metadata);
     }
@@ -79,7 +82,7 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
                 // From here on the connection is the stream's; this is dropped.
                 std::future::pending().await
             }
-            Dialect::Plain(_) => dialect.refuse(&Trouble::Stream),
+            Dialect::Plain(_) | Dialect::Inbox(_) => dialect.refuse(&Trouble::Stream),
         };
     }
     match desk.ask(asked).await {

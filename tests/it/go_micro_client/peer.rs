@@ -14,7 +14,7 @@ use crate::raw::capture;
 
 /// Answers the n-th request with the n-th capture, on however many connections, and further ones
 /// not at all.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     port: u16,
     stage: Arc<Stage>,
     task: AbortHandle,
@@ -40,13 +40,13 @@ struct State {
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(super) struct Received {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Received {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Peer {
-    pub(super) async fn replay<const COUNT: usize>(captures: [&str; COUNT]) -> Self {
+    pub(crate) async fn replay<const COUNT: usize>(captures: [&str; COUNT]) -> Self {
         let answers = captures.map(|name| capture(&format!("{name}.rsp.bin"))).into();
         let stage = Arc::new(Stage {
             answers: Mutex::new(answers),
@@ -62,39 +62,39 @@ impl Peer {
         Self { port, stage, task, ended }
     }
 
-    pub(super) fn address(&self, scheme: &str, service: &str) -> String {
+    pub(crate) fn address(&self, scheme: &str, service: &str) -> String {
         format!("{scheme}:127.0.0.1:{}/{service}", self.port)
     }
 
     /// Connections accepted so far.
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.stage.state.lock().connections
     }
 
     /// Has requests wait for their answers until it is dropped.
-    pub(super) fn hold(&self) -> OwnedSemaphorePermit {
+    pub(crate) fn hold(&self) -> OwnedSemaphorePermit {
         Arc::clone(&self.stage.gate).try_acquire_owned().expect("nobody holds it yet")
     }
 
     /// The request of this index, once it has come.
-    pub(super) async fn received(&self, index: usize) -> Received {
+    pub(crate) async fn received(&self, index: usize) -> Received {
         self.once(|state| state.requests.get(index).cloned()).await
     }
 
     /// Once the connection of this index has been closed by the client.
-    pub(super) async fn closed(&self, index: usize) {
+    pub(crate) async fn closed(&self, index: usize) {
         self.once(|state| state.closed.contains(&index).then_some(())).await;
     }
 
     /// Closes all connections.
-    pub(super) async fn close_all(&self) {
+    pub(crate) async fn close_all(&self) {
         let open = self.connections();
         self.stage.closing.send_modify(|count| *count += 1);
         self.once(|state| (state.closed.len() == open).then_some(())).await;
     }
 
     /// Closes everything, the listener too.
-    pub(super) async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.close_all().await;
         self.task.abort();
         let mut ended = self.ended.clone();
@@ -131,7 +131,7 @@ impl Stage {
 }
 
 impl Received {
-    pub(super) fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
         let mut received = Self { head, body: Vec::new() };
@@ -143,7 +143,7 @@ impl Received {
     }
 
     /// A header's value; its name in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(": ")?;
             found.eq_ignore_ascii_case(name).then_some(value)
@@ -151,7 +151,7 @@ impl Received {
     }
 
     /// Compares with a recorded request: same start, body, and headers but for who speaks.
-    pub(super) fn is_like(&self, recorded: &[u8]) {
+    pub(crate) fn is_like(&self, recorded: &[u8]) {
         let (recorded, length) = Self::parse(recorded).expect("a capture is a request");
         assert_eq!(length, recorded.head.len() + recorded.body.len());
         assert_eq!(self.head.lines().next(), recorded.head.lines().next());

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Directory;
-use crate::broker::{BrokerError, BrokerHome, Interest};
+use crate::broker::{BrokerError, BrokerHome, EventDesk, Interest};
 use crate::heartbeat::{Announce, Heartbeat, Release, Retire};
 use crate::registry::{RegistryError, Service};
 use crate::supervisor::{Child, Restart};
@@ -32,6 +32,9 @@ struct Entry(tokio::sync::Mutex<State>);
 struct State {
     holders: usize,
     heartbeats: Vec<Addr<Heartbeat>>,
+    /// Under which it is announced, and where they are known.
+    ids: Vec<String>,
+    desk: Option<EventDesk>,
 }
 
 /// A share in an announcement; dropping it gives it up.
@@ -46,6 +49,7 @@ impl Announcements {
     pub(super) async fn add(
         &self,
         directory: &dyn Directory,
+        desk: &EventDesk,
         home: &BrokerHome,
         interest: Interest,
     ) -> Result<Announced, BrokerError> {
@@ -55,7 +59,12 @@ impl Announcements {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             // An attempt that was abandoned may have left some.
             state.withdraw().await;
-            for record in directory.records(&interest, &home.node, number) {
+            let records = directory.records(&interest, &home.node, number);
+            let ids = records.iter().flat_map(|record| &record.nodes).map(|node| node.id.clone());
+            state.ids = ids.collect();
+            state.desk = Some(desk.clone());
+            desk.know(&state.ids, &interest);
+            for record in records {
                 let heartbeat = start(home, record).await?;
                 state.heartbeats.push(heartbeat.clone());
                 if let Err(error) = announce(&heartbeat, home).await {
@@ -111,6 +120,9 @@ impl State {
             // It has logged what the registry said; the lease runs out in any case.
             let _ = heartbeat.send(Release).await;
             heartbeat.do_send(Retire);
+        }
+        if let Some(desk) = self.desk.take() {
+            desk.forget(&std::mem::take(&mut self.ids));
         }
     }
 }
