@@ -7,6 +7,7 @@
 //! | [`calling`] | errors, retries, deadlines, cancellation, order |
 //! | [`serving`] | endpoints, placement, overload, middleware, hooks, draining |
 //! | [`streams`] | opening, ends, how much is under way |
+//! | [`events`] | publish and subscribe: who gets what, what brokers guarantee |
 //! | [`discovery`] | registries, outages, how a node is chosen, health |
 //! | [`wire`] | what two nodes say to each other |
 //! | [`http`] | the same port for curl, programs and Go Micro |
@@ -18,9 +19,9 @@
 //!
 //! # What there is not yet
 //!
-//! Streams over HTTP, publish and subscribe, HTTP/2 and websockets, registries beyond multicast DNS, a
-//! written list and Consul, TLS, metrics and a command come later. Nothing in this manual speaks of
-//! them as if they were there.
+//! HTTP/2 and websockets, registries beyond multicast DNS, a written list and Consul, brokers beyond
+//! the three built in, TLS, metrics and a command come later. Nothing in this manual speaks of them
+//! as if they were there.
 
 #[doc = include_str!("manual/architecture.md")]
 pub mod architecture {}
@@ -36,6 +37,9 @@ pub mod serving {}
 
 #[doc = include_str!("manual/streams.md")]
 pub mod streams {}
+
+#[doc = include_str!("manual/events.md")]
+pub mod events {}
 
 #[doc = include_str!("manual/discovery.md")]
 pub mod discovery {}

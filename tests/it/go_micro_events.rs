@@ -81,10 +81,10 @@ async fn listener(house: &House, group: Option<&str>) -> (ServiceSystem, [String
     let system = start(system.handler(move || Listener(diary.clone()), describe)).await;
     let mut ids = [String::new(), String::new()];
     for (id, service) in ids.iter_mut().zip(["topic:gm.topic", "micro.http.broker"]) {
-        let found = house.registry.get(service.to_owned()).await.unwrap();
+        let found = house.registry.get(service.to_owned()).await.expect("it is there");
         let own = found.iter().flat_map(|version| &version.nodes);
-        let own = own.filter(|node| node.address == system.node().address);
-        id.clone_from(&own.last().expect("it is announced").id);
+        let mut own = own.filter(|node| node.address == system.node().address);
+        id.clone_from(&own.next().expect("it is announced").id);
     }
     (system, ids)
 }
@@ -192,7 +192,7 @@ async fn announce(house: &House, generation: &str, peer: &Peer) {
         node = node.label("broker", "http").label("topic", "gm.topic");
     }
     let record = Service::new(service, BROADCAST).node(node);
-    house.registry.register(record, Duration::from_secs(60)).await.unwrap();
+    house.registry.register(record, Duration::from_secs(60)).await.expect("it is free");
 }
 
 fn json(body: &[u8]) -> Value {

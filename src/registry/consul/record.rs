@@ -328,6 +328,27 @@ mod tests {
     }
 
     #[test]
+    fn subscribers_of_both_go_micros_are_read() {
+        for (name, service, address) in [
+            ("2016", "topic:gm.topic", "mucp-2016:127.0.0.1:9311/topic:gm.topic"),
+            ("current", "micro.http.broker", "mucp-2016:127.0.0.1:9311/micro.http.broker"),
+        ] {
+            let path = format!(
+                "{}/tests/captures/{name}/60-broker-consul-topic.json",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let text = std::fs::read(&path).unwrap();
+            let entries: Vec<Entry> = serde_json::from_slice(&text).unwrap();
+            let services = decode(service, &entries);
+            assert_eq!((services.len(), &*services[0].version), (1, "ff.http.broadcast"));
+            let node = &services[0].nodes[0];
+            assert_eq!((&*node.address, &*node.metadata["secure"]), (address, "false"));
+            let topic = node.metadata.get("topic").map(String::as_str);
+            assert_eq!(topic, (name == "current").then_some("gm.topic"));
+        }
+    }
+
+    #[test]
     fn nodes_of_both_go_micros_are_read() {
         for (name, address) in [
             ("2016", "mucp-2016:127.0.0.1:9210/gm.greeter"),
