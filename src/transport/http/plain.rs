@@ -10,16 +10,13 @@ use bytes::Bytes;
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal, Route};
 use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    RETRY_AFTER,
-};
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 use super::dialect::{ID, Trouble};
 use super::host::{Host, Readiness};
-use super::service::{Answer, FRAMING};
+use super::service::{Answer, add_metadata};
 use crate::codec::{MediaType, MediaTypeError};
 
 /// A call by its path.
@@ -59,15 +56,7 @@ impl Plain {
         match message {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = Response::new(Full::new(body));
-                for (name, value) in metadata.iter() {
-                    // A wrong length, for one, would have the next answer taken for this one's.
-                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
-                        && name != CONTENT_LENGTH
-                        && !FRAMING.contains(&name.as_str())
-                    {
-                        answer.headers_mut().insert(name, value);
-                    }
-                }
+                add_metadata(answer.headers_mut(), &metadata);
                 if let Ok(content_type) = self.route.content_type.try_into() {
                     answer.headers_mut().insert(CONTENT_TYPE, content_type);
                 }
@@ -228,6 +217,7 @@ const JSON: &str = "application/json";
 mod tests {
     use callboard_actors::Metadata;
     use callboard_actors::message::RequestId;
+    use hyper::header::HeaderName;
 
     use super::*;
 

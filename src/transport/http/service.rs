@@ -10,7 +10,7 @@ use bytes::Bytes;
 use callboard_actors::Metadata;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::Service;
 use hyper::{Request, Response};
 
@@ -116,8 +116,22 @@ fn metadata(headers: &HeaderMap) -> Metadata {
     metadata
 }
 
+/// Has metadata of a reply travel as headers, but for those that a client takes for something else.
+pub(super) fn add_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
+    for (name, value) in metadata.iter() {
+        // A wrong length, for one, would have the next answer taken for this one's.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
+            && name != CONTENT_LENGTH
+            && !FRAMING.contains(&name.as_str())
+            && !["micro-", "x-micro-"].iter().any(|own| name.as_str().starts_with(own))
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
 /// Headers about the message, not about the call.
-pub(super) const FRAMING: &[&str] = &[
+const FRAMING: &[&str] = &[
     "connection",
     "content-type",
     "expect",
