@@ -19,7 +19,7 @@ impl ServiceGenerator for Stubs {
 #[allow(clippy::all, clippy::pedantic, missing_docs, unused_imports)]
 pub mod {module}_service {{
     use ::callboard::codec::generated::serde;
-    use ::callboard::codec::{{Proto, ProtobufCodec}};
+    use ::callboard::codec::{{Proto, ProtobufCodec, ProtobufMessage, StreamProtobufCodec}};
 {endpoints}
     /// Calls the service by its methods.
     #[derive(Debug, Clone)]
@@ -107,6 +107,15 @@ fn endpoint(service: &str, method: &Method) -> String {
 }
 
 fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
+    let (opening, item) = if items == "()" {
+        let opening = "ProtobufMessage {
+                    encode: |opening, buffer| opening.0.encode(buffer),
+                    decode: |bytes| Proto::decode(bytes).map(Self),
+                }";
+        (opening, NOTHING)
+    } else {
+        ("ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(Self(())) }", PROTO)
+    };
     format!(
         "
     impl ::callboard::StreamEndpoint for {name} {{
@@ -114,10 +123,27 @@ fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
         type Reply = Proto<{reply}>;
 
         const NAME: &'static str = \"{service}.{name}\";
+
+        fn protobuf() -> Option<StreamProtobufCodec<Self>> {{
+            Some(StreamProtobufCodec {{
+                opening: {opening},
+                item: {item},
+                reply: {PROTO},
+            }})
+        }}
     }}
 "
     )
 }
+
+/// How a message is written in protobuf.
+const PROTO: &str = "ProtobufMessage {
+                    encode: |message, buffer| message.encode(buffer),
+                    decode: Proto::decode,
+                }";
+
+/// How nothing is written in protobuf: as a message without fields.
+const NOTHING: &str = "ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(()) }";
 
 fn unary(service: &str, name: &str, reply: &str) -> String {
     format!(
