@@ -24,7 +24,7 @@
 //! |---|---|
 //! | magic | `CB 43 42 44`; no text and no TLS record starts with `CB` |
 //! | min, max | protocol versions spoken, both inclusive; `min <= max` |
-//! | capabilities | bits for optional behaviour; version 1 defines none, unknown bits are ignored |
+//! | capabilities | bits for optional behaviour, see below; unknown bits are ignored |
 //! | `max_frame` | largest `length` the sender of the preface accepts in a frame |
 //! | `max_in_flight` | most requests it accepts at once |
 //! | size | bytes of fields that follow; at most 4,072, so that a preface fits in 4 KiB |
@@ -36,6 +36,10 @@
 //! | 3 | incarnation | varint; absent means 0 |
 //!
 //! Fields with other tags are skipped. Of a repeated field the last one counts.
+//!
+//! | capability | bit | meaning |
+//! |---|---|---|
+//! | `STREAMS` | 0 | the sender of the preface takes streams; one that does not is asked for none |
 //!
 //! **Negotiation.** Both sides use the highest version that both speak. When there is none, the
 //! accepting side sends its preface and a go-away with reason *error* and closes; the connecting
@@ -135,9 +139,9 @@
 //!
 //! *Stream end* says that the client sends no more items; the server goes on until it answers.
 //! Frames for an id that is not, or no longer, a stream are skipped. Data without credit, and data
-//! after the end, are protocol errors. A server that knows no streams knows no endpoint that is
-//! one, and refuses the request as *unknown endpoint*; a request of the wrong kind for its endpoint
-//! is refused as *other*.
+//! after the end, are protocol errors. A server without the capability `STREAMS` is not asked for a
+//! stream; the client finds another node, or fails at once. A request of the wrong kind for its
+//! endpoint is refused as *other*.
 //!
 //! # Limits and what breaks them
 //!
@@ -257,7 +261,9 @@ impl From<WireError> for TransportError {
     }
 }
 
-// ===== Frame kinds and flags =====
+// ===== Capabilities, frame kinds and flags =====
+
+pub(crate) const STREAMS: u64 = 1;
 
 pub(crate) const REQUEST: u8 = 0x01;
 pub(crate) const REPLY: u8 = 0x02;

@@ -120,3 +120,6 @@ pub fn refusal_code(refusal: Refusal) -> u16 {
         Refusal::Cancelled => 499,
     }
 }
+
+/// The origin of requests that come from within the process; connections are numbered from 1.
+pub const LOCAL_ORIGIN: u64 = 0;

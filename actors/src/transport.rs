@@ -193,6 +193,8 @@ pub struct Hello {
     pub max_frame: u32,
     /// Most requests it accepts at once on this connection.
     pub max_in_flight: u32,
+    /// Whether it knows streams; versions that do not are asked for none.
+    pub streams: bool,
 }
 
 impl Hello {
@@ -202,7 +204,7 @@ impl Hello {
     /// Requests in flight accepted by default.
     pub const DEFAULT_MAX_IN_FLIGHT: u32 = 1024;
 
-    /// Creates a greeting with default limits.
+    /// Creates this version's greeting, with default limits.
     pub fn new(service: impl Into<String>, node: impl Into<String>, incarnation: u64) -> Self {
         Self {
             service: service.into(),
@@ -210,6 +212,7 @@ impl Hello {
             incarnation,
             max_frame: Self::DEFAULT_MAX_FRAME,
             max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT,
+            streams: true,
         }
     }
 }

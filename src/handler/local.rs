@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use callboard_actors::Status;
 use callboard_actors::client::CallError;
 use callboard_actors::message::Refusal;
+use callboard_actors::server::LOCAL_ORIGIN;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -109,6 +110,3 @@ thread_local! {
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 const STORE: u64 = 1024;
-
-/// Connections are numbered from 1.
-pub(super) const LOCAL_ORIGIN: u64 = 0;

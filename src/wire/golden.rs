@@ -16,7 +16,7 @@ fn a_preface_is_these_bytes() {
     hello.max_frame = 0x0040_0000;
     hello.max_in_flight = 1024;
     let preface = Preface::new(hello);
-    let golden = "cb434244 01 01 0000000000000000 00004000 00040000 1200 \
+    let golden = "cb434244 01 01 0100000000000000 00004000 00040000 1200 \
                   01 07 67726565746572 02 03 672d31 03 02 ac02";
     assert_eq!(hex(&preface.encode().unwrap()), golden.replace(' ', ""));
     let bytes = unhex(golden);

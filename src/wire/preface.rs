@@ -5,7 +5,7 @@
 use callboard_actors::transport::Hello;
 
 use super::varint::{Fields, MAX_VARINT, write_varint};
-use super::{MAX_VERSION, MIN_VERSION, WireError};
+use super::{MAX_VERSION, MIN_VERSION, STREAMS, WireError};
 
 /// What each side sends before its first frame.
 ///
@@ -42,7 +42,8 @@ impl Preface {
     /// Creates this build's preface.
     #[must_use]
     pub fn new(hello: Hello) -> Self {
-        Self { min_version: MIN_VERSION, max_version: MAX_VERSION, capabilities: 0, hello }
+        let capabilities = if hello.streams { STREAMS } else { 0 };
+        Self { min_version: MIN_VERSION, max_version: MAX_VERSION, capabilities, hello }
     }
 
     /// Writes the preface.
@@ -108,12 +109,9 @@ impl Preface {
                 _ => {}
             }
         }
-        Ok(Self {
-            min_version: fixed[4],
-            max_version: fixed[5],
-            capabilities: u64::from_le_bytes(array(fixed, 6)),
-            hello,
-        })
+        let capabilities = u64::from_le_bytes(array(fixed, 6));
+        hello.streams = capabilities & STREAMS != 0;
+        Ok(Self { min_version: fixed[4], max_version: fixed[5], capabilities, hello })
     }
 
     /// The version to speak with the peer that sent this preface.
@@ -173,6 +171,14 @@ mod tests {
         let decoded = decode(&bytes).unwrap();
         assert_eq!(decoded, newer);
         assert_eq!(decoded.version(), Ok(1));
+    }
+
+    #[test]
+    fn an_older_peer_that_sets_no_bit_knows_no_streams() {
+        let mut older = Preface::new(Hello::new("greeter", "greeter-1", 7));
+        assert!(decode(&older.encode().unwrap()).unwrap().hello.streams);
+        older.capabilities = 0;
+        assert!(!decode(&older.encode().unwrap()).unwrap().hello.streams);
     }
 
     #[test]

@@ -127,6 +127,7 @@ proptest! {
         let mut hello = Hello::new(service, node, incarnation);
         hello.max_frame = max_frame;
         hello.max_in_flight = max_in_flight;
+        hello.streams = capabilities & 1 == 1;
         let mut preface = Preface::new(hello);
         preface.capabilities = capabilities;
         let bytes = preface.encode().unwrap();

@@ -21,6 +21,7 @@ mod http;
 mod limits;
 mod middleware;
 mod nodes;
+mod older_peer;
 mod panics;
 mod placement;
 mod raw;

@@ -70,6 +70,7 @@ impl Connection {
         let options = &self.shard.options;
         let max_in_flight = options.max_in_flight.min(socket.peer().max_in_flight);
         let outbox = Arc::clone(link.outbox());
+        outbox.note_capability(socket.peer().streams);
         outbox.open(socket.encoder(), max_in_flight);
         let role = ClientRole {
             link: Arc::downgrade(&link),

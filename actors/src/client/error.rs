@@ -112,6 +112,12 @@ pub enum CallError {
         /// The endpoint that was called.
         endpoint: &'static str,
     },
+    /// The node, and every other one that was tried, runs a version that knows no streams.
+    #[error("{node} runs a version that knows no streams: update it, or stream to another node")]
+    NoStreams {
+        /// The node's address.
+        node: String,
+    },
     /// The connection could not be made, or broke; the call {executed} been executed.
     #[error("connection to {node} failed; the call {executed} been executed")]
     Connection {
@@ -205,6 +211,7 @@ impl CallError {
             Self::Overloaded { .. } => 429,
             Self::Cancelled { .. } => 499,
             Self::Codec { .. } => 400,
+            Self::NoStreams { .. } => 501,
             Self::NoneAvailable { .. }
             | Self::Registry { .. }
             | Self::Draining { .. }

@@ -18,8 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
 use self::sessions::Sessions;
-use super::RouteTable;
 use super::session::Session;
+use super::{LOCAL_ORIGIN, RouteTable};
 use crate::context::Context;
 use crate::inbox::InboxStatus;
 use crate::message::GoAway;
@@ -164,10 +164,13 @@ impl Server {
         join_all(sessions.iter().map(|outbox| outbox.ended())).await;
     }
 
-    /// Closes all connections in order.
+    /// Closes all connections in order, and drops what was asked for from within the process.
     pub fn close(&self) {
         for outbox in self.open_sessions() {
             outbox.close();
+        }
+        for inbox in self.routes.handlers().iter().flat_map(|handler| handler.inboxes()) {
+            inbox.cancel(LOCAL_ORIGIN, None);
         }
     }
 

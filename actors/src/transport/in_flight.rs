@@ -113,6 +113,8 @@ struct Waiting {
     end: u64,
     account: AccountId,
     time: Time,
+    /// How long a stream lasts says nothing about how fast its node is.
+    is_stream: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -162,10 +164,31 @@ impl InFlight {
         candidate: Option<&Arc<Candidate>>,
         waker: Option<Waker>,
     ) {
+        self.put(patience, end, candidate, waker, false);
+    }
+
+    /// The same for a stream: it counts for its node as long as it is open.
+    pub(crate) fn insert_stream(
+        &mut self,
+        patience: Patience,
+        end: u64,
+        candidate: Option<&Arc<Candidate>>,
+    ) {
+        self.put(patience, end, candidate, None, true);
+    }
+
+    fn put(
+        &mut self,
+        patience: Patience,
+        end: u64,
+        candidate: Option<&Arc<Candidate>>,
+        waker: Option<Waker>,
+        is_stream: bool,
+    ) {
         let Some(index) = self.free.pop() else { return };
         let account = self.ledger.open(candidate);
         let time = Time::Unstamped(patience);
-        let waiting = Waiting { waker, end, account, time };
+        let waiting = Waiting { waker, end, account, time, is_stream };
         self.slots[index as usize].state = State::Waiting(waiting);
         self.fresh.push(index);
         self.waiting += 1;
@@ -197,7 +220,8 @@ impl InFlight {
         let (slot, ledger) = self.slot_and_ledger(id)?;
         let State::Waiting(waiting) = &mut slot.state else { return None };
         let begun = waiting.timing().map_or(now, |timing| timing.begun);
-        ledger.close(waiting.account, Some(now.saturating_duration_since(begun)));
+        let latency = (!waiting.is_stream).then(|| now.saturating_duration_since(begun));
+        ledger.close(waiting.account, latency);
         let waker = waiting.waker.take();
         slot.state = State::Answered(Answer::Reply { metadata, body });
         self.waiting -= 1;
@@ -429,5 +453,31 @@ mod tests {
         calls.stamp(now);
         calls.expire(now + Duration::from_secs(2), &mut Vec::new());
         assert!(matches!(calls.look(again, Waker::noop()), Look::Waiting));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_counts_for_its_node_but_its_length_is_no_latency() {
+        use crate::registry::{NodeInfo, Service};
+
+        let service = Service::new("greeter", "1").node(NodeInfo::new("a", "x"));
+        let nodes = crate::selector::ServiceNodes::fixed("greeter", vec![service]);
+        let (snapshot, mut calls) = (nodes.load(), InFlight::default());
+        let (candidate, begun) = (&snapshot.candidates()[0], Instant::now());
+        for answered_after in [60_000, 3] {
+            let id = calls.reserve();
+            if answered_after > 1000 {
+                calls.insert_stream(SECOND, 1, Some(candidate));
+            } else {
+                calls.insert(SECOND, 1, Some(candidate), None);
+            }
+            calls.stamp(begun);
+            assert_eq!(candidate.in_flight(), 1);
+            let now = begun + Duration::from_millis(answered_after);
+            calls.reply(id, Metadata::new(), Bytes::new(), now);
+            calls.settle(now);
+            assert_eq!(candidate.in_flight(), 0);
+            let is_stream = answered_after > 1000;
+            assert_eq!(candidate.latency(now).is_none(), is_stream);
+        }
     }
 }

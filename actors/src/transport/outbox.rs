@@ -36,6 +36,8 @@ pub(crate) struct Outbox {
     address: String,
     state: Mutex<State>,
     streams: StreamTable,
+    /// The peer's greeting said so; true before there was one.
+    takes_streams: AtomicBool,
     task: AtomicWaker,
     /// Whether the task has been woken and has not taken the queue since.
     is_scheduled: AtomicBool,
@@ -109,6 +111,7 @@ impl Outbox {
                 is_over: true,
             }),
             streams: StreamTable::default(),
+            takes_streams: AtomicBool::new(true),
             task: AtomicWaker::new(),
             is_scheduled: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),

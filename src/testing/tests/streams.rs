@@ -3,6 +3,7 @@
 mod codecs;
 mod credit;
 mod ends;
+mod load;
 mod local;
 mod network;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::verdict::Next;
 use super::{Call, Obstacle};
 use crate::client::attempt::FailedAttempt;
 use crate::client::error::{CallError, Executed};
@@ -40,9 +41,14 @@ impl Call<'_> {
         loop {
             let now = Instant::now();
             let (opening, candidate) = match self.ask(&body, stream, now)? {
-                Ok(asked) => asked,
-                Err(obstacle) => {
+                Asked::Opening(opening, candidate) => (opening, candidate),
+                Asked::Blocked(obstacle) => {
                     self.overcome(obstacle).await?;
+                    continue;
+                }
+                Asked::TooOld(node, candidate) => {
+                    let next = self.too_old(node, candidate);
+                    self.go_on(next).await?;
                     continue;
                 }
             };
@@ -56,8 +62,7 @@ impl Call<'_> {
                     }
                     return Ok(opening);
                 }
-                Some(Err(OpenFailure { mut failure, outbox })) => {
-                    failure.candidate = candidate;
+                Some(Err(OpenFailure { failure, outbox })) => {
                     let next = self.judge(FailedAttempt { failure, outbox });
                     self.go_on(next).await?;
                 }
@@ -71,16 +76,19 @@ impl Call<'_> {
         body: &dyn Body,
         stream: StreamOptions,
         now: Instant,
-    ) -> Result<Result<Asked, Obstacle>, CallError> {
+    ) -> Result<Asked, CallError> {
         if self.deadline.has_passed_at(now) {
             return Err(self.last.take().unwrap_or_else(|| self.timeout_of(Executed::No)));
         }
         let (link, candidate) = match self.pick(now)? {
             Ok(picked) => picked,
-            Err(obstacle) => return Ok(Err(obstacle)),
+            Err(obstacle) => return Ok(Asked::Blocked(obstacle)),
         };
         self.attempts += 1;
         let outbox = link.outbox();
+        if !outbox.takes_streams() && !outbox.is_over() {
+            return Ok(Asked::TooOld(outbox.address().to_owned(), candidate));
+        }
         let call = OutgoingCall {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
@@ -89,16 +97,35 @@ impl Call<'_> {
             metadata: &self.options.metadata,
             body,
         };
-        match outbox.open_stream(&call, stream.window) {
-            Ok(opening) => Ok(Ok((opening, candidate))),
-            Err(NotSent::Full) => Ok(Err(Obstacle::Full(Arc::clone(outbox)))),
-            Err(NotSent::Closed) => Ok(Err(Obstacle::Unconnected(link, candidate))),
+        match outbox.open_stream(&call, candidate.as_ref(), stream.window) {
+            Ok(opening) => Ok(Asked::Opening(opening, candidate)),
+            Err(NotSent::Full) => Ok(Asked::Blocked(Obstacle::Full(Arc::clone(outbox)))),
+            Err(NotSent::Closed) => Ok(Asked::Blocked(Obstacle::Unconnected(link, candidate))),
             Err(NotSent::Invalid(error)) => Err(invalid(&error)),
+        }
+    }
+
+    /// A node that knows no streams is as good as ever for calls; another one may know them.
+    fn too_old(&mut self, node: String, candidate: Option<Arc<Candidate>>) -> Next {
+        let error = CallError::NoStreams { node };
+        let was_tried = |it: &Arc<Candidate>| self.tried.iter().any(|other| Arc::ptr_eq(it, other));
+        match candidate {
+            Some(candidate) if !was_tried(&candidate) => {
+                self.tried.push(candidate);
+                Next::Retry(error)
+            }
+            _ => Next::Fail(error),
         }
     }
 }
 
-type Asked = (ClientStream, Option<Arc<Candidate>>);
+/// How far asking for a stream has come.
+enum Asked {
+    Opening(ClientStream, Option<Arc<Candidate>>),
+    Blocked(Obstacle),
+    /// This node knows no streams.
+    TooOld(String, Option<Arc<Candidate>>),
+}
 
 /// A stream without a deadline ends when one of both sides ends it.
 const FOREVER: std::time::Duration = std::time::Duration::MAX;

@@ -6,14 +6,16 @@ use std::sync::atomic::Ordering;
 use super::calls::Kind;
 use super::{NotSent, Outbox, OutgoingCall, Ticket};
 use crate::message::RequestId;
+use crate::selector::Candidate;
 use crate::stream::{ClientStream, StreamFrame, StreamSide, StreamWindow};
 use crate::transport::TransportError;
 
 impl Outbox {
-    /// Asks the peer for a stream; it does not count for any node.
+    /// Asks the peer for a stream that counts for `candidate` as long as it is open.
     pub(crate) fn open_stream(
         self: &Arc<Self>,
         call: &OutgoingCall<'_>,
+        candidate: Option<&Arc<Candidate>>,
         window: StreamWindow,
     ) -> Result<ClientStream, NotSent> {
         let (id, side) = {
@@ -21,7 +23,7 @@ impl Outbox {
             state.check_room()?;
             let id = state.calls.reserve();
             let end = state.encode_call(id, Kind::Stream, call)?;
-            state.calls.insert(call.patience, end, None, None);
+            state.calls.insert_stream(call.patience, end, candidate);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             // Known before the connection can read what the peer says to it.
@@ -33,6 +35,16 @@ impl Outbox {
         side.accept(window);
         self.schedule();
         Ok(ClientStream::new(side, Ticket::new(self, id), call.endpoint))
+    }
+
+    /// Notes whether the peer of the connection that is about to open knows streams.
+    pub(crate) fn note_capability(&self, takes_streams: bool) {
+        self.takes_streams.store(takes_streams, Ordering::Release);
+    }
+
+    /// Whether the peer of the present connection, or of the last one, knows streams.
+    pub(crate) fn takes_streams(&self) -> bool {
+        self.takes_streams.load(Ordering::Acquire)
     }
 
     /// Gets ready for the items of a stream that the peer opens.

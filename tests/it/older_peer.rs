@@ -1,0 +1,98 @@
+//! A node of a version that knows no streams.
+
+use callboard::actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Registry, Service};
+use callboard::actors::transport::Hello;
+use callboard::prelude::*;
+use callboard::wire::Preface;
+use callboard::{CallError, Executed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::stage::{House, LONG, start, stop, within};
+
+#[derive(Debug, Serialize, Deserialize, Endpoint)]
+#[endpoint(stream, name = "Parrot.Talk", item = u64, reply = u64)]
+struct Talk;
+
+struct Parrot;
+
+impl Actor for Parrot {
+    type Context = Context<Self>;
+}
+
+impl Handler<Streaming<Talk>> for Parrot {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Talk>, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            while let Some(number) = stream.recv().await? {
+                stream.send(number).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Greets without the capability; tells of each connection what came after the client's greeting.
+async fn older_node() -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (heard, hears) = mpsc::unbounded_channel();
+    actix::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let heard = heard.clone();
+            actix::spawn(async move {
+                let mut fixed = [0; Preface::FIXED];
+                connection.read_exact(&mut fixed).await.unwrap();
+                let mut fields = vec![0; Preface::fields_size(&fixed).unwrap()];
+                connection.read_exact(&mut fields).await.unwrap();
+                let mut preface = Preface::new(Hello::new("parrot", "old", 1));
+                preface.capabilities = 0;
+                connection.write_all(&preface.encode().unwrap()).await.unwrap();
+                let mut bytes = Vec::new();
+                let _ = connection.read_to_end(&mut bytes).await;
+                let _ = heard.send(bytes);
+            });
+        }
+    });
+    (address, hears)
+}
+
+#[actix::test]
+async fn a_stream_to_an_older_node_fails_at_once_and_says_why() {
+    let (address, mut hears) = older_node().await;
+    let house = House::default();
+    let client = house.client().await;
+    let opened = within(LONG, client.service("parrot").stream(Talk).node(&*address)).await;
+    let error = opened.unwrap_err();
+    assert!(matches!(&error, CallError::NoStreams { node } if *node == address), "{error}");
+    assert_eq!(error.executed(), Executed::No);
+    stop(&[&client]).await;
+    let bytes = within(LONG, hears.recv()).await.expect("the connection has ended");
+    let name = b"Parrot.Talk";
+    assert!(!bytes.windows(name.len()).any(|it| it == name), "it was asked for nothing");
+}
+
+#[actix::test]
+async fn streams_find_the_nodes_that_know_them() {
+    let (address, _hears) = older_node().await;
+    let house = House::default();
+    let mut record = Service::new("parrot", "1").node(NodeInfo::new("old", &*address));
+    let kind = EndpointKind::Stream;
+    record.endpoints.push(EndpointInfo {
+        name: "Parrot.Talk".into(),
+        kind,
+        ..EndpointInfo::default()
+    });
+    house.registry.register(record, LONG).await.unwrap();
+    let newer = house.system("parrot").handler(|| Parrot, |h| h.stream::<Talk>());
+    let (newer, client) = (start(newer).await, house.client().await);
+    for _ in 0..20 {
+        let mut call = within(LONG, client.service("parrot").stream(Talk)).await.unwrap();
+        assert_eq!(call.node(), newer.node().address);
+        call.send(7).await.unwrap();
+        assert_eq!(within(LONG, call.recv()).await.unwrap(), Some(7));
+    }
+    stop(&[&client, &newer]).await;
+}
