@@ -48,9 +48,11 @@ enum State<T: Endpoint> {
     New,
     Local(LocalCall<T>),
     Sent(Attempt),
-    Boxed(Pin<Box<dyn Future<Output = Result<Annotated<T::Reply>, CallError>> + Send>>),
+    Boxed(Pin<Box<dyn Future<Output = Answer<T>> + Send>>),
     Over,
 }
+
+type Answer<T> = Result<Annotated<<T as Endpoint>::Reply>, CallError>;
 
 // Nothing in it is pinned in place: what must not move is boxed.
 impl<T: Endpoint> Unpin for CallFuture<T> {}
@@ -84,17 +86,14 @@ impl<T: Endpoint> CallFuture<T> {
     /// Goes on in a future of its own.
     fn go_on<F>(&mut self, run: impl FnOnce(Prepared<T>) -> F)
     where
-        F: Future<Output = Result<Annotated<T::Reply>, CallError>> + Send + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
     {
         if let Some(call) = self.call.take() {
             self.state = State::Boxed(Box::pin(run(call.prepare())));
         }
     }
 
-    fn poll_annotated(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Annotated<T::Reply>, CallError>> {
+    fn poll_annotated(&mut self, cx: &mut Context<'_>) -> Poll<Answer<T>> {
         let this = self;
         loop {
             match &mut this.state {

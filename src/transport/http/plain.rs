@@ -46,10 +46,13 @@ impl Plain {
         Ok(Self { route: Route { endpoint, content_type } })
     }
 
-    pub(super) fn open(&self, body: &Bytes) -> (Route, Bytes) {
+    pub(super) fn open(&mut self, body: &Bytes) -> (Route, Bytes) {
         // `curl -X POST` sends nothing at all; an endpoint without fields needs no more.
         let is_missing = body.is_empty() && self.route.content_type == JSON;
-        (self.route.clone(), if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
+        // The answer needs the content type only.
+        let endpoint = std::mem::take(&mut self.route.endpoint);
+        let route = Route { endpoint, content_type: self.route.content_type.clone() };
+        (route, if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
     }
 
     pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
@@ -57,7 +60,12 @@ impl Plain {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = Response::new(Full::new(body));
                 add_metadata(answer.headers_mut(), &metadata);
-                if let Ok(content_type) = self.route.content_type.try_into() {
+                let content_type = if self.route.content_type == JSON {
+                    Ok(HeaderValue::from_static(JSON))
+                } else {
+                    self.route.content_type.try_into()
+                };
+                if let Ok(content_type) = content_type {
                     answer.headers_mut().insert(CONTENT_TYPE, content_type);
                 }
                 answer
