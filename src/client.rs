@@ -19,7 +19,7 @@ use crate::system::ServiceSystem;
 pub(crate) use self::alarm::Alarm;
 pub use self::builder::RequestBuilder;
 pub use self::call::{CallBuilder, Once};
-pub use self::future::CallFuture;
+pub use self::future::{AnnotatedCallFuture, CallFuture};
 
 /// A service by its name; looks like an actix `Addr`, and reaches any node.
 ///

@@ -1,5 +1,7 @@
 //! What a service answers, as the user's types see it.
 
+mod annotated;
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use callboard_actors::{Deadline, Metadata, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::annotated::Inner;
+pub use self::annotated::{Annotated, AnnotatedReply};
 use crate::codec::ProtobufCodec;
 
 /// A message that a service answers; derived with `#[derive(Endpoint)]`.

@@ -10,5 +10,6 @@ pub mod instructions;
 pub mod meter;
 pub mod micro;
 pub mod ratio;
+pub mod talk;
 pub mod usage;
 pub mod worker;

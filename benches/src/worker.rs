@@ -9,8 +9,8 @@
 //!
 //! | flag | meaning | default |
 //! |---|---|---|
-//! | `--shape` | `unary`, `one-way` or `open` | `unary` |
-//! | `--in-flight` | callers; with `open` the most calls at once | 1 |
+//! | `--shape` | `unary`, `one-way`, `open`, `stream-down`, `stream-up` or `stream-both` | `unary` |
+//! | `--in-flight` | callers, or streams; with `open` the most calls at once | 1 |
 //! | `--body` | bytes of text in a message | 100 |
 //! | `--connections` | connections, over which callers are spread in turn | 1 |
 //! | `--seconds` | time that is measured, after a warm-up | 1 |
@@ -46,6 +46,20 @@ pub trait Caller: Clone + 'static {
     fn tell(&self, echo: Echo) -> impl Future<Output = bool> {
         drop(echo);
         async { false }
+    }
+
+    /// Whether the system has streams, and so [`talk`](Self::talk) does what it says.
+    const HAS_STREAMS: bool = false;
+
+    /// Streams messages with this many bytes of text until the measurement is over.
+    ///
+    /// Each [lap](crate::meter::Laps) is a [batch](crate::talk::BATCH) of messages.
+    ///
+    /// # Panics
+    /// When the stream ends before.
+    fn talk(&self, shape: Shape, body: usize) -> impl Future<Output = ()> {
+        let _ = (shape, body);
+        async {}
     }
 }
 

@@ -8,7 +8,7 @@ use callboard_actors::client::{Attempt, CallError};
 use tokio::time::Instant;
 
 use super::builder::RequestBuilder;
-use super::future::CallFuture;
+use super::future::{AnnotatedCallFuture, CallFuture};
 use super::local::LocalCall;
 use super::prepared::{Prepared, target};
 use crate::codec::EncodedRequest;
@@ -78,6 +78,23 @@ impl<T: Endpoint> CallBuilder<T> {
         let rule = self.options.rule.take().unwrap_or_default();
         self.options.rule = Some(Box::new(rule.backoff(backoff)));
         self
+    }
+
+    /// Makes the call for the reply and the pairs beside it.
+    ///
+    /// ```no_run
+    /// # use callboard::prelude::*;
+    /// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+    /// # #[endpoint(name = "Greeter.Hello", reply = String)]
+    /// # struct Hello { name: String }
+    /// # async fn example(greeter: ServiceRef) -> Result<(), callboard::Error> {
+    /// let reply = greeter.send(Hello { name: "John".into() }).annotated().await?;
+    /// println!("{} ({:?})", *reply, reply.metadata().value("cache"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn annotated(self) -> AnnotatedCallFuture<T> {
+        AnnotatedCallFuture::new(self)
     }
 
     /// Makes the call without waiting for it; see [`ServiceRef::do_send`](super::ServiceRef).

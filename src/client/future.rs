@@ -16,7 +16,7 @@ use super::local::LocalCall;
 use super::prepared::{Prepared, decode};
 use crate::codec::Codec;
 use crate::handler::LocalFailure;
-use crate::request::Endpoint;
+use crate::request::{Annotated, Endpoint};
 
 /// Resolves to the reply of a call, or to why there is none.
 ///
@@ -48,9 +48,11 @@ enum State<T: Endpoint> {
     New,
     Local(LocalCall<T>),
     Sent(Attempt),
-    Boxed(Pin<Box<dyn Future<Output = Result<T::Reply, CallError>> + Send>>),
+    Boxed(Pin<Box<dyn Future<Output = Answer<T>> + Send>>),
     Over,
 }
+
+type Answer<T> = Result<Annotated<<T as Endpoint>::Reply>, CallError>;
 
 // Nothing in it is pinned in place: what must not move is boxed.
 impl<T: Endpoint> Unpin for CallFuture<T> {}
@@ -84,19 +86,15 @@ impl<T: Endpoint> CallFuture<T> {
     /// Goes on in a future of its own.
     fn go_on<F>(&mut self, run: impl FnOnce(Prepared<T>) -> F)
     where
-        F: Future<Output = Result<T::Reply, CallError>> + Send + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
     {
         if let Some(call) = self.call.take() {
             self.state = State::Boxed(Box::pin(run(call.prepare())));
         }
     }
-}
 
-impl<T: Endpoint> Future for CallFuture<T> {
-    type Output = Result<T::Reply, CallError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
+    fn poll_annotated(&mut self, cx: &mut Context<'_>) -> Poll<Answer<T>> {
+        let this = self;
         loop {
             match &mut this.state {
                 State::New => {
@@ -110,7 +108,7 @@ impl<T: Endpoint> Future for CallFuture<T> {
                     Ok(reply) => {
                         // The call stays while it is under way.
                         let codec = this.call.as_ref().map_or(Codec::default(), |call| call.codec);
-                        return Poll::Ready(decode::<T>(codec, &reply, || attempt.node()));
+                        return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
                     }
                     Err(failed) => {
                         this.state = State::Over;
@@ -130,6 +128,45 @@ impl<T: Endpoint> Future for CallFuture<T> {
                 State::Over => unreachable!("polled after it had resolved with an error"),
             }
         }
+    }
+}
+
+impl<T: Endpoint> Future for CallFuture<T> {
+    type Output = Result<T::Reply, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_annotated(cx).map_ok(Annotated::into_inner)
+    }
+}
+
+/// Resolves to the reply of a call and the pairs beside it; otherwise a [`CallFuture`].
+///
+/// ```
+/// use callboard::client::AnnotatedCallFuture;
+/// use callboard::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+/// # #[endpoint(name = "Greeter.Hello", reply = String)]
+/// # struct Hello { name: String }
+///
+/// fn begin(greeter: &ServiceRef) -> AnnotatedCallFuture<Hello> {
+///     greeter.send(Hello { name: "John".into() }).annotated()
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a call is made when its future is polled"]
+pub struct AnnotatedCallFuture<T: Endpoint>(CallFuture<T>);
+
+impl<T: Endpoint> AnnotatedCallFuture<T> {
+    pub(super) fn new(call: CallBuilder<T>) -> Self {
+        Self(CallFuture::new(call))
+    }
+}
+
+impl<T: Endpoint> Future for AnnotatedCallFuture<T> {
+    type Output = Result<Annotated<T::Reply>, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_annotated(cx)
     }
 }
 

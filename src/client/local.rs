@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::ServiceRef;
 use super::prepared::Prepared;
 use crate::codec::Codec;
-use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure};
+use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
 use crate::request::{Endpoint, Request, RequestContext};
 
 /// A call to a handler in this process.
@@ -105,7 +105,7 @@ impl<T: Endpoint> LocalCall<T> {
     }
 
     /// Has the task woken at the deadline; over when that has passed.
-    fn wait(&mut self, cx: &Context<'_>) -> Poll<Result<T::Reply, LocalFailure<Request<T>>>> {
+    fn wait(&mut self, cx: &Context<'_>) -> Poll<LocalResult<Request<T>>> {
         let caller = self.service.system().caller();
         match self.wait {
             Wait::None | Wait::Turn => {
@@ -124,7 +124,7 @@ impl<T: Endpoint> LocalCall<T> {
 }
 
 impl<T: Endpoint> Future for LocalCall<T> {
-    type Output = Result<T::Reply, LocalFailure<Request<T>>>;
+    type Output = LocalResult<Request<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if matches!(self.wait, Wait::None) {

@@ -10,7 +10,7 @@ use super::local::LocalCall;
 use crate::codec::{Codec, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, Side, run_chain};
-use crate::request::{Endpoint, Request};
+use crate::request::{Annotated, Endpoint, Request};
 
 /// A call that has begun.
 pub(super) struct Prepared<T> {
@@ -33,17 +33,20 @@ impl<T: Endpoint> Prepared<T> {
     }
 
     /// Goes on after a first attempt that failed.
-    pub(super) async fn go_on(self, failed: FailedAttempt) -> Result<T::Reply, CallError> {
+    pub(super) async fn go_on(
+        self,
+        failed: FailedAttempt,
+    ) -> Result<Annotated<T::Reply>, CallError> {
         let Self { service, message, options, codec, .. } = self;
         let body = OwnedRequest { codec, value: message };
         let (caller, remote) = (service.system().caller(), service.remote());
         let NodeReply { node, reply } =
             caller.go_on(remote, target::<T>(codec), body, &options, failed).await?;
-        decode::<T>(codec, &reply, || &node)
+        decode::<T>(codec, reply, || &node)
     }
 
     /// The whole call, as it is made when there is no shorter way.
-    pub(super) async fn run(self) -> Result<T::Reply, CallError> {
+    pub(super) async fn run(self) -> Result<Annotated<T::Reply>, CallError> {
         let service = self.service.clone();
         let chain = service.system().client_middleware();
         if chain.is_empty() {
@@ -66,7 +69,7 @@ impl<T: Endpoint> Prepared<T> {
         run_chain(chain, info, last).await
     }
 
-    async fn run_bare(mut self) -> Result<T::Reply, CallError> {
+    async fn run_bare(mut self) -> Result<Annotated<T::Reply>, CallError> {
         if self.handler().is_some() {
             let Self { service, message, mut options, deadline, codec, .. } = self;
             // Its time has been running for a while.
@@ -82,13 +85,13 @@ impl<T: Endpoint> Prepared<T> {
         self.run_remote().await
     }
 
-    async fn run_remote(self) -> Result<T::Reply, CallError> {
+    async fn run_remote(self) -> Result<Annotated<T::Reply>, CallError> {
         let Self { service, message, options, deadline, codec, .. } = self;
         let body = OwnedRequest { codec, value: message };
         let (caller, options) = (service.system().caller(), (&options, deadline));
         let NodeReply { node, reply } =
             caller.call(service.remote(), target::<T>(codec), body, options).await?;
-        decode::<T>(codec, &reply, || &node)
+        decode::<T>(codec, reply, || &node)
     }
 
     /// Hands the request over without waiting for an answer.
@@ -107,13 +110,16 @@ impl<T: Endpoint> Prepared<T> {
 /// What the caller is given.
 pub(super) fn decode<'a, T: Endpoint>(
     codec: Codec,
-    reply: &EncodedReply,
+    reply: EncodedReply,
     from: impl FnOnce() -> &'a str,
-) -> Result<T::Reply, CallError> {
-    decode_reply::<T>(codec, &reply.body).map_err(|error| {
-        let detail = format!("the reply of {} is not what {} says: {error}", from(), T::NAME);
-        CallError::Codec { detail, executed: Executed::Yes }
-    })
+) -> Result<Annotated<T::Reply>, CallError> {
+    match decode_reply::<T>(codec, &reply.body) {
+        Ok(value) => Ok(Annotated::from_parts(value, reply.metadata)),
+        Err(error) => {
+            let detail = format!("the reply of {} is not what {} says: {error}", from(), T::NAME);
+            Err(CallError::Codec { detail, executed: Executed::Yes })
+        }
+    }
 }
 
 /// What is called.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use actix::Message;
 use bytes::Bytes;
+use callboard_actors::Status;
 use callboard_actors::contain::contain;
 use callboard_actors::message::Refusal;
 use callboard_actors::server::{Arrival, ReplySlot};
 use callboard_actors::stream::StreamSide;
-use callboard_actors::{Metadata, Status};
 
 use crate::codec::{Codec, EncodedReply, decode_request};
-use crate::request::{Endpoint, Request, RequestContext};
+use crate::request::{Annotated, Endpoint, Request, RequestContext};
 
 /// A message as a handler gets it: what was sent, and what came with it.
 pub(crate) trait Delivery:
@@ -59,7 +59,7 @@ pub(crate) trait Delivery:
     fn stay(&self, terms: Self::Terms) -> Self::Stay;
 
     /// Answers a caller on another node.
-    fn reply(slot: &mut ReplySlot, codec: Codec, value: &Self::Value);
+    fn reply(slot: &mut ReplySlot, codec: Codec, reply: &Annotated<Self::Value>);
 }
 
 /// What is to be done around the handling of a message.
@@ -116,7 +116,7 @@ impl<T: Endpoint> Delivery for Request<T> {
 
     fn stay(&self, (): ()) {}
 
-    fn reply(slot: &mut ReplySlot, codec: Codec, value: &T::Reply) {
-        slot.reply(&Metadata::new(), &EncodedReply::<T> { codec, value });
+    fn reply(slot: &mut ReplySlot, codec: Codec, reply: &Annotated<T::Reply>) {
+        slot.reply(reply.metadata(), &EncodedReply::<T> { codec, value: reply });
     }
 }

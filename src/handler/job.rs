@@ -16,6 +16,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::delivery::{Delivery, Stay};
 use super::local::LocalReply;
 use crate::codec::Codec;
+use crate::request::{Annotated, AnnotatedReply, Inner};
 
 /// A message, its way back, and what an inbox wants to know of it.
 pub(super) struct TypedJob<A, M: Delivery> {
@@ -43,10 +44,10 @@ pub(super) enum Responder<M: Delivery> {
 }
 
 impl<M: Delivery> WayBack<M> {
-    fn answer(self, result: Result<M::Value, Status>) {
+    fn answer(self, result: Result<Annotated<M::Value>, Status>) {
         match (self.responder, result) {
-            (Responder::Remote { mut slot, codec }, Ok(value)) => {
-                M::reply(&mut slot, codec, &value);
+            (Responder::Remote { mut slot, codec }, Ok(reply)) => {
+                M::reply(&mut slot, codec, &reply);
             }
             (Responder::Remote { mut slot, .. }, Err(status)) => slot.status(&status),
             (Responder::Local(local), result) => local.answer(result),
@@ -112,7 +113,7 @@ where
 pub(super) fn respond<A, M, R>(
     endpoint: &'static str,
     result: <A as Handler<M>>::Result,
-    answer: impl FnOnce(Result<R, Status>) + 'static,
+    answer: impl FnOnce(Result<Annotated<R>, Status>) + 'static,
     deadline: Option<Deadline>,
     ctx: &mut Context<A>,
 ) -> Progress<A>
@@ -124,7 +125,7 @@ where
 {
     let result = match take_as::<_, Result<R, Status>>(result) {
         Ok(reply) => {
-            answer(reply);
+            answer(reply.map(Annotated::new));
             return Progress::Done;
         }
         Err(result) => result,
@@ -132,11 +133,20 @@ where
     let result = match take_as::<_, ResponseFuture<Result<R, Status>>>(result) {
         Ok(future) => {
             return Progress::Free(Box::pin(async move {
-                let reply = match deadline {
-                    Some(deadline) => timeout_at(deadline.instant(), future).await,
-                    None => Ok(future.await),
-                };
-                answer(reply.unwrap_or_else(|_| Err(expired(endpoint))));
+                let reply = within(endpoint, deadline, future).await;
+                answer(reply.map(Annotated::new));
+            }));
+        }
+        Err(result) => result,
+    };
+    let result = match take_as::<_, AnnotatedReply<R>>(result) {
+        Ok(AnnotatedReply(Inner::Ready(reply))) => {
+            answer(reply);
+            return Progress::Done;
+        }
+        Ok(AnnotatedReply(Inner::Later(future))) => {
+            return Progress::Free(Box::pin(async move {
+                answer(within(endpoint, deadline, future).await);
             }));
         }
         Err(result) => result,
@@ -149,7 +159,8 @@ where
             };
             return Progress::Actor(Box::pin(limited.map(
                 move |reply, _: &mut A, _: &mut Context<A>| {
-                    answer(reply.unwrap_or_else(|| Err(expired(endpoint))));
+                    let reply = reply.unwrap_or_else(|| Err(expired(endpoint)));
+                    answer(reply.map(Annotated::new));
                 },
             )));
         }
@@ -159,16 +170,31 @@ where
     result.handle(ctx, Some(way_back));
     match reply.try_recv() {
         Ok(reply) => {
-            answer(reply);
+            answer(reply.map(Annotated::new));
             Progress::Done
         }
         // An atomic response is not cut short at its deadline: the actor waits for its end.
         Err(_) => Progress::Free(Box::pin(async move {
             // When the sender is gone what `answer` owns, dropped here, answers with a status.
             if let Ok(reply) = reply.await {
-                answer(reply);
+                answer(reply.map(Annotated::new));
             }
         })),
+    }
+}
+
+/// What a future comes to until the deadline.
+async fn within<R>(
+    endpoint: &'static str,
+    deadline: Option<Deadline>,
+    future: impl Future<Output = Result<R, Status>>,
+) -> Result<R, Status> {
+    match deadline {
+        Some(deadline) => {
+            let reply = timeout_at(deadline.instant(), future).await;
+            reply.unwrap_or_else(|_| Err(expired(endpoint)))
+        }
+        None => future.await,
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::delivery::Delivery;
+use crate::request::Annotated;
 
 /// What a local call ends with, when not with the handler's reply.
 pub(crate) enum LocalFailure<M: Delivery> {
@@ -30,7 +31,7 @@ pub(crate) struct LocalReply<M: Delivery>(oneshot::Sender<LocalResult<M>>);
 pub(crate) type LocalAnswer<M> = oneshot::Receiver<LocalResult<M>>;
 
 /// How a local call ends.
-pub(crate) type LocalResult<M> = Result<<M as Delivery>::Value, LocalFailure<M>>;
+pub(crate) type LocalResult<M> = Result<Annotated<<M as Delivery>::Value>, LocalFailure<M>>;
 
 /// Creates the two ends of a local call's way back.
 pub(super) fn local_reply<M: Delivery>() -> (LocalReply<M>, LocalAnswer<M>) {
@@ -39,7 +40,7 @@ pub(super) fn local_reply<M: Delivery>() -> (LocalReply<M>, LocalAnswer<M>) {
 }
 
 impl<M: Delivery> LocalReply<M> {
-    pub(super) fn answer(self, result: Result<M::Value, Status>) {
+    pub(super) fn answer(self, result: Result<Annotated<M::Value>, Status>) {
         self.end(result.map_err(LocalFailure::Status));
     }
 

@@ -9,7 +9,7 @@ use callboard_actors::stream::{StreamSide, StreamWindow};
 
 use super::delivery::{Delivery, Stay};
 use crate::codec::{Codec, StreamCodec};
-use crate::request::RequestContext;
+use crate::request::{Annotated, RequestContext};
 use crate::stream::{ItemSide, StreamEndpoint, Streaming, takes_items};
 
 /// A stream as long as its handler has to do with it.
@@ -73,7 +73,7 @@ impl<T: StreamEndpoint> Delivery for Streaming<T> {
     }
 
     /// The end of a stream that ended well says no more than that.
-    fn reply(slot: &mut ReplySlot, _: Codec, (): &()) {
+    fn reply(slot: &mut ReplySlot, _: Codec, _: &Annotated<()>) {
         slot.reply(&Metadata::new(), &Bytes::new());
     }
 }

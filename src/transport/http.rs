@@ -73,6 +73,7 @@ enum Serving<S: Stream> {
 impl<S: Stream> HttpSocket<S> {
     /// Serves a stream of which `begun` has been read.
     pub(super) fn new(stream: S, begun: &[u8], max_frame: u32) -> Self {
+        stream.keep_alive();
         let desk = Arc::new(Desk::default());
         let max_body = usize::try_from(max_frame).unwrap_or(usize::MAX);
         let door = Door::new(Arc::clone(&desk), max_body);
@@ -172,7 +173,7 @@ impl<S: Stream> Socket for HttpSocket<S> {
         self.written += batch.messages.len() as u64;
         for message in batch.messages.drain(..) {
             match (message, &mut self.serving) {
-                // TCP's own keepalive has to do: HTTP has nothing that could be asked.
+                // HTTP has nothing that could be asked; TCP's own keepalive is on.
                 (Message::Ping { nonce }, _) => self.desk.arrive(Message::Pong { nonce }),
                 (Message::GoAway { reason: GoAway::Draining }, _) => self.desk.drain(),
                 (message, Serving::Stream(conversation)) => conversation.send(message),

@@ -25,6 +25,10 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sized + 'static
     /// Registers with the present runtime.
     fn attach(detached: Self::Detached) -> io::Result<Self>;
 
+    /// Has the system find out that the peer is gone although nothing is said; for protocols that
+    /// have no pulse of their own.
+    fn keep_alive(&self) {}
+
     /// Ready when a read may find something, so that an idle connection needs no buffer.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }

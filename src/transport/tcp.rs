@@ -4,9 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use callboard_actors::registry::BoxFuture;
 use callboard_actors::transport::{Hello, Incoming, Listener, Socket, Transport, TransportError};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::greeting;
@@ -108,10 +110,27 @@ impl Stream for TcpStream {
         Ok(stream)
     }
 
+    fn keep_alive(&self) {
+        keep_alive(self);
+    }
+
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_read_ready(cx)
     }
 }
+
+/// Has the system probe a peer that is silent: a connection of which nothing is heard for half a
+/// minute breaks.
+pub(super) fn keep_alive(stream: &TcpStream) {
+    let probes = TcpKeepalive::new().with_time(SILENCE).with_interval(PROBE_EVERY).with_retries(3);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        tracing::debug!(%error, "a connection is not probed");
+    }
+}
+
+/// Silence before a probe, and time between probes.
+const SILENCE: Duration = Duration::from_secs(15);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Checks the form before a resolver turns a typing error into "no such host".
 fn check(address: &str) -> Result<(), TransportError> {

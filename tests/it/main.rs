@@ -6,6 +6,7 @@
     reason = "handlers are described as the manual shows it"
 )]
 
+mod annotated;
 mod answers;
 mod calls;
 mod cancellation;

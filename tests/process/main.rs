@@ -37,5 +37,7 @@ const LANES: &[&[Scenario]] = &[
     &[
         ("hostile_peers_disturb_nobody_and_leave_nothing_behind", scenario::hostile::run),
         ("an_overload_is_refused_fast_and_leaves_no_trace", scenario::overload::run),
+        ("a_killed_server_ends_each_stream_once", scenario::streams::server_killed),
+        ("a_killed_client_leaves_nothing_of_its_streams", scenario::streams::client_killed),
     ],
 ];

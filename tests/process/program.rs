@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod server;
+pub(crate) mod talker;
 
 use std::io::{self, Read};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use callboard::prelude::*;
 
 use self::client::Client;
 use self::server::Server;
+use self::talker::Talker;
 
 /// The environment variable that holds a [`Program`] as JSON.
 pub(crate) const VARIABLE: &str = "PROCESS_PROGRAM";
@@ -22,6 +24,7 @@ pub(crate) const VARIABLE: &str = "PROCESS_PROGRAM";
 pub(crate) enum Program {
     Server(Server),
     Client(Client),
+    Talker(Talker),
 }
 
 /// A call that must not be executed twice.
@@ -53,6 +56,7 @@ pub(crate) fn run(program: Program) -> ExitCode {
     let result = match program {
         Program::Server(server) => server.run(),
         Program::Client(client) => client.run(),
+        Program::Talker(talker) => talker.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,3 +6,4 @@ pub(crate) mod outage;
 pub(crate) mod overload;
 pub(crate) mod rolling;
 pub(crate) mod silent;
+pub(crate) mod streams;

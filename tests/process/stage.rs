@@ -11,6 +11,7 @@ use crate::journal::lines_of;
 use crate::program::Program;
 use crate::program::client::Client;
 use crate::program::server::Server;
+use crate::program::talker::{Talk, Talker};
 
 /// A scenario's directory, service and registry.
 pub(crate) struct Stage {
@@ -34,6 +35,12 @@ pub(crate) struct ServerProcess {
 pub(crate) struct ClientProcess {
     pub(crate) child: Child,
     pub(crate) orders: Client,
+}
+
+/// A client process that streams.
+pub(crate) struct TalkerProcess {
+    pub(crate) child: Child,
+    pub(crate) journal: PathBuf,
 }
 
 impl Stage {
@@ -128,12 +135,25 @@ impl Stage {
             journal: self.directory.join(format!("{name}.journal")),
         };
         change(&mut orders);
+        let child = self.start_client(&name, &Program::Client(orders.clone()));
+        ClientProcess { child, orders }
+    }
+
+    /// Starts a client that holds this many streams, one after the other in each place.
+    pub(crate) fn talker(&self, streams: u32, talk: Talk, rounds: u32) -> TalkerProcess {
+        let number = self.processes.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("talker-{number}");
+        let journal = self.directory.join(format!("{name}.journal"));
+        let service = self.service.clone();
+        let orders = Talker { service, streams, talk, rounds, journal: journal.clone() };
+        TalkerProcess { child: self.start_client(&name, &Program::Talker(orders)), journal }
+    }
+
+    fn start_client(&self, name: &str, program: &Program) -> Child {
         let settings = self.settings();
         let environment: Vec<(&str, &str)> =
             settings.iter().map(|(name, value)| (name.1, *value)).collect();
-        let program = Program::Client(orders.clone());
-        let child = Child::start(&name, self.log_of(&name), &program, &[], &environment);
-        ClientProcess { child, orders }
+        Child::start(name, self.log_of(name), program, &[], &environment)
     }
 
     /// Settings as flags and variables.

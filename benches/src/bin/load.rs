@@ -15,6 +15,8 @@ mod options;
 mod plain;
 #[path = "../load/report.rs"]
 mod report;
+#[path = "../load/talk.rs"]
+mod talk;
 
 use callboard_benches::worker::{self, Answer, Server, Shape, System, Workload};
 

@@ -1,12 +1,14 @@
 //! callboard as its users have it: by service name, with everything on that is on by default.
 
 use callboard::config::RegistryKind;
-use callboard::handler::HandlerBuilder;
 use callboard::prelude::*;
 use callboard_benches::echo::{Echo, Echoer};
+use callboard_benches::talk::Talk;
 use callboard_benches::worker::{
-    Call, Caller, Sample, System, Unsupported, announce, drive, end_of_input,
+    Call, Caller, Sample, Shape, System, Unsupported, announce, drive, end_of_input,
 };
+
+use super::talk;
 
 /// The real thing.
 pub(super) struct Callboard;
@@ -21,7 +23,7 @@ impl System for Callboard {
             let system = ServiceSystem::new("echo")
                 .without_environment()
                 .configure(|config| config.registry = RegistryKind::Memory)
-                .handler(Echoer::default, HandlerBuilder::request::<Echo>)
+                .handler(Echoer::default, |h| h.request::<Echo>().stream::<Talk>())
                 .start()
                 .await
                 .expect("the system starts");
@@ -64,5 +66,11 @@ impl Caller for Named {
     async fn tell(&self, echo: Echo) -> bool {
         self.0.do_send(echo);
         true
+    }
+
+    const HAS_STREAMS: bool = true;
+
+    async fn talk(&self, shape: Shape, body: usize) {
+        talk::talk(&self.0, shape, body).await;
     }
 }

@@ -64,7 +64,8 @@ fn one<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 const HELP: &str = "\
 --systems floor,ping-pong,callboard   and plain, events
 --in-flight 1,16,64,256
---shape unary                         or one-way, or open with --rate CALLS-PER-SECOND
+--shape unary                         or one-way, stream-down, stream-up, stream-both, or open
+                                      with --rate CALLS-PER-SECOND
 --body 100
 --connections 1
 --seconds 3

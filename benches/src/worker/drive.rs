@@ -10,6 +10,7 @@ use super::message::Messages;
 use super::open;
 use super::{Caller, Sample, Shape, Unsupported, Workload};
 use crate::meter::{Laps, Phase, enter};
+use crate::talk;
 use crate::usage::{Usage, usage, usage_with_children};
 
 /// Drives a workload over these connections; callers are spread over them in turn.
@@ -18,7 +19,7 @@ use crate::usage::{Usage, usage, usage_with_children};
 /// `System` do.
 ///
 /// # Errors
-/// The system has no message without an answer, and the workload is made of those.
+/// The system has no message without an answer, or no streams, and the workload is made of those.
 ///
 /// # Panics
 /// When a call fails, a reply is wrong, there is no connection, or callers do not end.
@@ -34,6 +35,9 @@ pub async fn drive<C: Caller>(
             return Err(Unsupported("there is no message without an answer".into()));
         }
     }
+    if workload.shape.is_stream() && !C::HAS_STREAMS {
+        return Err(Unsupported("there are no streams".into()));
+    }
     let callers = connections.into_iter().cycle().take(workload.in_flight);
     let tasks: Vec<JoinHandle<()>> = match workload.shape {
         Shape::Unary => callers.map(|caller| spawn_local(ask(caller, messages.clone()))).collect(),
@@ -41,8 +45,17 @@ pub async fn drive<C: Caller>(
             callers.map(|caller| spawn_local(send(caller, messages.clone()))).collect()
         }
         Shape::Open => open::spawn(callers, &messages, workload.rate),
+        shape @ (Shape::Down | Shape::Up | Shape::Both) => {
+            let body = workload.body;
+            let talk = |caller: C| spawn_local(async move { caller.talk(shape, body).await });
+            callers.map(talk).collect()
+        }
     };
-    let per_lap = if workload.shape == Shape::OneWay { BATCH } else { 1 };
+    let per_lap = match workload.shape {
+        Shape::OneWay => BATCH,
+        shape if shape.is_stream() => talk::BATCH,
+        _ => 1,
+    };
     let sample = measure(workload, server, per_lap).await;
     for task in tasks {
         let ended = timeout(PATIENCE, task).await.expect("calls in flight are answered");

@@ -18,14 +18,32 @@ pub enum Shape {
     OneWay,
     /// Calls begin at fixed times, whether or not earlier ones have been answered.
     Open,
+    /// Each caller receives one stream, counted in batches of 256 messages.
+    Down,
+    /// Each caller sends one stream; the last message of each 256 comes back.
+    Up,
+    /// Each caller has one stream on which what it sends comes back, counted by 256.
+    Both,
 }
 
 impl Shape {
+    /// All of them.
+    const ALL: [Self; 6] =
+        [Self::Unary, Self::OneWay, Self::Open, Self::Down, Self::Up, Self::Both];
+
+    /// Whether messages go over streams.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Down | Self::Up | Self::Both)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Unary => "unary",
             Self::OneWay => "one-way",
             Self::Open => "open",
+            Self::Down => "stream-down",
+            Self::Up => "stream-up",
+            Self::Both => "stream-both",
         }
     }
 }
@@ -40,9 +58,10 @@ impl FromStr for Shape {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Self::Unary, Self::OneWay, Self::Open];
-        let known = all.into_iter().find(|shape| shape.name() == text);
-        known.ok_or_else(|| format!("`{text}` is none of unary, one-way, open"))
+        let known = Self::ALL.into_iter().find(|shape| shape.name() == text);
+        known.ok_or_else(|| {
+            format!("`{text}` is none of {}", Self::ALL.map(|shape| shape.name()).join(", "))
+        })
     }
 }
 
@@ -140,6 +159,13 @@ mod tests {
         let flags = workload.to_flags();
         let words: Vec<&str> = flags.iter().map(String::as_str).collect();
         assert_eq!(Workload::parse(&words), Ok(workload));
+    }
+
+    #[test]
+    fn every_shape_is_read_as_it_is_written() {
+        for shape in Shape::ALL {
+            assert_eq!(shape.to_string().parse(), Ok(shape));
+        }
     }
 
     #[test]

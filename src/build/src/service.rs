@@ -95,7 +95,7 @@ fn endpoint(service: &str, method: &Method) -> String {
 "
     );
     let kind = if is_stream(method) {
-        streaming(service, method, &items, &reply)
+        streaming(service, name, &items, &reply)
     } else {
         unary(service, name, &reply)
     };
@@ -106,20 +106,15 @@ fn endpoint(service: &str, method: &Method) -> String {
     text
 }
 
-fn streaming(service: &str, method: &Method, items: &str, reply: &str) -> String {
-    let name = &method.proto_name;
-    // Where the client sends items, the opening is a message without fields.
-    let (opening, item) = if method.client_streaming {
-        (
-            "encode: |_, _| {}, decode: |_| Ok(Self(()))",
-            "encode: |item, buffer| item.encode(buffer), decode: Proto::decode",
-        )
+fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
+    let (opening, item) = if items == "()" {
+        let opening = "ProtobufMessage {
+                    encode: |opening, buffer| opening.0.encode(buffer),
+                    decode: |bytes| Proto::decode(bytes).map(Self),
+                }";
+        (opening, NOTHING)
     } else {
-        (
-            "encode: |opening, buffer| opening.0.encode(buffer), \
-             decode: |bytes| Proto::decode(bytes).map(Self)",
-            "encode: |(), _| {}, decode: |_| Ok(())",
-        )
+        ("ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(Self(())) }", PROTO)
     };
     format!(
         "
@@ -131,18 +126,24 @@ fn streaming(service: &str, method: &Method, items: &str, reply: &str) -> String
 
         fn protobuf() -> Option<StreamProtobufCodec<Self>> {{
             Some(StreamProtobufCodec {{
-                opening: ProtobufMessage {{ {opening} }},
-                item: ProtobufMessage {{ {item} }},
-                reply: ProtobufMessage {{
-                    encode: |reply, buffer| reply.encode(buffer),
-                    decode: Proto::decode,
-                }},
+                opening: {opening},
+                item: {item},
+                reply: {PROTO},
             }})
         }}
     }}
 "
     )
 }
+
+/// How a message is written in protobuf.
+const PROTO: &str = "ProtobufMessage {
+                    encode: |message, buffer| message.encode(buffer),
+                    decode: Proto::decode,
+                }";
+
+/// How nothing is written in protobuf: as a message without fields.
+const NOTHING: &str = "ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(()) }";
 
 fn unary(service: &str, name: &str, reply: &str) -> String {
     format!(

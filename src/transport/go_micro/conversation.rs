@@ -28,6 +28,7 @@ use super::reply::{END_OF_STREAM, into_stream_message};
 use super::request::{Call, Format};
 use crate::http_client::{Answer, Pool};
 use crate::transport::http_message::{HttpMessage, Kind, MessageReader, encode};
+use crate::transport::tcp::keep_alive;
 
 /// What the engine says to a stream, on the way there.
 #[derive(Default)]
@@ -232,7 +233,11 @@ impl Stream for Conversation {
         if let Wire::Dialling(dialling) = &mut this.wire {
             match dialling.as_mut().poll(cx) {
                 Poll::Pending => {}
-                Poll::Ready(Ok(stream)) => this.wire = Wire::Open(stream),
+                Poll::Ready(Ok(stream)) => {
+                    // This wire has no pulse, and a node may be silent for long.
+                    keep_alive(&stream);
+                    this.wire = Wire::Open(stream);
+                }
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Some(this.lost(false, error.to_string())));
                 }

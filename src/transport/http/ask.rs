@@ -60,6 +60,8 @@ struct State {
     /// To the one request that is handled at a time.
     answer: Option<Message>,
     routes: HashMap<Route, RouteSlot>,
+    /// The one used last, which as a rule is used again.
+    recent: Option<(Route, RouteSlot)>,
     requests: u64,
     phase: Phase,
     /// The next request has begun to arrive while this one, read to its end, is handled.
@@ -80,6 +82,7 @@ impl Default for State {
             arrived: VecDeque::new(),
             answer: None,
             routes: HashMap::new(),
+            recent: None,
             requests: 0,
             phase: Phase::Idle,
             has_next: false,
@@ -94,6 +97,26 @@ impl Default for State {
 }
 
 impl State {
+    /// The slot of a route, and the route if its slot is new.
+    fn slot(&mut self, route: Route) -> Option<(RouteSlot, Option<Box<Route>>)> {
+        if let Some((recent, slot)) = &self.recent
+            && *recent == route
+        {
+            return Some((*slot, None));
+        }
+        let known = self.routes.get(&route).copied();
+        let slot = known.unwrap_or(RouteSlot(u32::try_from(self.routes.len()).ok()?));
+        if slot.0 >= RouteSlot::MAX {
+            return None;
+        }
+        self.recent = Some((route.clone(), slot));
+        if known.is_some() {
+            return Some((slot, None));
+        }
+        self.routes.insert(route.clone(), slot);
+        Some((slot, Some(Box::new(route))))
+    }
+
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.turn += 1;
@@ -123,17 +146,7 @@ impl Desk {
     pub(super) fn send(&self, asked: Asked, is_stream: bool) -> Option<RequestId> {
         let Asked { route, time_left, metadata, body } = asked;
         let mut state = self.state.lock();
-        let (slot, define) = if let Some(slot) = state.routes.get(&route) {
-            (*slot, None)
-        } else {
-            let next = u32::try_from(state.routes.len()).ok()?;
-            if next >= RouteSlot::MAX {
-                return None;
-            }
-            let slot = RouteSlot(next);
-            state.routes.insert(route.clone(), slot);
-            (slot, Some(Box::new(route)))
-        };
+        let (slot, define) = state.slot(route)?;
         state.requests += 1;
         state.is_read = true;
         let id = RequestId(state.requests);

@@ -13,8 +13,8 @@ use super::ask::{Desk, Phase};
 #[derive(Default)]
 pub(super) struct Clock {
     timer: Option<Pin<Box<Sleep>>>,
-    /// What it is set for.
-    phase: Option<(Phase, u64)>,
+    /// What is watched, and until when.
+    watched: Option<((Phase, u64), Instant)>,
 }
 
 impl Clock {
@@ -25,19 +25,25 @@ impl Clock {
             Phase::Idle => IDLE_TIME,
             Phase::Head => HEAD_TIME,
             Phase::Asked => {
-                self.phase = None;
+                self.watched = None;
                 return None;
             }
         };
-        if self.phase != Some(phase) {
-            self.phase = Some(phase);
-            let due = Instant::now() + limit;
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(due),
-                None => self.timer = Some(Box::pin(sleep_until(due))),
-            }
+        let due = match self.watched {
+            Some((watched, due)) if watched == phase => due,
+            _ => Instant::now() + limit,
+        };
+        self.watched = Some((phase, due));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        // One that fires early costs a poll; to move it for each request would cost more.
+        if due < timer.deadline() {
+            timer.as_mut().reset(due);
         }
-        let is_over = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        let mut is_over = timer.as_mut().poll(cx).is_ready();
+        if is_over && Instant::now() < due {
+            timer.as_mut().reset(due);
+            is_over = timer.as_mut().poll(cx).is_ready();
+        }
         is_over.then(|| match phase.0 {
             Phase::Head => {
                 TransportError::Broken(format!("no whole head of a request within {HEAD_TIME:?}"))

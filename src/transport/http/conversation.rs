@@ -156,6 +156,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// What the engine says to the client.
     pub(super) fn send(&mut self, message: Message) {
+        // What the engine says of a stream that it was told to cancel comes too late.
+        if !matches!(self.phase, Phase::Open(_)) {
+            return;
+        }
         match message {
             Message::StreamData { body, .. } => {
                 self.owed.items += 1;

@@ -15,7 +15,7 @@ use hyper::{Method, Response};
 
 use super::dialect::Trouble;
 use super::host::Host;
-use super::service::Answer;
+use super::service::{Answer, add_metadata};
 use crate::codec::{Generation, MediaType, json_rpc, proto_rpc};
 
 /// A call over Go Micro's wire.
@@ -125,7 +125,11 @@ impl GoMicro {
     /// The engine's answer.
     pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
-            Message::Reply { body, .. } => self.reply(&body),
+            Message::Reply { body, metadata, .. } => {
+                let mut answer = self.reply(&body);
+                add_metadata(answer.headers_mut(), &metadata);
+                answer
+            }
             Message::Status { status, refusal, .. } => {
                 self.error(&self.text(&status, refusal, host))
             }

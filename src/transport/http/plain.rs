@@ -10,16 +10,13 @@ use bytes::Bytes;
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal, Route};
 use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    RETRY_AFTER,
-};
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
 use super::dialect::{ID, Trouble};
 use super::host::{Host, Readiness};
-use super::service::{Answer, FRAMING};
+use super::service::{Answer, add_metadata};
 use crate::codec::{MediaType, MediaTypeError};
 
 /// A call by its path.
@@ -49,26 +46,26 @@ impl Plain {
         Ok(Self { route: Route { endpoint, content_type } })
     }
 
-    pub(super) fn open(&self, body: &Bytes) -> (Route, Bytes) {
+    pub(super) fn open(&mut self, body: &Bytes) -> (Route, Bytes) {
         // `curl -X POST` sends nothing at all; an endpoint without fields needs no more.
         let is_missing = body.is_empty() && self.route.content_type == JSON;
-        (self.route.clone(), if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
+        // The answer needs the content type only.
+        let endpoint = std::mem::take(&mut self.route.endpoint);
+        let route = Route { endpoint, content_type: self.route.content_type.clone() };
+        (route, if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
     }
 
     pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = Response::new(Full::new(body));
-                for (name, value) in metadata.iter() {
-                    // A wrong length, for one, would have the next answer taken for this one's.
-                    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
-                        && name != CONTENT_LENGTH
-                        && !FRAMING.contains(&name.as_str())
-                    {
-                        answer.headers_mut().insert(name, value);
-                    }
-                }
-                if let Ok(content_type) = self.route.content_type.try_into() {
+                add_metadata(answer.headers_mut(), &metadata);
+                let content_type = if self.route.content_type == JSON {
+                    Ok(HeaderValue::from_static(JSON))
+                } else {
+                    self.route.content_type.try_into()
+                };
+                if let Ok(content_type) = content_type {
                     answer.headers_mut().insert(CONTENT_TYPE, content_type);
                 }
                 answer
@@ -228,6 +225,7 @@ const JSON: &str = "application/json";
 mod tests {
     use callboard_actors::Metadata;
     use callboard_actors::message::RequestId;
+    use hyper::header::HeaderName;
 
     use super::*;
 

@@ -1,16 +1,17 @@
 //! One HTTP request, from its head to its answer.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_actors::Metadata;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::Service;
 use hyper::{Request, Response};
 
@@ -92,8 +93,24 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
 }
 
 async fn read(body: Incoming, max_body: usize) -> Result<Bytes, Trouble> {
-    let reading = Limited::new(body, max_body).collect();
-    match tokio::time::timeout(BODY_TIME, reading).await {
+    let mut reading = pin!(Limited::new(body, max_body).collect());
+    // With the first look the library goes and fetches what has come with the head, and that is
+    // nearly always all: only the others need a timer.
+    let mut has_looked = false;
+    let soon = poll_fn(|cx| match reading.as_mut().poll(cx) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if has_looked => Poll::Ready(None),
+        Poll::Pending => {
+            has_looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    let read = match soon.await {
+        Some(read) => Ok(read),
+        None => tokio::time::timeout(BODY_TIME, reading).await,
+    };
+    match read {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Trouble::Body(max_body)),
         Ok(Err(error)) => Err(Trouble::Broken(error.to_string())),
@@ -110,17 +127,35 @@ fn time_left(headers: &HeaderMap) -> Option<Duration> {
 /// The headers that are for the handler, by their usual names.
 fn metadata(headers: &HeaderMap) -> Metadata {
     let mut metadata = Metadata::new();
-    for name in headers.keys() {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        if let (Some(value), false) = (value, FRAMING.contains(&name.as_str())) {
+    let mut last = None;
+    for (name, value) in headers {
+        // Of repeated ones, which follow each other, the first counts.
+        if last.replace(name) != Some(name)
+            && !FRAMING.contains(&name.as_str())
+            && let Ok(value) = value.to_str()
+        {
             metadata.put(&canonical(name.as_str()), value);
         }
     }
     metadata
 }
 
+/// Has metadata of a reply travel as headers, but for those that a client takes for something else.
+pub(super) fn add_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
+    for (name, value) in metadata.iter() {
+        // A wrong length, for one, would have the next answer taken for this one's.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
+            && name != CONTENT_LENGTH
+            && !FRAMING.contains(&name.as_str())
+            && !["micro-", "x-micro-"].iter().any(|own| name.as_str().starts_with(own))
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
 /// Headers about the message, not about the call.
-pub(super) const FRAMING: &[&str] = &[
+const FRAMING: &[&str] = &[
     "connection",
     "content-type",
     "expect",

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use callboard::prelude::*;
 
+use super::talker::{ITEM, Talk};
 use super::{Again, Once, now};
 
 /// A server's orders; its settings are flags.
@@ -25,15 +26,25 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn run(self) -> Result<(), callboard::Error> {
-        let executed = File::options().append(true).create(true).open(&self.executed);
-        let executed = Arc::new(executed.expect("the scenario's directory exists"));
+        let open = |path: &Path| {
+            let file = File::options().append(true).create(true).open(path);
+            Arc::new(file.expect("the scenario's directory exists"))
+        };
+        let executed = open(&self.executed);
+        let streams = open(&self.executed.with_extension("streams"));
         let node = self.node;
-        let ledger = move || Ledger { node: node.clone(), executed: Arc::clone(&executed) };
+        let ledger = move || Ledger {
+            node: node.clone(),
+            executed: Arc::clone(&executed),
+            streams: Arc::clone(&streams),
+        };
         ServiceSystem::new("ledger")
             .handler(ledger, |h| {
                 h.request::<Once>()
                     .concurrency(self.concurrency)
                     .request::<Again>()
+                    .concurrency(self.concurrency)
+                    .stream::<Talk>()
                     .concurrency(self.concurrency)
                     .queue(self.queue)
             })
@@ -44,6 +55,8 @@ impl Server {
 struct Ledger {
     node: String,
     executed: Arc<File>,
+    /// Gets a line when a stream begins, and one when its handler is gone.
+    streams: Arc<File>,
 }
 
 impl Actor for Ledger {
@@ -78,5 +91,43 @@ impl Ledger {
             }
             Ok(node)
         })
+    }
+}
+
+impl Handler<Streaming<Talk>> for Ledger {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Talk>, _: &mut Context<Self>) -> Self::Result {
+        let stays = Stays::new(&self.streams);
+        Box::pin(async move {
+            let _stays = stays;
+            match *stream {
+                Talk::Echo => {
+                    while let Some(item) = stream.recv().await? {
+                        stream.send(item).await?;
+                    }
+                    Ok(())
+                }
+                Talk::Deaf => loop {
+                    stream.send(vec![0; ITEM]).await?;
+                },
+            }
+        })
+    }
+}
+
+/// Writes down for how long a handler has to do with a stream.
+struct Stays(Arc<File>);
+
+impl Stays {
+    fn new(file: &Arc<File>) -> Self {
+        (&**file).write_all(b"begun\n").expect("the disk has room");
+        Self(Arc::clone(file))
+    }
+}
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        (&*self.0).write_all(b"left\n").expect("the disk has room");
     }
 }

@@ -66,7 +66,7 @@ fn check_phases(journal: &Journal, first_id: u64, client: &ClientProcess) {
 }
 
 /// The memory that a server has, in KiB.
-fn resident(server: &ServerProcess) -> u64 {
+pub(crate) fn resident(server: &ServerProcess) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.child.id()));
     let status = status.expect("the server runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

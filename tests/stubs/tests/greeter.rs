@@ -148,27 +148,29 @@ async fn fields_of_every_kind_survive_every_codec() {
 }
 
 #[actix_rt::test]
-async fn streams_of_all_three_kinds_are_opened_by_the_methods_names() {
+async fn streams_of_all_three_kinds_are_opened_by_the_methods_names_in_every_codec() {
     let (server, client) = start().await;
     let greeter = GreeterClient::new(&client, "gm.greeter");
-    let mut items = greeter.count(message(3, "")).await.unwrap();
-    for seq in 1..=3 {
-        assert_eq!(items.recv().await.unwrap().unwrap().into_inner(), message(seq, "item"));
-    }
-    assert_eq!(items.recv().await.unwrap(), None);
+    for codec in [Codec::Bincode, Codec::Json, Codec::Protobuf] {
+        let mut items = greeter.count(message(3, "")).codec(codec).await.unwrap();
+        for seq in 1..=3 {
+            assert_eq!(items.recv().await.unwrap().unwrap().into_inner(), message(seq, "item"));
+        }
+        assert_eq!(items.recv().await.unwrap(), None);
 
-    let mut collect = greeter.collect().await.unwrap();
-    for seq in 1..=3 {
-        collect.send(message(seq, "").into()).await.unwrap();
-    }
-    collect.close().await;
-    assert_eq!(collect.recv().await.unwrap().unwrap().into_inner(), message(6, "sum"));
+        let mut collect = greeter.collect().codec(codec).await.unwrap();
+        for seq in 1..=3 {
+            collect.send(message(seq, "").into()).await.unwrap();
+        }
+        collect.close().await;
+        assert_eq!(collect.recv().await.unwrap().unwrap().into_inner(), message(6, "sum"));
 
-    let mut chat = greeter.chat().await.unwrap();
-    chat.send(message(1, "m1").into()).await.unwrap();
-    assert_eq!(chat.recv().await.unwrap().unwrap().into_inner(), message(1, "echo m1"));
-    chat.close().await;
-    assert_eq!(chat.recv().await.unwrap(), None);
+        let mut chat = greeter.chat().codec(codec).await.unwrap();
+        chat.send(message(1, "m1").into()).await.unwrap();
+        assert_eq!(chat.recv().await.unwrap().unwrap().into_inner(), message(1, "echo m1"));
+        chat.close().await;
+        assert_eq!(chat.recv().await.unwrap(), None);
+    }
     for system in [client, server] {
         system.stop().await;
     }

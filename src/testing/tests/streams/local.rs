@@ -39,31 +39,6 @@ fn a_stream_that_must_not_be_local_or_names_a_node_goes_over_a_connection() {
 }
 
 #[test]
-fn a_drain_waits_for_own_streams_and_new_ones_go_elsewhere() {
-    World::run(|world| async move {
-        let (node, _, shared) = talkers(&world, Way::Local).await;
-        let mut old = open(&node, Act::Echo).await;
-        let second = talker(&world, "b", &Shared::default()).start().await.unwrap();
-        world.advance(millis(10)).await;
-        let stop = actix_rt::spawn({
-            let node = node.clone();
-            async move { node.stop().await }
-        });
-        world.advance(millis(2000)).await;
-        assert!(!stop.is_finished());
-        let new = open(&node, Act::Echo).await;
-        assert_eq!(new.node(), second.node().address);
-        drop(new);
-        old.send(vec![0; 7]).await.unwrap();
-        assert_eq!(old.recv().await.unwrap(), Some(7), "an accepted one goes on");
-        old.close().await;
-        assert_eq!(old.recv().await.unwrap(), None);
-        assert_eq!(stop.await.unwrap(), Exit::Shutdown);
-        assert_eq!(shared.lines(), ["Ok(())", "left"]);
-    });
-}
-
-#[test]
 fn the_drain_time_ends_an_own_stream() {
     World::run(|world| async move {
         let (node, _, shared) = talkers(&world, Way::Local).await;

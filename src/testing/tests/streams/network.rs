@@ -46,8 +46,8 @@ fn a_silent_partition_ends_a_stream_within_three_seconds() {
 
 #[test]
 fn a_drain_waits_for_streams_and_new_ones_go_elsewhere() {
-    World::run(|world| async move {
-        let (node, client, shared) = talkers(&world, Way::Remote).await;
+    each_way(|world, way| async move {
+        let (node, client, shared) = talkers(&world, way).await;
         let mut old = open(&client, Act::Echo).await;
         let other = Shared::default();
         let second = talker(&world, "b", &other).start().await.unwrap();
@@ -60,6 +60,7 @@ fn a_drain_waits_for_streams_and_new_ones_go_elsewhere() {
         assert!(!stop.is_finished());
         let new = open(&client, Act::Echo).await;
         assert_eq!(new.node(), second.node().address);
+        drop(new);
         old.send(vec![0; 7]).await.unwrap();
         assert_eq!(old.recv().await.unwrap(), Some(7), "an accepted one goes on");
         old.close().await;

@@ -136,8 +136,10 @@ async fn a_client_that_does_not_read_holds_the_handler_back() {
 async fn a_message_that_cannot_be_understood_ends_the_stream() {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let mut client = Client::connect(move |message, answers| {
-        if let Message::Request { id, .. } = &message {
-            answers.push(credit(*id));
+        match &message {
+            Message::Request { id, .. } => answers.push(credit(*id)),
+            Message::Cancel { id } => answers.push(failure(*id)),
+            _ => {}
         }
         told.send(message).unwrap();
     });
@@ -146,6 +148,9 @@ async fn a_message_that_cannot_be_understood_ends_the_stream() {
     client.send(chat("{}") + other).await;
     client.until("Micro-Error: all messages of a stream have one content type\r\n").await;
     while !matches!(heard.recv().await.unwrap(), Message::Cancel { .. }) {}
+    client.stream.shutdown().await.unwrap();
+    let rest = client.rest().await;
+    assert!(!rest.contains("on purpose"), "one error is enough: {rest}");
 }
 
 /// The first call may have an answer that is still to be written when the stream comes.
