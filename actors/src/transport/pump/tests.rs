@@ -77,6 +77,10 @@ impl Role for Counter {
         1
     }
 
+    fn queue_limit(&self) -> usize {
+        QUEUE_LIMIT
+    }
+
     fn is_expecting(&self) -> bool {
         false
     }
