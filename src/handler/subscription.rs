@@ -19,6 +19,7 @@ use super::job::respond;
 use super::port::TypedPort;
 use crate::event::{self, Event, Topic};
 use crate::middleware::{CallInfo, Middleware, Side, run_chain};
+use crate::request::Annotated;
 
 /// What a handler subscribes to, before its port exists.
 pub(super) struct SubscriptionPlan<A: Actor<Context = Context<A>>> {
@@ -211,8 +212,8 @@ where
         // The acknowledger stays behind, so that a panic here can be answered.
         let result = actor.handle(event, ctx);
         let Some(acknowledger) = self.acknowledger.take() else { return Progress::Done };
-        let answer = move |result: Result<(), Status>| match result {
-            Ok(()) => acknowledger.acknowledge(),
+        let answer = move |result: Result<Annotated<()>, Status>| match result {
+            Ok(_) => acknowledger.acknowledge(),
             Err(status) => {
                 tracing::debug!(topic = T::NAME, %status, "an event was not handled");
                 acknowledger.fail();
