@@ -15,7 +15,7 @@ use crate::stream::{StreamBuilder, StreamEndpoint};
 use crate::system::ServiceSystem;
 
 pub use self::call::CallBuilder;
-pub(crate) use self::call::inherit;
+pub(crate) use self::call::{forward, inherit};
 pub use self::future::CallFuture;
 
 /// A service by its name; looks like an actix `Addr`, and reaches any node.

@@ -26,6 +26,7 @@ use crate::codec::Codecs;
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
 use crate::stream::{StreamEndpoint, Streaming};
+use crate::system::SystemPlace;
 
 pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure};
 use self::port::{AnyEndpoint, TypedEndpoint};
@@ -227,6 +228,7 @@ pub(crate) struct HandlerHome {
     pub(crate) arbiters: Vec<actix_rt::ArbiterHandle>,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) codecs: Codecs,
+    pub(crate) system: SystemPlace,
 }
 
 impl HandlerPlan {

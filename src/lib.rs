@@ -112,7 +112,7 @@ pub use self::client::{CallBuilder, ServiceRef};
 pub use self::error::Error;
 pub use self::request::{Endpoint, Reply, Request};
 pub use self::stream::{StreamCall, StreamEndpoint, Streaming};
-pub use self::system::{ServiceSystem, SystemBuilder};
+pub use self::system::{ServiceSystem, SystemBuilder, SystemContext};
 
 /// The README's examples, compiled.
 #[cfg(doctest)]

@@ -12,4 +12,4 @@ pub use serde::{Deserialize, Serialize};
 pub use crate::client::ServiceRef;
 pub use crate::request::{Endpoint, Reply, Request};
 pub use crate::stream::{StreamEndpoint, Streaming};
-pub use crate::system::ServiceSystem;
+pub use crate::system::{ServiceSystem, SystemContext};

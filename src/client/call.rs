@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use std::task::Context;
 use std::time::Duration;
 
-use callboard_actors::client::{Attempt, CallError, CallOptions, Choice};
+use callboard_actors::client::{Attempt, CallError, CallOptions, Choice, RetryRule};
 use callboard_actors::selector::{Filter, Strategy};
 use tokio::time::Instant;
 
@@ -67,7 +67,8 @@ impl<T: Endpoint> CallBuilder<T> {
         self
     }
 
-    /// Also retries what this says of an error, and of the number of attempts so far.
+    /// Also retries what this says of an error, and of the number of attempts so far; in place of
+    /// [the system's](crate::SystemBuilder::retry).
     ///
     /// It is asked about failures that would be final, those of the handler included, and as long as
     /// [`retries`](Self::retries), the retry budget and the time allow. Such a call is not answered
@@ -76,7 +77,7 @@ impl<T: Endpoint> CallBuilder<T> {
         mut self,
         retry: impl Fn(&CallError, u32) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let rule = self.options.rule.take().unwrap_or_default();
+        let rule = self.rule();
         self.options.rule = Some(Box::new(rule.retry(retry)));
         self
     }
@@ -84,9 +85,16 @@ impl<T: Endpoint> CallBuilder<T> {
     /// Waits so long before a retry that [`retry`](Self::retry) asked for, given the number of
     /// attempts so far; default a random time that grows from 10 ms to 1 s.
     pub fn backoff(mut self, backoff: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        let rule = self.options.rule.take().unwrap_or_default();
+        let rule = self.rule();
         self.options.rule = Some(Box::new(rule.backoff(backoff)));
         self
+    }
+
+    /// The call's own rule, which begins as the system's.
+    fn rule(&mut self) -> RetryRule {
+        let own = self.options.rule.take().map(|rule| *rule);
+        let caller = self.service.system().caller();
+        own.or_else(|| caller.options().rule.clone()).unwrap_or_default()
     }
 
     /// Adds a pair that travels beside the message.
@@ -145,8 +153,27 @@ impl<T: Endpoint> CallBuilder<T> {
         self
     }
 
+    /// As [`within`](Self::within), and passes on all metadata of that request that the call does
+    /// not set itself by then.
+    ///
+    /// ```no_run
+    /// # use callboard::prelude::*;
+    /// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+    /// # #[endpoint(name = "Greeter.Hello", reply = String)]
+    /// # struct Hello { name: String }
+    /// # async fn example(request: Request<Hello>, names: ServiceRef) -> Result<String, callboard::Status> {
+    /// let call = names.send(Hello { name: "John".into() });
+    /// Ok(call.metadata("hop", "2").forwarding(&request).await?)
+    /// # }
+    /// ```
+    pub fn forwarding(mut self, request: &impl AsRef<RequestContext>) -> Self {
+        forward(&mut self.options, request.as_ref());
+        self
+    }
+
     fn choice(&mut self) -> &mut Choice {
-        self.options.choice.get_or_insert_default()
+        let Self { options, service, .. } = self;
+        options.choice.get_or_insert_with(|| Box::new(service.system().caller().choice()))
     }
 
     /// Makes the call without waiting for it; see [`ServiceRef::do_send`](super::ServiceRef).
@@ -174,8 +201,11 @@ impl<T: Endpoint> CallBuilder<T> {
     }
 
     fn may_be_local(&self) -> bool {
-        let is_plain = self.options.choice.is_none() && self.options.rule.is_none();
-        self.is_local.unwrap_or(is_plain)
+        self.is_local.unwrap_or_else(|| {
+            let own = self.options.rule.as_deref();
+            let rule = own.or(self.service.system().caller().options().rule.as_ref());
+            self.options.choice.is_none() && !rule.is_some_and(RetryRule::retries)
+        })
     }
 
     /// The handler in this process that takes the call.
@@ -247,6 +277,16 @@ pub(crate) fn inherit(options: &mut CallOptions, context: &RequestContext) {
     for name in TRACE {
         if let (Some(value), None) = (context.metadata.value(name), metadata.value(name)) {
             metadata.insert(*name, value);
+        }
+    }
+}
+
+/// Passes on the deadline of a request that is being served, and all that came beside it.
+pub(crate) fn forward(options: &mut CallOptions, context: &RequestContext) {
+    inherit(options, context);
+    for (name, value) in context.metadata.iter() {
+        if options.metadata.value(name).is_none() {
+            options.metadata.insert(name, value);
         }
     }
 }

@@ -13,7 +13,7 @@ use callboard_actors::stream::StreamWindow;
 use tokio::time::Instant;
 
 use super::{CODEC, StreamCall, StreamEndpoint};
-use crate::client::{ServiceRef, inherit};
+use crate::client::{ServiceRef, forward, inherit};
 use crate::codec::OwnedBody;
 use crate::middleware::{CallInfo, Outcome, Side, run_chain};
 use crate::request::RequestContext;
@@ -110,8 +110,16 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         self
     }
 
+    /// As [`within`](Self::within), and passes on all metadata of that request that the stream does
+    /// not set itself by then.
+    pub fn forwarding(mut self, request: &impl AsRef<RequestContext>) -> Self {
+        forward(&mut self.options, request.as_ref());
+        self
+    }
+
     fn choice(&mut self) -> &mut Choice {
-        self.options.choice.get_or_insert_default()
+        let Self { options, service, .. } = self;
+        options.choice.get_or_insert_with(|| Box::new(service.system().caller().choice()))
     }
 
     async fn open(self) -> Result<StreamCall<T>, CallError> {

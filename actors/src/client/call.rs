@@ -189,12 +189,12 @@ impl<'a> Call<'a> {
 
     fn pick(&self, now: Instant) -> Result<Result<Picked, Obstacle>, CallError> {
         let place = self.caller.link_place();
-        if let Some(address) = self.options.node() {
+        if let Some(address) = self.caller.direct(self.service, self.options) {
             let direct = self.caller.direct_links(address);
             return Ok(Ok((Arc::clone(direct.of(place, "", address)), None)));
         }
         let Some(nodes) = self.service.nodes() else { return Ok(Err(Obstacle::Unresolved)) };
-        let pick = self.options.pick(self.target, self.caller.strategy());
+        let pick = self.options.pick(self.target, self.caller.options());
         let pick = Pick { exclude: &self.tried, ..pick };
         loop {
             let picked = nodes.look(|snapshot| {

@@ -111,7 +111,7 @@ impl NodeRef {
     async fn drain(&self) {
         let hooks = std::mem::take(&mut *self.shared.before_stop.lock());
         self.run_stop_hooks("before_stop", hooks).await;
-        let Some(heartbeat) = &self.shared.heartbeat else { return };
+        let Some(heartbeat) = self.shared.heartbeat.get() else { return };
         tracing::info!(node = self.node().id, "draining");
         // The answer has been logged by the heartbeat; whatever it is, the node goes.
         let _ = timeout(DEREGISTRATION, heartbeat.send(Release)).await;
