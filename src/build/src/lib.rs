@@ -29,6 +29,7 @@
 //! A method that is a stream becomes a stream endpoint: `client.count(request).await` opens it. One
 //! whose request is a stream is opened without a message.
 
+mod names;
 mod service;
 
 use std::fs::OpenOptions;
@@ -74,6 +75,15 @@ pub fn compile_to(
     for file in &descriptors.file {
         rerun_on(file.name(), includes);
     }
+    for file in &descriptors.file {
+        let nesting = file.message_type.iter().filter(|message| {
+            let parts = (&message.nested_type, &message.enum_type, &message.oneof_decl);
+            !(parts.0.is_empty() && parts.1.is_empty() && parts.2.is_empty())
+        });
+        let services = file.service.iter().map(|service| service.name());
+        names::check_modules(services, nesting.map(|message| message.name()))?;
+    }
+    let stubs = Stubs::default();
     let mut json = pbjson_build::Builder::new();
     for file in &descriptors.file {
         json.register_file_descriptor(file.clone());
@@ -83,9 +93,12 @@ pub fn compile_to(
         .prost_path("::callboard::codec::generated::prost")
         .compile_well_known_types()
         .extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES)
-        .service_generator(Box::new(Stubs))
+        .service_generator(Box::new(stubs.clone()))
         .compile_fds(descriptors)
         .map_err(BuildError::Messages)?;
+    if let Some(error) = stubs.failure() {
+        return Err(error);
+    }
     let json = json.ignore_unknown_fields().extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES);
     let written = json.generate(&prefixes, |_| Ok(Vec::new()));
     for (package, text) in written.map_err(BuildError::Messages)? {
@@ -139,6 +152,46 @@ mod tests {
         assert!(error.contains("a.proto has no package"), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
+
+    #[test]
+    fn names_that_would_be_one_are_both_named() {
+        let folder = std::env::temp_dir().join(format!("callboard-clash-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let compiled = |text: &str| {
+            let text = format!("syntax = \"proto3\";\npackage a;\nmessage A {{}}\n{text}");
+            std::fs::write(folder.join("a.proto"), text).unwrap();
+            compile_to(&["a.proto"], &[&folder], &folder).map_err(|error| error.to_string())
+        };
+        let rpc = |name: &str| format!("rpc {name}(A) returns (A);");
+        let service = |one, other| format!("service G {{ {} {} }}", rpc(one), rpc(other));
+        for (text, error) in [
+            (
+                service("GetAll", "Get_All"),
+                "the method G.GetAll and the method G.Get_All would both be `GetAll` in Rust: \
+                 rename one of them",
+            ),
+            (
+                service("GetURL", "GetUrl"),
+                "the method G.GetURL and the method G.GetUrl would both be `get_url` in Rust: \
+                 rename one of them",
+            ),
+            (
+                service("G", "GMethod"),
+                "the method G.G and the method G.GMethod would both be `GMethod` in Rust: \
+                 rename one of them",
+            ),
+            (
+                "message GService { message Inner {} }\nservice G {}".to_owned(),
+                "the message GService and the service G would both be `g_service` in Rust: \
+                 rename one of them",
+            ),
+        ] {
+            assert_eq!(compiled(&text), Err(error.to_owned()));
+        }
+        // A message without a module of its own is in nobody's way.
+        assert_eq!(compiled("message GService {}\nservice G {}"), Ok(()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
 
 /// Why nothing was generated.
@@ -159,6 +212,16 @@ pub enum BuildError {
     /// A file does not say which package it is.
     #[error("{0} has no package: add `package …;`, after which its module is named")]
     NoPackage(String),
+    /// Two names of a file are one in Rust.
+    #[error("{first} and {second} would both be `{name}` in Rust: rename one of them")]
+    Clash {
+        /// E.g. `the method Greeter.GetAll`.
+        first: String,
+        /// E.g. `the method Greeter.Get_all`.
+        second: String,
+        /// E.g. `get_all`.
+        name: String,
+    },
     /// The messages cannot be expressed.
     #[error("cannot generate the messages")]
     Messages(#[source] io::Error),
