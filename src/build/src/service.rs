@@ -43,7 +43,7 @@ fn write(service: &Service, names: &Names<'_>, buffer: &mut String) {
         buffer,
         "
 /// The service `{proto}`: its endpoints, a client, and what handles them.
-#[allow(clippy::all, clippy::pedantic, missing_docs)]
+#[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
 pub mod {module} {{{endpoints}
     /// Calls the service by its methods.
     #[derive(Debug, Clone)]
