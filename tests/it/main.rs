@@ -28,6 +28,7 @@ mod registration;
 mod retries;
 mod runtimes;
 mod selectors;
+mod settings;
 mod shortcut;
 mod stage;
 mod streams;
