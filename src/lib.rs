@@ -72,7 +72,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`ServiceSystem`], [`SystemBuilder`] | a node and its client |
+//! | [`ServiceSystem`], [`SystemBuilder`], [`SystemContext`] | a node and its client |
 //! | [`ServiceRef`], [`CallBuilder`], [`CallError`] | calling |
 //! | [`Endpoint`], [`Request`], [`Status`] | what travels |
 //! | [`stream`] | conversations: many items both ways |

@@ -12,7 +12,7 @@ use super::ServiceRef;
 use super::local::LocalCall;
 use crate::codec::{Codec, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
-use crate::middleware::{CallInfo, Outcome, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Outcome, Side, run_chain};
 use crate::request::Endpoint;
 
 /// A call that has begun.
@@ -54,6 +54,7 @@ impl<T: Endpoint> Prepared<T> {
         }
         let mut info = CallInfo {
             side: Side::Client,
+            kind: CallKind::Request,
             service: service.name().to_owned(),
             endpoint: T::NAME,
             metadata: self.options.metadata.clone(),

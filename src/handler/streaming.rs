@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::job::respond;
 use super::port::{AnyEndpoint, TypedPort};
 use crate::codec::Codec;
-use crate::middleware::{CallInfo, Outcome, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Outcome, Side, run_chain};
 use crate::request::RequestContext;
 use crate::stream::{CODEC, StreamEndpoint, Streaming};
 
@@ -258,6 +258,7 @@ fn decode<T: StreamEndpoint>(codec: Codec, arrival: Arrival) -> Option<(Opened<T
 fn info_of<T: StreamEndpoint>(stream: &Streaming<T>, service: &str) -> CallInfo {
     CallInfo {
         side: Side::Server,
+        kind: CallKind::Stream,
         service: service.to_owned(),
         endpoint: T::NAME,
         metadata: stream.metadata().clone(),

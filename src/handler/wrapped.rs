@@ -8,7 +8,7 @@ use callboard_actors::message::Refusal;
 use parking_lot::Mutex;
 
 use super::local::{LocalFailure, LocalReply, local_reply};
-use crate::middleware::{CallInfo, Middleware, Outcome, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Middleware, Outcome, Side, run_chain};
 use crate::request::{Endpoint, Request};
 
 /// Runs `chain` around `submit`, which hands the request to its actor.
@@ -20,6 +20,7 @@ pub(super) async fn serve<T: Endpoint>(
 ) -> Result<T::Reply, LocalFailure<T>> {
     let mut info = CallInfo {
         side: Side::Server,
+        kind: CallKind::Request,
         service: service.to_owned(),
         endpoint: T::NAME,
         metadata: request.metadata().clone(),

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::{CODEC, StreamCall, StreamEndpoint};
 use crate::client::{ServiceRef, forward, inherit};
 use crate::codec::OwnedBody;
-use crate::middleware::{CallInfo, Outcome, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Outcome, Side, run_chain};
 use crate::request::RequestContext;
 
 /// A stream that has not been opened; awaiting it opens it.
@@ -130,6 +130,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         }
         let mut info = CallInfo {
             side: Side::Client,
+            kind: CallKind::Stream,
             service: service.name().to_owned(),
             endpoint: T::NAME,
             metadata: self.options.metadata.clone(),
