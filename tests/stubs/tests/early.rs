@@ -24,29 +24,32 @@ impl Handler<Request<Kitchen>> for Cook {
     }
 }
 
-/// Recorded from Go Micro's client of 2016, whose server answered with these bytes.
+/// Recorded from Go Micro's clients of 2016 and of today, whose servers answered with these bytes.
 #[actix_rt::test]
-async fn a_client_of_2016_is_answered_byte_for_byte() {
+async fn its_clients_are_answered_byte_for_byte() {
     let server = ServiceSystem::new("gm.greeter").without_environment();
     let server =
         server.registry(MemoryRegistry::new()).handler(|| Cook, |h| h.request::<Kitchen>());
     let server = server.start().await.unwrap();
-    let capture = |end: &str| {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../captures/2016/30-kitchen-json");
-        std::fs::read_to_string(format!("{folder}.{end}.bin")).unwrap()
-    };
-    let body = |text: &str| text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    let expected = body(&capture("rsp")).unwrap();
-    let mut stream = TcpStream::connect(&server.node().address).await.unwrap();
-    stream.write_all(capture("req").as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    while body(&answer).is_none_or(|body| body.len() < expected.len()) {
-        let mut buffer = [0; 4096];
-        let read = tokio::time::timeout(LIMIT, stream.read(&mut buffer)).await.unwrap().unwrap();
-        assert!(read > 0, "{answer}");
-        answer += std::str::from_utf8(&buffer[..read]).unwrap();
+    for name in ["2016/30-kitchen-json", "current/31b-kitchen-json-rpc"] {
+        let capture = |end: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../captures");
+            std::fs::read_to_string(format!("{folder}/{name}.{end}.bin")).unwrap()
+        };
+        let body = |text: &str| text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+        let expected = body(&capture("rsp")).unwrap();
+        let mut stream = TcpStream::connect(&server.node().address).await.unwrap();
+        stream.write_all(capture("req").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while body(&answer).is_none_or(|body| body.len() < expected.len()) {
+            let mut buffer = [0; 4096];
+            let read = tokio::time::timeout(LIMIT, stream.read(&mut buffer)).await.unwrap();
+            let read = read.unwrap();
+            assert!(read > 0, "{name}: {answer}");
+            answer += std::str::from_utf8(&buffer[..read]).unwrap();
+        }
+        assert_eq!(body(&answer).unwrap(), expected, "{name}");
     }
-    assert_eq!(body(&answer).unwrap(), expected);
     server.stop().await;
 }
 
