@@ -53,6 +53,9 @@ pub struct Config {
     pub registry_interface: Option<RegistryInterface>,
     /// How a node is chosen for a call; power of two choices by default.
     pub selector: SelectorKind,
+    /// Labels of the nodes that calls go to if possible, the best first; none by default, at most
+    /// 64 and 16 KiB.
+    pub selector_labels: Vec<(String, String)>,
     /// How bytes travel; TCP by default.
     pub transport: TransportKind,
     /// How events reach their subscribers; directly by default.
@@ -147,6 +150,9 @@ impl Config {
         if self.registry == RegistryKind::Static && self.registry_address.is_none() {
             return Err(ConfigError::NoAddresses);
         }
+        if self.selector == SelectorKind::Label && self.selector_labels.is_empty() {
+            return Err(ConfigError::NoLabels);
+        }
         Ok(())
     }
 
@@ -177,6 +183,7 @@ impl Default for Config {
             registry_address: None,
             registry_interface: None,
             selector: SelectorKind::default(),
+            selector_labels: Vec::new(),
             transport: TransportKind::default(),
             broker: BrokerKind::default(),
             broker_address: None,

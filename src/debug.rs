@@ -1,6 +1,7 @@
 //! What every node says about itself: the endpoints `Debug.Health` and `Debug.Stats` of Go Micro.
 //!
-//! They are [internal](crate::handler::HandlerBuilder::internal): served by every node that serves
+//! They are answered in every codec, protobuf included, which Go Micro's clients use by default. They
+//! are [internal](crate::handler::HandlerBuilder::internal): served by every node that serves
 //! anything, and not in its record. A program names the node; `curl` does anyway:
 //!
 //! ```text
@@ -10,12 +11,15 @@
 //!
 //! [`SystemBuilder::without_debug`](crate::SystemBuilder::without_debug) leaves them out.
 
+mod protobuf;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix::prelude::{Actor, Handler};
 use callboard_actors::Context;
 use serde::{Deserialize, Serialize};
 
+use crate::codec::ProtobufCodec;
 use crate::handler::{HandlerBuilder, HandlerPlan};
 use crate::request::{Endpoint, Reply, Request};
 
@@ -80,6 +84,10 @@ impl Endpoint for Health {
 
     const NAME: &'static str = "Debug.Health";
     const IDEMPOTENT: bool = true;
+
+    fn protobuf() -> Option<ProtobufCodec<Self>> {
+        Some(protobuf::HEALTH)
+    }
 }
 
 impl Endpoint for Stats {
@@ -87,6 +95,10 @@ impl Endpoint for Stats {
 
     const NAME: &'static str = "Debug.Stats";
     const IDEMPOTENT: bool = true;
+
+    fn protobuf() -> Option<ProtobufCodec<Self>> {
+        Some(protobuf::STATS)
+    }
 }
 
 /// Answers both.

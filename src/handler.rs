@@ -30,6 +30,7 @@ use crate::event::{Event, Topic};
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
 use crate::stream::{StreamEndpoint, Streaming};
+use crate::system::SystemPlace;
 
 pub(crate) use self::delivery::Delivery;
 pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
@@ -295,6 +296,7 @@ pub(crate) struct HandlerHome {
     pub(crate) arbiters: Vec<actix_rt::ArbiterHandle>,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) codecs: Codecs,
+    pub(crate) system: SystemPlace,
 }
 
 impl HandlerPlan {

@@ -72,7 +72,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`ServiceSystem`], [`SystemBuilder`] | a node and its client |
+//! | [`ServiceSystem`], [`SystemBuilder`], [`SystemContext`] | a node and its client |
 //! | [`ServiceRef`], [`CallBuilder`], [`CallError`] | calling |
 //! | [`Endpoint`], [`Request`], [`Status`] | what travels |
 //! | [`stream`] | conversations: many items both ways |
@@ -117,7 +117,7 @@ pub use self::error::Error;
 pub use self::event::{Event, PublishBuilder, Topic, TopicRef};
 pub use self::request::{Endpoint, Reply, Request};
 pub use self::stream::{StreamCall, StreamEndpoint, Streaming};
-pub use self::system::{ServiceSystem, SystemBuilder};
+pub use self::system::{ServiceSystem, SystemBuilder, SystemContext};
 
 /// The README's examples, compiled.
 #[cfg(doctest)]

@@ -1,8 +1,9 @@
 //! Middleware: code around calls, on either side.
 //!
-//! One trait serves both sides: on the client it wraps a call with all its attempts, on the server
-//! the handling of one request. Middleware runs in the order in which it was added, the first one
-//! outermost. Without any, a call pays nothing for it.
+//! One trait serves both sides and all kinds: on the client it wraps a call with all its attempts,
+//! or the opening of a stream; on the server the handling of one request, or a stream from its
+//! opening to its end. Middleware runs in the order in which it was added, the first one outermost.
+//! Without any, a call pays nothing for it.
 
 use std::fmt;
 use std::future::Future;
@@ -60,6 +61,27 @@ pub enum Side {
     Server,
 }
 
+/// What a middleware wraps.
+///
+/// ```
+/// use callboard::middleware::{CallInfo, CallKind};
+///
+/// /// Streams take as long as they take.
+/// fn is_to_be_timed(call: &CallInfo) -> bool {
+///     call.kind == CallKind::Request
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallKind {
+    /// A request with a reply, or a one-way message.
+    Request,
+    /// A stream: on the client its opening, on the server all of it.
+    Stream,
+    /// An event: on the client publishing it, on the server handling it.
+    Event,
+}
+
 /// A call as middleware sees it.
 ///
 /// ```
@@ -78,6 +100,8 @@ pub enum Side {
 pub struct CallInfo {
     /// Which side this is.
     pub side: Side,
+    /// What it is.
+    pub kind: CallKind,
     /// The service that is called.
     pub service: String,
     /// The endpoint that is called.

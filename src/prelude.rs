@@ -13,4 +13,4 @@ pub use crate::client::ServiceRef;
 pub use crate::event::{Event, Topic};
 pub use crate::request::{Endpoint, Reply, Request};
 pub use crate::stream::{StreamEndpoint, Streaming};
-pub use crate::system::ServiceSystem;
+pub use crate::system::{ServiceSystem, SystemContext};

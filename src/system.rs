@@ -3,6 +3,7 @@
 mod assemble;
 mod builder;
 mod home;
+mod inside;
 mod run;
 
 use std::any::{Any, TypeId};
@@ -29,11 +30,13 @@ use crate::middleware::Middleware;
 
 pub use self::builder::SystemBuilder;
 use self::home::Home;
+pub use self::inside::SystemContext;
+pub(crate) use self::inside::SystemPlace;
 
 /// A running node and its client; cheap to clone, usable from any thread and executor.
 ///
 /// Made by [`ServiceSystem::new`], which begins to describe it. Dropping the last handle does not
-/// stop it.
+/// stop it. Its handlers find it in their context, see [`SystemContext`].
 ///
 /// ```no_run
 /// # use callboard::prelude::*;
@@ -58,7 +61,7 @@ struct Inner {
     hello: Arc<Hello>,
     local: LocalTable,
     client_middleware: Arc<[Arc<dyn Middleware>]>,
-    home: Home,
+    home: Arc<Home>,
     /// Places for messages that nobody waits for and that cannot leave at once.
     detached: Arc<Semaphore>,
     /// Of calls that do not say otherwise.

@@ -56,6 +56,12 @@ pub trait Broker: Send + Sync + 'static {
         drop(home);
     }
 
+    /// Takes note of where its node can be reached, once, before anything is subscribed to; not
+    /// called for a node that serves nothing.
+    fn serve(&self, place: BrokerPlace) {
+        drop(place);
+    }
+
     /// The way to a topic, for those who publish often.
     fn publisher(&self, topic: &str) -> Arc<dyn Publisher>;
 
@@ -249,17 +255,24 @@ pub struct BrokerHome {
     pub caller: Caller,
     /// Where subscriptions are announced and found.
     pub registry: Arc<dyn Registry>,
-    /// Supervises what announces them.
-    pub supervisor: SupervisorRef,
-    /// The node; its address is empty when it serves nothing.
-    pub node: NodeInfo,
     /// How announcements are kept alive.
     pub heartbeat: HeartbeatOptions,
 }
 
+/// Where a broker's node can be reached.
+#[derive(Debug, Clone)]
+pub struct BrokerPlace {
+    /// The node, with its address.
+    pub node: NodeInfo,
+    /// Supervises what announces subscriptions.
+    pub supervisor: SupervisorRef,
+}
+
 impl fmt::Debug for BrokerHome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BrokerHome").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("BrokerHome")
+            .field("registry", &self.registry.name())
+            .finish_non_exhaustive()
     }
 }
 

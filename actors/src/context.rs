@@ -10,10 +10,12 @@
 //! - beside the mailbox there is an [`Inbox`](crate::inbox::Inbox) for requests.
 
 mod life;
+mod provided;
 mod runner;
 mod seed;
 mod tasks;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use tokio::sync::oneshot;
 use crate::supervisor::Exit;
 use crate::vitals::Vitals;
 
+pub(crate) use self::provided::Provided;
 pub(crate) use self::seed::{Control, Factory, Order, Report, Reporter, Seed};
 
 /// The execution context of a supervised actor.
@@ -45,6 +48,7 @@ pub(crate) use self::seed::{Control, Factory, Order, Report, Reporter, Seed};
 pub struct Context<A: Actor<Context = Self>> {
     address: WeakAddr<A>,
     vitals: Arc<Vitals>,
+    provided: Provided,
     state: ActorState,
     exit: Option<Exit>,
     last_handle: SpawnHandle,
@@ -62,10 +66,11 @@ struct News<A: Actor> {
 }
 
 impl<A: Actor<Context = Self>> Context<A> {
-    fn new(address: WeakAddr<A>, vitals: Arc<Vitals>) -> Self {
+    fn new(address: WeakAddr<A>, vitals: Arc<Vitals>, provided: Provided) -> Self {
         Self {
             address,
             vitals,
+            provided,
             state: ActorState::Started,
             exit: None,
             last_handle: SpawnHandle::default(),
@@ -90,6 +95,12 @@ impl<A: Actor<Context = Self>> Context<A> {
     /// The actor's counters.
     pub fn vitals(&self) -> &Arc<Vitals> {
         &self.vitals
+    }
+
+    /// What the actor was provided with by [`Child::provide`](crate::supervisor::Child::provide);
+    /// `None` when that was nothing of this type.
+    pub fn provided<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.provided.find()
     }
 }
 

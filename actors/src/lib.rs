@@ -19,9 +19,9 @@
 //! ├── sessions                  a supervisor per arbiter
 //! │   └── session × client      temporary; the client connects again
 //! ├── acceptor                  hands each new connection to a session
-//! ├── heartbeat                 holds the registration
-//! └── subscriptions             a supervisor; last to start, first to stop
-//!     └── announcement × topic  holds a subscription in the registry, with the broker `direct`
+//! ├── subscriptions             a supervisor
+//! │   └── announcement × topic  holds a subscription in the registry, with `direct` and `http`
+//! └── heartbeat                 holds the registration; last to start, first to stop
 //! ```
 //!
 //! The root starts its children from top to bottom and stops them from bottom to top. Acceptor,

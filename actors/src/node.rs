@@ -8,8 +8,8 @@
 //! ├── handlers ── user actor × (1, pool size or arbiters), per handler
 //! ├── sessions of each arbiter ── session × peer
 //! ├── acceptor
-//! ├── heartbeat
-//! └── subscriptions ── announcement × topic and queue group
+//! ├── subscriptions ── announcement × topic and queue group
+//! └── heartbeat                         last to start, first to stop
 //! ```
 //!
 //! A node starts its children top to bottom, checks that it can be reached, and only then
@@ -24,7 +24,7 @@ mod start;
 mod stop;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::prelude::Addr;
@@ -66,7 +66,7 @@ pub struct NodeParts {
     pub handlers: Vec<HandlerParts>,
     /// The threads that serve and call; the first is the present one.
     pub arbiters: Vec<ArbiterHandle>,
-    /// Whether the service is registered although it answers nothing.
+    /// The user's steps in its life.
     pub hooks: Hooks,
     /// Limits and times.
     pub options: NodeOptions,
@@ -91,9 +91,14 @@ pub struct HandlerParts {
 /// A step of the user's in a node's life.
 pub type Hook = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), String>> + Send>;
 
+/// Is handed a node that has not started yet.
+pub type Prepared = Box<dyn FnOnce(&NodeRef) + Send>;
+
 /// The user's steps in a node's life; each in the order in which they were added.
 #[derive(Default)]
 pub struct Hooks {
+    /// Is handed the node before its handlers are started, which may call others from then on.
+    pub prepared: Option<Prepared>,
     /// Before anything is listened on; an error ends the start.
     pub before_start: Vec<Hook>,
     /// After the node has been registered; an error ends the start.
@@ -159,11 +164,15 @@ pub struct NodeRef {
 }
 
 struct Shared {
-    node: NodeInfo,
+    /// Before it listens.
+    blank: NodeInfo,
+    /// Once it listens.
+    node: OnceLock<NodeInfo>,
     root: SupervisorRef,
     server: Arc<Server>,
     caller: Caller,
-    heartbeat: Option<Addr<Heartbeat>>,
+    /// Once it is registered.
+    heartbeat: OnceLock<Addr<Heartbeat>>,
     broker: Arc<dyn Broker>,
     /// Those of its handlers.
     subscriptions: Mutex<Vec<Box<dyn Subscription>>>,
@@ -185,9 +194,9 @@ enum Phase {
 }
 
 impl NodeRef {
-    /// Its record; the address is empty when it listens nowhere.
+    /// Its record; the address is empty when it listens nowhere, and until it listens.
     pub fn node(&self) -> &NodeInfo {
-        &self.shared.node
+        self.shared.node.get().unwrap_or(&self.shared.blank)
     }
 
     /// Its client.

@@ -142,6 +142,16 @@ pub enum RegistryError {
         /// What failed.
         reason: String,
     },
+    /// It does not let us; trying again does not help until somebody allows it.
+    #[error("registry {registry} at {address} refuses access: {reason}")]
+    Forbidden {
+        /// The registry's name.
+        registry: &'static str,
+        /// Where it is.
+        address: String,
+        /// What it says.
+        reason: String,
+    },
     /// It forgot the registration; register again.
     #[error("registry {registry} does not hold a lease for node {node}")]
     LeaseLost {

@@ -44,6 +44,7 @@ pub use self::snapshot::Snapshot;
 pub use self::strategy::{CustomStrategy, Strategy, StrategyError};
 use crate::Context;
 use crate::registry::ViewChanged;
+pub use rand::Rng;
 
 /// Turns views of the registry into snapshots.
 ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use callboard_actors::client::{CallOptions, Choice};
+use callboard_actors::client::{CallOptions, Choice, RetryRule};
 use callboard_actors::selector::{Filter, Strategy};
 
 use super::ServiceRef;
@@ -105,13 +105,35 @@ impl<T, K> RequestBuilder<T, K> {
         self
     }
 
+    /// As [`within`](Self::within), and passes on all metadata of that request that this one does
+    /// not set itself by then.
+    ///
+    /// ```no_run
+    /// # use callboard::prelude::*;
+    /// # #[derive(Debug, Serialize, Deserialize, Endpoint)]
+    /// # #[endpoint(name = "Greeter.Hello", reply = String)]
+    /// # struct Hello { name: String }
+    /// # async fn example(request: Request<Hello>, names: ServiceRef) -> Result<String, callboard::Status> {
+    /// let call = names.send(Hello { name: "John".into() });
+    /// Ok(call.metadata("hop", "2").forwarding(&request).await?)
+    /// # }
+    /// ```
+    pub fn forwarding(mut self, request: &impl AsRef<RequestContext>) -> Self {
+        forward(&mut self.options, request.as_ref());
+        self
+    }
+
     fn choice(&mut self) -> &mut Choice {
-        self.options.choice.get_or_insert_default()
+        let Self { options, service, .. } = self;
+        options.choice.get_or_insert_with(|| Box::new(service.system().caller().choice()))
     }
 
     pub(crate) fn may_be_local(&self) -> bool {
-        let is_plain = self.options.choice.is_none() && self.options.rule.is_none();
-        self.is_local.unwrap_or(is_plain)
+        self.is_local.unwrap_or_else(|| {
+            let own = self.options.rule.as_deref();
+            let rule = own.or(self.service.system().caller().options().rule.as_ref());
+            self.options.choice.is_none() && !rule.is_some_and(RetryRule::retries)
+        })
     }
 }
 
@@ -135,6 +157,16 @@ fn inherit(options: &mut CallOptions, context: &RequestContext) {
     for name in TRACE {
         if let (Some(value), None) = (context.metadata.value(name), metadata.value(name)) {
             metadata.insert(*name, value);
+        }
+    }
+}
+
+/// Passes on the deadline of a request that is being served, and all that came beside it.
+fn forward(options: &mut CallOptions, context: &RequestContext) {
+    inherit(options, context);
+    for (name, value) in context.metadata.iter() {
+        if options.metadata.value(name).is_none() {
+            options.metadata.insert(name, value);
         }
     }
 }

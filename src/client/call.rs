@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::task::Context;
 use std::time::Duration;
 
-use callboard_actors::client::{Attempt, CallError};
+use callboard_actors::client::{Attempt, CallError, RetryRule};
 use tokio::time::Instant;
 
 use super::builder::RequestBuilder;
@@ -58,7 +58,8 @@ impl<T: Endpoint> CallBuilder<T> {
         self
     }
 
-    /// Also retries what this says of an error, and of the number of attempts so far.
+    /// Also retries what this says of an error, and of the number of attempts so far; in place of
+    /// [the system's](crate::SystemBuilder::retry).
     ///
     /// It is asked about failures that would be final, those of the handler included, and as long as
     /// [`retries`](RequestBuilder::retries), the retry budget and the time allow. Such a call is not answered
@@ -67,7 +68,7 @@ impl<T: Endpoint> CallBuilder<T> {
         mut self,
         retry: impl Fn(&CallError, u32) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let rule = self.options.rule.take().unwrap_or_default();
+        let rule = self.rule();
         self.options.rule = Some(Box::new(rule.retry(retry)));
         self
     }
@@ -75,9 +76,16 @@ impl<T: Endpoint> CallBuilder<T> {
     /// Waits so long before a retry that [`retry`](Self::retry) asked for, given the number of
     /// attempts so far; default a random time that grows from 10 ms to 1 s.
     pub fn backoff(mut self, backoff: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
-        let rule = self.options.rule.take().unwrap_or_default();
+        let rule = self.rule();
         self.options.rule = Some(Box::new(rule.backoff(backoff)));
         self
+    }
+
+    /// The call's own rule, which begins as the system's.
+    fn rule(&mut self) -> RetryRule {
+        let own = self.options.rule.take().map(|rule| *rule);
+        let caller = self.service.system().caller();
+        own.or_else(|| caller.options().rule.clone()).unwrap_or_default()
     }
 
     /// Makes the call for the reply and the pairs beside it.

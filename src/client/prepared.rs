@@ -9,7 +9,7 @@ use super::ServiceRef;
 use super::local::LocalCall;
 use crate::codec::{Codec, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
-use crate::middleware::{CallInfo, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::request::{Annotated, Endpoint, Request};
 
 /// A call that has begun.
@@ -54,6 +54,7 @@ impl<T: Endpoint> Prepared<T> {
         }
         let info = CallInfo {
             side: Side::Client,
+            kind: CallKind::Request,
             service: service.name().to_owned(),
             endpoint: T::NAME,
             metadata: self.options.metadata.clone(),

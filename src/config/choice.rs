@@ -38,7 +38,7 @@ pub enum RegistryKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SelectorKind {
-    /// `p2c`, also `default`: the better of two random nodes, by latency and load. The default.
+    /// `p2c`, also `default`, `cache`, `blacklist`: the better of two random nodes, by latency and load. The default.
     #[default]
     PowerOfTwo,
     /// `random`: any.
@@ -49,6 +49,11 @@ pub enum SelectorKind {
     LeastInFlight,
     /// `hash`: the one that the call's key belongs to.
     Hash,
+    /// `label`: as `p2c`, among those that have the first of the labels set for it; if none of
+    /// them is ready, the second; at last any.
+    Label,
+    /// `named`: none is looked up; the service's name is an address.
+    Named,
 }
 
 /// How bytes travel between nodes.
@@ -170,7 +175,13 @@ impl Choice for SelectorKind {
         ("round-robin", Self::RoundRobin),
         ("least-in-flight", Self::LeastInFlight),
         ("hash", Self::Hash),
+        ("label", Self::Label),
+        ("named", Self::Named),
         ("default", Self::PowerOfTwo),
+        // What a registry says is always cached and followed, and nodes that fail are always left
+        // alone for a while: what Go Micro has selectors for.
+        ("cache", Self::PowerOfTwo),
+        ("blacklist", Self::PowerOfTwo),
         ("roundrobin", Self::RoundRobin),
     ];
 }
@@ -205,13 +216,13 @@ mod tests {
 
     #[test]
     fn every_value_has_a_name_that_is_read_back() {
-        use SelectorKind::{Hash, LeastInFlight, PowerOfTwo, Random, RoundRobin};
+        use SelectorKind::{Hash, Label, LeastInFlight, Named, PowerOfTwo, Random, RoundRobin};
 
         use RegistryKind::{Consul, Mdns, Memory, Static};
         for kind in [Mdns, Static, Consul, Memory] {
             assert_eq!(RegistryKind::parse(&kind.to_string()), Ok(kind));
         }
-        for kind in [PowerOfTwo, Random, RoundRobin, LeastInFlight, Hash] {
+        for kind in [PowerOfTwo, Random, RoundRobin, LeastInFlight, Hash, Label, Named] {
             assert_eq!(SelectorKind::parse(&kind.to_string()), Ok(kind));
         }
         for kind in [BrokerKind::Direct, BrokerKind::Http, BrokerKind::Memory] {
@@ -224,7 +235,11 @@ mod tests {
 
     #[test]
     fn the_names_of_go_micro_are_understood() {
-        assert_eq!(SelectorKind::parse("default"), Ok(SelectorKind::PowerOfTwo));
+        for name in ["default", "cache", "blacklist"] {
+            assert_eq!(SelectorKind::parse(name), Ok(SelectorKind::PowerOfTwo));
+        }
+        assert_eq!(SelectorKind::parse("label"), Ok(SelectorKind::Label));
+        assert_eq!(SelectorKind::parse("named"), Ok(SelectorKind::Named));
         assert_eq!(SelectorKind::parse("roundrobin"), Ok(SelectorKind::RoundRobin));
     }
 

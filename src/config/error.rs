@@ -80,6 +80,11 @@ pub enum ConfigError {
          e.g. `greeter=127.0.0.1:9001,127.0.0.1:9002`, or a file"
     )]
     NoAddresses,
+    /// A selector by label without labels.
+    #[error(
+        "`selector` is `label`, which needs `selector-labels`: e.g. `dc=eu-1a,region=eu`, the best first"
+    )]
+    NoLabels,
 }
 
 impl ConfigError {

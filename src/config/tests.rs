@@ -86,7 +86,8 @@ fn every_setting_has_a_flag() {
     let config = config(
         &[],
         "--registry static --registry-address greeter=127.0.0.1:1 --registry-interface eth0 \
-         --selector hash --transport memory --broker memory --broker-address nowhere --server-name a --server-version 2 --server-id a-1 \
+         --selector hash --selector-labels zone=a,rack=7 --transport memory --broker memory \
+         --broker-address nowhere --server-name a --server-version 2 --server-id a-1 \
          --server-address :9000-9010 --server-advertise example.org:80 --server-metadata k=v \
          --register-ttl 60 --register-interval 1m --register-interval 20s --client-retries 0 \
          --client-request-timeout 1.5s --client-pool-size 4 --client-pool-ttl 1h \
@@ -98,6 +99,7 @@ fn every_setting_has_a_flag() {
         registry_address: Some("greeter=127.0.0.1:1".into()),
         registry_interface: Some(RegistryInterface::Name("eth0".into())),
         selector: SelectorKind::Hash,
+        selector_labels: [("zone", "a"), ("rack", "7")].map(|(n, v)| (n.into(), v.into())).into(),
         transport: TransportKind::Memory,
         broker: BrokerKind::Memory,
         broker_address: Some("nowhere".into()),
@@ -147,7 +149,8 @@ fn a_refused_name_is_said_with_its_place_and_what_is_allowed() {
         (
             "--selector roundrobbin",
             "`--selector` cannot be `roundrobbin`; allowed: p2c, random, round-robin, \
-             least-in-flight, hash, default, roundrobin; did you mean `roundrobin`?",
+             least-in-flight, hash, label, named, default, cache, blacklist, roundrobin; \
+             did you mean `roundrobin`?",
             "there is no such name",
         ),
         (
@@ -349,3 +352,25 @@ fn help_and_version_are_served_in_a_broken_environment() {
 }
 
 const OUTSIDE: &str = "it is outside of what is allowed";
+
+#[test]
+fn go_micros_selectors_are_known_by_name() {
+    for name in ["default", "cache", "blacklist"] {
+        assert_eq!(config(&[("MICRO_SELECTOR", name)], "").selector, SelectorKind::PowerOfTwo);
+    }
+    let labelled = config(&[], "--selector label --selector-labels dc=a,region=eu");
+    assert_eq!(labelled.selector, SelectorKind::Label);
+    let labels: Vec<_> = labelled.selector_labels.iter().map(|(k, v)| (&**k, &**v)).collect();
+    assert_eq!(labels, [("dc", "a"), ("region", "eu")]);
+    assert_eq!(
+        refusal(&[], "--selector label").0,
+        "`selector` is `label`, which needs `selector-labels`: e.g. `dc=eu-1a,region=eu`, \
+         the best first"
+    );
+    assert_refused(&[(
+        "--selector-labels zone",
+        "`--selector-labels` cannot be `zone`; allowed: name=value pairs separated by commas, \
+         at most 64 and 16 KiB",
+        "`zone` is not of the form `name=value`",
+    )]);
+}

@@ -95,6 +95,11 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, ValueError> {
         .collect()
 }
 
+/// Pairs as [`pairs`] reads them.
+pub(super) fn show_pairs<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    pairs.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+}
+
 /// A text that may be empty, which means that nothing is set.
 pub(super) fn optional(text: &str) -> Option<String> {
     Some(text).filter(|text| !text.is_empty()).map(str::to_owned)

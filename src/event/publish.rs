@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{Topic, encode};
 use crate::codec::Codec;
-use crate::middleware::{CallInfo, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::system::ServiceSystem;
 
 /// A topic, for those who publish often; cheap to clone.
@@ -170,6 +170,7 @@ async fn wrapped<T: Topic>(
 ) -> Result<Published, BrokerError> {
     let info = CallInfo {
         side: Side::Client,
+        kind: CallKind::Event,
         service: format!("{TOPIC_PREFIX}{}", topic.name),
         endpoint: T::NAME,
         metadata: event.metadata.clone(),

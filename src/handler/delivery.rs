@@ -11,6 +11,7 @@ use callboard_actors::server::{Arrival, ReplySlot};
 use callboard_actors::stream::StreamSide;
 
 use crate::codec::{Codec, EncodedReply, decode_request};
+use crate::middleware::CallKind;
 use crate::request::{Annotated, Endpoint, Request, RequestContext};
 
 /// A message as a handler gets it: what was sent, and what came with it.
@@ -28,6 +29,9 @@ pub(crate) trait Delivery:
 
     /// Lives from when the message is queued until it has been answered.
     type Stay: Stay;
+
+    /// What middleware is told that it is.
+    const KIND: CallKind;
 
     /// The name of the endpoint.
     const ENDPOINT: &'static str;
@@ -89,6 +93,8 @@ impl<T: Endpoint> Delivery for Request<T> {
     type Value = T::Reply;
     type Terms = ();
     type Stay = ();
+
+    const KIND: CallKind = CallKind::Request;
 
     const ENDPOINT: &'static str = T::NAME;
 

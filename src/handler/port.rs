@@ -107,6 +107,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         let factory = Arc::clone(&factory);
         let child = Child::new(format!("{name} {index}"), move || factory());
         let child = child.on(arbiters[index % arbiters.len()].clone()).forgive_request_panics();
+        let child = child.provide(home.system.clone());
         let (child, inbox) = child.with_inbox(builder.inbox.clone());
         children.push(child);
         inboxes.push(inbox);

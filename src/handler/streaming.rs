@@ -9,6 +9,7 @@ use callboard_actors::stream::{StreamSide, StreamWindow};
 
 use super::delivery::{Delivery, Stay};
 use crate::codec::{Codec, StreamCodec};
+use crate::middleware::CallKind;
 use crate::request::{Annotated, RequestContext};
 use crate::stream::{ItemSide, StreamEndpoint, Streaming, takes_items};
 
@@ -37,6 +38,8 @@ impl<T: StreamEndpoint> Delivery for Streaming<T> {
     type Value = ();
     type Terms = StreamWindow;
     type Stay = StreamStay<T>;
+
+    const KIND: CallKind = CallKind::Stream;
 
     const ENDPOINT: &'static str = T::NAME;
 

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::job::respond;
 use super::port::TypedPort;
 use crate::event::{self, Event, Topic};
-use crate::middleware::{CallInfo, Middleware, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Middleware, Side, run_chain};
 use crate::request::Annotated;
 
 /// What a handler subscribes to, before its port exists.
@@ -131,6 +131,7 @@ async fn wrapped<A, T>(
 {
     let info = CallInfo {
         side: Side::Server,
+        kind: CallKind::Event,
         service: format!("{TOPIC_PREFIX}{}", event.topic()),
         endpoint: T::NAME,
         metadata: event.metadata().clone(),

@@ -20,6 +20,7 @@ pub(super) async fn serve<M: Delivery>(
     let context = message.context_ref();
     let info = CallInfo {
         side: Side::Server,
+        kind: M::KIND,
         service: service.to_owned(),
         endpoint: M::ENDPOINT,
         metadata: context.metadata.clone(),

@@ -86,7 +86,11 @@ impl ConsulRegistry {
             let is_known = self.written.lock().get(&key).is_some_and(|it| it.record == record);
             if !is_known || !self.pass(&key).await? {
                 let path = "/v1/agent/service/register";
-                self.agent.put(path, record.clone()).await?.expect_ok(&self.agent)?;
+                let reply = self.agent.put(path, record.clone()).await?;
+                if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
+                    return Err(invalid(format!("{}: {}", reply.status, reply.text())));
+                }
+                reply.expect_ok(&self.agent)?;
                 if !self.pass(&key).await? {
                     return Err(self.lost(&key, node));
                 }

@@ -18,7 +18,7 @@ use super::{StreamCall, StreamEndpoint, Streaming, takes_items};
 use crate::client::RequestBuilder;
 use crate::codec::StreamCodec;
 use crate::handler::LocalFailure;
-use crate::middleware::{CallInfo, Side, run_chain};
+use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::transport::is_go_micro;
 
 /// A stream that has not been opened; awaiting it opens it.
@@ -85,6 +85,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         }
         let info = CallInfo {
             side: Side::Client,
+            kind: CallKind::Stream,
             service: service.name().to_owned(),
             endpoint: T::NAME,
             metadata: self.options.metadata.clone(),

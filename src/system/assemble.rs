@@ -9,12 +9,13 @@ use callboard_actors::broker::{Broker, DirectBroker, MemoryBroker};
 use callboard_actors::heartbeat::HeartbeatOptions;
 use callboard_actors::node::NodeParts;
 use callboard_actors::registry::{MemoryRegistry, NodeInfo, Registry, Service};
-use callboard_actors::selector::Strategy;
+use callboard_actors::selector::{Filter, Strategy};
 use callboard_actors::supervisor::Supervisor;
 use callboard_actors::transport::{MemoryTransport, Transport};
 use uuid::Uuid;
 
 use super::builder::SystemBuilder;
+use super::inside::SystemPlace;
 use crate::broker::http;
 use crate::codec::Codecs;
 use crate::config::{
@@ -39,7 +40,14 @@ pub(super) fn with_settings(mut builder: SystemBuilder) -> SystemBuilder {
         HeartbeatOptions { ttl: config.register_ttl, interval: config.renewal_interval() };
     options.caller.timeout = config.client_request_timeout;
     options.caller.retries = config.client_retries;
-    options.caller.strategy = strategy(config.selector);
+    let own = builder.strategy.take();
+    options.caller.strategy = own.unwrap_or_else(|| strategy(config.selector));
+    options.caller.is_named = config.selector == SelectorKind::Named;
+    let labels = config.selector_labels.iter();
+    let labels: Vec<_> = labels.map(|(name, value)| Filter::label(name, value)).collect();
+    if !labels.is_empty() {
+        options.caller.filters.push(Filter::prefer(labels));
+    }
     options.caller.connections_per_arbiter = config.client_pool_size;
     options.caller.connection.idle_time = config.client_pool_ttl;
     builder
@@ -58,10 +66,11 @@ pub(super) fn arbiters(builder: &SystemBuilder) -> usize {
     })
 }
 
-/// Makes a node's parts for these arbiters.
+/// Makes a node's parts for these arbiters; handlers find their system in `place`.
 pub(super) fn assemble(
     builder: SystemBuilder,
     arbiters: Vec<ArbiterHandle>,
+    place: &SystemPlace,
 ) -> Result<NodeParts, Error> {
     let config = builder.config;
     let registry = match builder.registry {
@@ -76,6 +85,7 @@ pub(super) fn assemble(
         arbiters: arbiters.clone(),
         middleware: builder.middleware,
         codecs,
+        system: place.clone(),
     };
     let mut service = Service::new(&config.server_name, &config.server_version);
     service.metadata.extend(builder.service_metadata);
@@ -164,7 +174,7 @@ fn listen_on(transport: &dyn Transport, address: &ListenAddress, node: &str) -> 
 
 fn strategy(kind: SelectorKind) -> Strategy {
     match kind {
-        SelectorKind::PowerOfTwo => Strategy::PeakEwma,
+        SelectorKind::PowerOfTwo | SelectorKind::Label | SelectorKind::Named => Strategy::PeakEwma,
         SelectorKind::Random => Strategy::Random,
         SelectorKind::RoundRobin => Strategy::RoundRobin,
         SelectorKind::LeastInFlight => Strategy::LeastInFlight,

@@ -1,5 +1,7 @@
 //! Describing a system.
 
+mod calls;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use callboard_actors::Context;
 use callboard_actors::broker::Broker;
 use callboard_actors::node::{Hook, Hooks, NodeOptions};
 use callboard_actors::registry::Registry;
+use callboard_actors::selector::Strategy;
 use callboard_actors::supervisor::Intensity;
 use callboard_actors::transport::Transport;
 
@@ -54,6 +57,7 @@ pub struct SystemBuilder {
     pub(super) client_middleware: Vec<Arc<dyn Middleware>>,
     pub(super) codecs: Vec<Codec>,
     pub(super) codec: Codec,
+    pub(super) strategy: Option<Strategy>,
     pub(super) hooks: Hooks,
     reads_environment: bool,
 }
@@ -74,6 +78,7 @@ impl SystemBuilder {
             client_middleware: Vec::new(),
             codecs: Vec::new(),
             codec: Codec::default(),
+            strategy: None,
             hooks: Hooks::default(),
             reads_environment: true,
         }

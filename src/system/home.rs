@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use callboard_actors::client::use_shard;
-use callboard_actors::node::{NodeParts, NodeRef};
+use callboard_actors::node::NodeRef;
 use callboard_actors::transport::Hello;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::builder::SystemBuilder;
+use super::inside::SystemPlace;
 use super::{DETACHED_MOST, Inner, LocalTable, ServiceSystem, assemble};
 use crate::error::Error;
 
@@ -92,47 +93,48 @@ async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
     }
     // The present thread is the first shard from here on, not only once the queue gets there.
     use_shard(0);
-    let home = Home { arbiter: first, others: Mutex::new(others) };
-    let client_middleware = builder.client_middleware.clone().into();
-    let codec = builder.codec;
-    let started = async {
-        let parts = assemble::assemble(builder, arbiters)?;
-        let (service, node) = (parts.service.name.clone(), start_node(parts).await?);
-        Ok((service, node))
-    };
-    let (service, node) = match started.await {
-        Ok(started) => started,
-        Err(error) => {
-            home.close();
-            return Err(error);
-        }
-    };
-    let info = node.node();
-    let hello = Arc::new(Hello::new(&service, &info.id, info.incarnation));
-    let local = local_table(&node);
-    let detached = Arc::new(Semaphore::new(DETACHED_MOST));
-    let inner = Arc::new(Inner {
-        node,
-        service,
-        hello,
-        local,
-        client_middleware,
-        home,
-        detached,
-        codec,
-        topics: RwLock::default(),
-    });
+    let home = Arc::new(Home { arbiter: first, others: Mutex::new(others) });
+    let started = start_node(builder, arbiters, Arc::clone(&home)).await;
+    let system = started.inspect_err(|_| home.close())?;
     // However the node ends, and whether anybody still holds a handle: its threads end too.
-    let own = Arc::clone(&inner);
+    let own = Arc::clone(&system.inner);
     actix_rt::spawn(async move {
         own.node.ended().await;
         own.home.close();
     });
-    Ok(ServiceSystem { inner })
+    Ok(system)
 }
 
-async fn start_node(parts: NodeParts) -> Result<NodeRef, Error> {
-    Ok(callboard_actors::node::start(parts).await?)
+/// Starts the node, with a handle to the system ready before the first of its actors.
+async fn start_node(
+    builder: SystemBuilder,
+    arbiters: Vec<ArbiterHandle>,
+    home: Arc<Home>,
+) -> Result<ServiceSystem, Error> {
+    let client_middleware = builder.client_middleware.clone().into();
+    let (codec, place) = (builder.codec, SystemPlace::default());
+    let mut parts = assemble::assemble(builder, arbiters, &place)?;
+    let (service, own) = (parts.service.name.clone(), place.clone());
+    parts.hooks.prepared = Some(Box::new(move |node| {
+        let info = node.node();
+        let hello = Arc::new(Hello::new(&service, &info.id, info.incarnation));
+        let (local, node) = (local_table(node), node.clone());
+        let detached = Arc::new(Semaphore::new(DETACHED_MOST));
+        let inner = Inner {
+            node,
+            service,
+            hello,
+            local,
+            client_middleware,
+            home,
+            detached,
+            codec,
+            topics: RwLock::default(),
+        };
+        own.fill(ServiceSystem { inner: Arc::new(inner) });
+    }));
+    callboard_actors::node::start(parts).await?;
+    Ok(place.system().expect("a node that has started was prepared before"))
 }
 
 fn local_table(node: &NodeRef) -> LocalTable {

@@ -90,6 +90,35 @@ async fn a_thousand_services_are_watched_with_two_queries() {
     assert_eq!(within(watch.next()).await.unwrap(), Change::Deleted(greeter(1)));
 }
 
+#[tokio::test]
+async fn who_may_not_register_is_told_at_once() {
+    let acl = r#"-hcl=acl { enabled = true default_policy = "deny" }"#;
+    let agent = Agent::start_with(&[acl]).await;
+    let error = agent.registry().register(greeter(1), TTL).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Forbidden { .. }) && !error.is_retryable(), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&agent.address()) && text.contains("check the ACL token"), "{text}");
+    let registry = ConsulRegistry::new(ConsulOptions::new(agent.address())).unwrap();
+    let builder = ServiceSystem::new("greeter").without_environment().registry(registry);
+    let builder = builder.handler(|| Echo, |h| h.request::<Ping>());
+    // A start that tried again would take all the time it has.
+    let builder = builder.configure(|config| config.start_timeout = LIMIT * 10);
+    let error = within(builder.start()).await.unwrap_err();
+    assert!(error.report().contains("refuses access: 403"), "{}", error.report());
+}
+
+#[tokio::test]
+async fn a_record_that_nobody_would_read_is_not_written() {
+    let agent = Agent::start().await;
+    let registry = agent.registry();
+    let mut service = greeter(1);
+    service.nodes[0].metadata.insert("large".into(), "x".repeat(300 * 1024));
+    let error = registry.register(service, TTL).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Invalid { .. }) && !error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("at most 262144 and 65536 are read"), "{error}");
+    assert_eq!(registry.list().await.unwrap(), []);
+}
+
 /// What others register must not matter: checks of a machine, and names that cannot be asked for.
 #[tokio::test]
 async fn a_watch_on_all_services_bears_what_others_do() {

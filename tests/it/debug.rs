@@ -1,8 +1,9 @@
 //! What every node says about itself, and handlers that are not in its record.
 
-use callboard::CallError;
+use callboard::codec::{Codec, proto_rpc};
 use callboard::debug::{Health, Stats};
 use callboard::registry::Registry;
+use callboard::{CallError, Endpoint};
 
 use crate::raw::Raw;
 use crate::stage::{Echo, House, echo, start, stop};
@@ -40,7 +41,25 @@ async fn go_micros_clients_ask_for_it_too() {
             assert!(text.contains(&format!("\"{field}\":")), "{name}: {text}");
         }
     }
-    stop(&[&server]).await;
+    let ask = async |name: &str| {
+        let request = crate::raw::capture(&format!("{name}.req.bin"));
+        Raw::connect(&server).await.ask(request).await.body
+    };
+    // As recorded: the header's block, then the value's.
+    let recorded = crate::raw::capture("2016/34-debug-health-proto.rsp.bin");
+    let body = ask("2016/34-debug-health-proto").await;
+    assert!(recorded.ends_with(&body) && body.ends_with(b"ok"), "{body:?}");
+    let body = ask("2016/36-debug-stats-proto").await;
+    let client = house.client().await;
+    let stage = client.service("stage");
+    let call = stage.send(Stats {}).node(&server.node().address).codec(Codec::Protobuf);
+    let stats = call.await.unwrap();
+    assert!(stats.started > 1_700_000_000 && stats.threads > 0, "{stats:?}");
+    let response = proto_rpc::decode_response(&body.into()).unwrap();
+    let told = (Stats::protobuf().unwrap().decode_reply)(&response.body).unwrap();
+    assert_eq!((response.error, told.started), (None, stats.started));
+    assert!(told.memory > 1 << 20, "{told:?}");
+    stop(&[&client, &server]).await;
 }
 
 #[actix::test]

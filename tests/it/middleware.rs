@@ -1,7 +1,8 @@
 //! Middleware on both sides of calls, on both ways that a call can take.
 
 use callboard::middleware::{CallInfo, Middleware, Next, Outcome, Side};
-use callboard::{CallError, Endpoint, Executed, Status};
+use callboard::prelude::*;
+use callboard::{CallError, Executed};
 
 use crate::stage::{
     Diary, Echo, House, LONG, Panic, Show, Stage, all, echo, no_connection, on_both_ways, start,
@@ -161,10 +162,73 @@ async fn middleware_sees_what_is_called_and_by_whom() {
         async |play| {
             play.stage.send(echo()).await.unwrap();
             let node = &play.caller.node().id;
-            play.house.diary.has(&format!("Server stage Stage.Echo by {node} true")).await;
+            play.house.diary.has(&format!("Server Request stage Stage.Echo by {node} true")).await;
         },
     )
     .await;
+}
+
+#[actix::test]
+async fn one_middleware_wraps_calls_streams_and_one_way_messages_on_both_sides() {
+    let house = House::default();
+    let trace = || Kinds(house.diary.clone());
+    let builder = house.system("stage").middleware(trace()).handler(house.actor("one"), all);
+    let server = start(builder.handler(|| Counter, |h| h.stream::<Numbers>())).await;
+    let client = start(house.system("client").client_middleware(trace())).await;
+    let stage = client.service("stage");
+    within(LONG, stage.send(echo())).await.unwrap();
+    stage.do_send(Echo("one way".into()));
+    house.diary.has("echo one way").await;
+    let mut numbers = within(LONG, stage.stream(Numbers)).await.unwrap();
+    // On the client the opening is over; on the server the stream goes on.
+    house.diary.has("Client Stream Stage.Numbers ends: true").await;
+    assert_eq!(house.diary.count("Server Stream Stage.Numbers ends: true"), 0);
+    numbers.close().await;
+    assert_eq!(within(LONG, numbers.recv()).await.unwrap(), None);
+    house.diary.has("Server Stream Stage.Numbers ends: true").await;
+    for side in ["Client", "Server"] {
+        house.diary.has(&format!("{side} Request Stage.Echo ends: true")).await;
+        assert_eq!(house.diary.count(&format!("{side} Request Stage.Echo begins")), 2, "{side}");
+        assert_eq!(house.diary.count(&format!("{side} Stream Stage.Numbers begins")), 1, "{side}");
+    }
+    stop(&[&client, &server]).await;
+}
+
+/// Waits for numbers until there are no more.
+#[derive(Debug, Serialize, Deserialize, callboard::Endpoint)]
+#[endpoint(stream, name = "Stage.Numbers", item = u64, reply = u64)]
+struct Numbers;
+
+struct Counter;
+
+impl Actor for Counter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Streaming<Numbers>> for Counter {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Numbers>, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            while stream.recv().await?.is_some() {}
+            Ok(())
+        })
+    }
+}
+
+/// Notes what begins and what ends.
+struct Kinds(Diary);
+
+impl Middleware for Kinds {
+    fn call<'a>(&'a self, call: &'a mut CallInfo, next: Next<'a>) -> Outcome<'a> {
+        Box::pin(async move {
+            let name = format!("{:?} {:?} {}", call.side, call.kind, call.endpoint);
+            self.0.note(format!("{name} begins"));
+            let result = next.run(call).await;
+            self.0.note(format!("{name} ends: {}", result.is_ok()));
+            result
+        })
+    }
 }
 
 /// So that the check of the way that calls took holds for clients of a test's own.
@@ -229,8 +293,8 @@ impl Middleware for Describe {
     fn call<'a>(&'a self, call: &'a mut CallInfo, next: Next<'a>) -> Outcome<'a> {
         let side = if call.side == Side::Server { "Server" } else { "Client" };
         let has_deadline = call.deadline.is_some();
-        let CallInfo { service, endpoint, peer, .. } = &*call;
-        self.0.note(format!("{side} {service} {endpoint} by {peer} {has_deadline}"));
+        let CallInfo { service, endpoint, peer, kind, .. } = &*call;
+        self.0.note(format!("{side} {kind:?} {service} {endpoint} by {peer} {has_deadline}"));
         next.run(call)
     }
 }

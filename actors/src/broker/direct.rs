@@ -20,8 +20,8 @@ use self::publish::DirectPublisher;
 use super::desk::{ContentTypes, EventDesk};
 use super::topics::Place;
 use super::{
-    Broker, BrokerError, BrokerHome, EncodedEvent, EventSink, Interest, Published, Publisher,
-    Subscription,
+    Broker, BrokerError, BrokerHome, BrokerPlace, EncodedEvent, EventSink, Interest, Published,
+    Publisher, Subscription,
 };
 use crate::client::CallError;
 use crate::deadline::Deadline;
@@ -54,6 +54,8 @@ pub(super) struct Shared {
     name: &'static str,
     pub(super) desk: EventDesk,
     pub(super) home: OnceLock<BrokerHome>,
+    /// Once the node listens.
+    place: OnceLock<BrokerPlace>,
     directory: Box<dyn Directory>,
     courier: Option<Box<dyn Courier>>,
     announcements: Announcements,
@@ -103,6 +105,7 @@ impl DirectBroker {
             name,
             desk: EventDesk::new(name, content_types),
             home: OnceLock::new(),
+            place: OnceLock::new(),
             directory: Box::new(directory),
             courier,
             announcements: Announcements::default(),
@@ -126,6 +129,11 @@ impl Broker for DirectBroker {
         }
     }
 
+    fn serve(&self, place: BrokerPlace) {
+        // The one that came first is that of the home.
+        let _ = self.shared.place.set(place);
+    }
+
     fn publisher(&self, topic: &str) -> Arc<dyn Publisher> {
         Arc::new(DirectPublisher::new(Arc::clone(&self.shared), topic))
     }
@@ -137,15 +145,17 @@ impl Broker for DirectBroker {
     ) -> BoxFuture<'_, Result<Box<dyn Subscription>, BrokerError>> {
         Box::pin(async move {
             let home = self.shared.home.get().ok_or(BrokerError::Stopped)?;
-            if home.node.address.is_empty() {
-                return Err(BrokerError::NotServing { broker: self.name() });
-            }
+            let not_serving = BrokerError::NotServing { broker: self.name() };
+            let place = self.shared.place.get().ok_or(not_serving)?;
             // Before the first event can come.
-            let place = self.shared.desk.place(&interest, sink)?;
+            let own = self.shared.desk.place(&interest, sink)?;
             let directory = &*self.shared.directory;
-            let announced =
-                self.shared.announcements.add(directory, &self.shared.desk, home, interest).await?;
-            Ok(Box::new(DirectSubscription { announced, place }) as Box<dyn Subscription>)
+            let announced = self
+                .shared
+                .announcements
+                .add(directory, &self.shared.desk, (home, place), interest)
+                .await?;
+            Ok(Box::new(DirectSubscription { announced, place: own }) as Box<dyn Subscription>)
         })
     }
 }

@@ -80,7 +80,9 @@ impl<'a> Call<'a> {
             target,
             options,
             deadline,
-            direct: options.node().map(|address| (caller.direct_links(address), address)),
+            direct: caller
+                .direct(service, options)
+                .map(|address| (caller.direct_links(address), address)),
             tried: Vec::new(),
             retries_left,
             attempts: 0,
@@ -203,7 +205,7 @@ impl<'a> Call<'a> {
             return Ok(Ok((Arc::clone(links.of(place, "", address)), None)));
         }
         let Some(nodes) = self.service.nodes() else { return Ok(Err(Obstacle::Unresolved)) };
-        let pick = self.options.pick(self.target, self.caller.strategy());
+        let pick = self.options.pick(self.target, self.caller.options());
         let pick = Pick { exclude: &self.tried, ..pick };
         loop {
             let picked = nodes.look(|snapshot| {

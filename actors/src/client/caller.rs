@@ -17,14 +17,15 @@ use super::call::{Call, First, StreamOptions};
 use super::error::CallError;
 use super::expiry::Expiry;
 use super::link::{LinkPlace, Links};
-use super::options::{CallOptions, CallTarget, NodeReply};
+use super::options::{CallOptions, CallTarget, Choice, NodeReply};
 use super::retry::{RetryBudget, RetryBudgetOptions};
+use super::rule::RetryRule;
 use super::shard::{ConnectionOptions, Shard, next_turn, thread_hint};
 use crate::deadline::Deadline;
 use crate::message::Body;
 use crate::metadata::Metadata;
 use crate::registry::{Lookup, LookupError, Subscribe, ViewChanged, Watcher};
-use crate::selector::{NodesOf, Selector, ServiceNodes, Strategy};
+use crate::selector::{Filter, NodesOf, Selector, ServiceNodes, Strategy};
 use crate::stream::ClientStream;
 use crate::supervisor::SupervisorRef;
 use crate::transport::{Hello, Transport};
@@ -60,6 +61,13 @@ pub struct CallerOptions {
     pub retries: u32,
     /// How one of several nodes is chosen; default power of two choices on peak-EWMA latency.
     pub strategy: Strategy,
+    /// What the nodes of all calls must be like, beside what each call says; default anything.
+    pub filters: Vec<Filter>,
+    /// Whether services are not looked up, because their names are addresses; default no.
+    pub is_named: bool,
+    /// What is retried beside what is anyway, by calls without a rule of their own; default
+    /// nothing.
+    pub rule: Option<RetryRule>,
     /// Connections to each node from each client arbiter; default 1, as one carries many calls.
     pub connections_per_arbiter: usize,
     /// Limits of retries per service.
@@ -74,6 +82,9 @@ impl Default for CallerOptions {
             timeout: Duration::from_secs(5),
             retries: 1,
             strategy: Strategy::default(),
+            filters: Vec::new(),
+            is_named: false,
+            rule: None,
             connections_per_arbiter: 1,
             budget: RetryBudgetOptions::default(),
             connection: ConnectionOptions::default(),
@@ -301,8 +312,19 @@ impl Caller {
         LinkPlace { index, count: self.shared.shards.len() * per_arbiter }
     }
 
-    pub(super) fn strategy(&self) -> &Strategy {
-        &self.shared.options.strategy
+    /// What a call wants of its node that says nothing else.
+    pub fn choice(&self) -> Choice {
+        Choice { filters: self.shared.options.filters.clone(), ..Choice::default() }
+    }
+
+    /// The address that a call goes to, whatever the registry says.
+    pub(super) fn direct<'a>(
+        &self,
+        service: &'a RemoteService,
+        options: &'a CallOptions,
+    ) -> Option<&'a str> {
+        let by_name = self.shared.options.is_named.then_some(service.name.as_str());
+        options.node().or(by_name)
     }
 
     pub(super) fn direct_links(&self, address: &str) -> Arc<Links> {

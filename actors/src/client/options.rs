@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::caller::CallerOptions;
 use super::error::{CallError, Executed};
 use super::rule::RetryRule;
 use crate::deadline::Deadline;
@@ -34,7 +35,7 @@ pub struct CallOptions {
     pub retries: u32,
     /// Pairs beside the body.
     pub metadata: Metadata,
-    /// The caller's own rule for retries; boxed, as few calls have one.
+    /// A rule for retries in place of the caller's; boxed, as few calls have one.
     pub rule: Option<Box<RetryRule>>,
     /// What it wants of its node; boxed, as few calls want anything and all are moved around.
     pub choice: Option<Box<Choice>>,
@@ -45,7 +46,8 @@ pub struct CallOptions {
 pub struct Choice {
     /// Equal keys go to the same node, with a strategy that heeds them.
     pub key: Option<String>,
-    /// What the node must be like.
+    /// What the node must be like, whatever the caller's filters say; see
+    /// [`Caller::choice`](super::Caller::choice).
     pub filters: Vec<Filter>,
     /// How one of several nodes is chosen; default the caller's.
     pub strategy: Option<Strategy>,
@@ -64,13 +66,15 @@ impl CallOptions {
         self.choice.as_ref()?.node.as_deref()
     }
 
-    /// What is asked of the selector; `default` is the strategy unless the call has its own.
-    pub(super) fn pick<'a>(&'a self, target: CallTarget, default: &'a Strategy) -> Pick<'a> {
-        let plain = Pick { strategy: default, endpoint: Some(target.endpoint), ..Pick::default() };
+    /// What is asked of the selector; a call that wants nothing of its node has the `defaults`.
+    pub(super) fn pick<'a>(&'a self, target: CallTarget, defaults: &'a CallerOptions) -> Pick<'a> {
+        let CallerOptions { strategy, filters, .. } = defaults;
+        let endpoint = Some(target.endpoint);
+        let plain = Pick { strategy, endpoint, filters, ..Pick::default() };
         match &self.choice {
             None => plain,
             Some(choice) => Pick {
-                strategy: choice.strategy.as_ref().unwrap_or(default),
+                strategy: choice.strategy.as_ref().unwrap_or(strategy),
                 key: choice.key.as_deref(),
                 filters: &choice.filters,
                 ..plain

@@ -61,6 +61,11 @@ impl RetryRule {
         self
     }
 
+    /// Whether it ever asks for a retry.
+    pub fn retries(&self) -> bool {
+        self.retry.is_some()
+    }
+
     /// Whether a failure is worth another attempt.
     pub fn wants(&self, error: &CallError, attempts: u32) -> bool {
         self.retry.as_ref().is_some_and(|retry| retry(error, attempts))

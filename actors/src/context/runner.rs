@@ -121,8 +121,9 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             self.seed.vitals.restarted();
         }
         let address = Addr::new(self.seed.mailbox.sender()).downgrade();
-        let (factory, vitals) = (&mut self.seed.factory, Arc::clone(&self.seed.vitals));
-        let life = match contain(|| Life::new(factory(), Context::new(address, vitals))) {
+        let (vitals, provided) = (Arc::clone(&self.seed.vitals), self.seed.provided.clone());
+        let (factory, context) = (&mut self.seed.factory, Context::new(address, vitals, provided));
+        let life = match contain(|| Life::new(factory(), context)) {
             Ok(life) => self.life.insert(life),
             Err(panic) => return self.failed_to_start(panic),
         };

@@ -10,7 +10,7 @@ use actix::prelude::Actor;
 use futures_core::Stream;
 use parking_lot::Mutex;
 
-use super::Context;
+use super::{Context, Provided};
 use crate::bell::Bell;
 use crate::contain::contain_drop;
 use crate::inbox::InboxReceiver;
@@ -84,6 +84,7 @@ pub(crate) struct Seed<A: Actor<Context = Context<A>>> {
     pub(crate) factory: Factory<A>,
     pub(crate) control: Arc<Control>,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) provided: Provided,
 }
 
 impl<A: Actor<Context = Context<A>>> Drop for Seed<A> {

@@ -1,7 +1,7 @@
 //! Starting a node.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix::prelude::{Actor, Addr};
@@ -12,7 +12,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{HandlerParts, Hook, NodeError, NodeOptions, NodeParts, NodeRef, Phase, Shared};
 use crate::backoff::Backoff;
-use crate::broker::{Broker, BrokerError, BrokerHome, EventSink, Interest, Subscription};
+use crate::broker::{
+    Broker, BrokerError, BrokerHome, BrokerPlace, EventSink, Interest, Subscription,
+};
 use crate::client::{Caller, CallerParts};
 use crate::context::Context;
 use crate::heartbeat::{Announce, Heartbeat};
@@ -35,9 +37,14 @@ pub async fn start(parts: NodeParts) -> Result<NodeRef, NodeError> {
     let mut builder = Supervisor::builder("node");
     builder = builder.strategy(crate::supervisor::RestartStrategy::OneForOne);
     let root = builder.start();
-    let result = Start { root: root.clone() }.run(parts).await;
+    let mut prepared = None;
+    let result = Start { root: root.clone() }.run(parts, &mut prepared).await;
     if result.is_err() {
-        root.stop().await;
+        let exit = root.stop().await;
+        // An actor of it may have kept its handle.
+        if let Some(node) = prepared {
+            node.shared.phase.send_replace(Phase::Ended(exit));
+        }
     }
     result
 }
@@ -47,9 +54,14 @@ struct Start {
 }
 
 impl Start {
-    async fn run(self, parts: NodeParts) -> Result<NodeRef, NodeError> {
+    async fn run(
+        self,
+        parts: NodeParts,
+        prepared: &mut Option<NodeRef>,
+    ) -> Result<NodeRef, NodeError> {
         let until = Instant::now() + parts.options.start_timeout;
-        let NodeParts { service, mut node, registry, transport, arbiters, options, .. } = parts;
+        let NodeParts { service, node, registry, transport, arbiters, options, mut hooks, .. } =
+            parts;
         let handlers = parts.handlers.iter().map(|handler| Arc::clone(&handler.port));
         let mut handlers: Vec<_> = handlers.collect();
         let subscriptions: Vec<_> = handlers.iter().flat_map(|port| port.subscriptions()).collect();
@@ -76,14 +88,36 @@ impl Start {
             selector,
         };
         let caller = Caller::new(caller_parts, options.caller.clone());
-        let handlers = self.start_handlers(parts.handler_supervisor, parts.handlers).await?;
-        let limit = options.start_timeout;
-        start_hooks("before_start", parts.hooks.before_start, until, limit).await?;
-
         let record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
         let server = Server::new(hello, routes, options.acceptor.clone());
-        let mut heartbeat = None;
+        let shared = Shared {
+            blank: node.clone(),
+            node: OnceLock::new(),
+            root: self.root.clone(),
+            server: Arc::clone(&server),
+            caller: caller.clone(),
+            heartbeat: OnceLock::new(),
+            broker: Arc::clone(&broker),
+            subscriptions: Mutex::default(),
+            arbiter: arbiters[0].clone(),
+            options: options.clone(),
+            before_stop: Mutex::new(hooks.before_stop),
+            after_stop: Mutex::new(hooks.after_stop),
+            hurry: Notify::new(),
+            phase: watch::channel(Phase::Running).0,
+        };
+        let heartbeat = options.heartbeat;
+        broker.attach(BrokerHome { caller, registry: Arc::clone(&registry), heartbeat });
+        let running = prepared.insert(NodeRef { shared: Arc::new(shared) }).clone();
+        if let Some(hook) = hooks.prepared.take() {
+            hook(&running);
+        }
+        let handlers = self.start_handlers(parts.handler_supervisor, parts.handlers).await?;
+        let limit = options.start_timeout;
+        start_hooks("before_start", hooks.before_start, until, limit).await?;
+
         if is_serving {
+            let mut node = node;
             let listener = self.listen(&*transport, &parts.listen).await?;
             let address = listener.address();
             node.address = (parts.advertise)(&address)
@@ -92,37 +126,21 @@ impl Start {
             self.start_acceptor(&server, listener, &arbiters).await?;
             check_self(&*transport, &address, &node).await?;
             let record = Service { nodes: vec![node.clone()], ..record };
+            let place = BrokerPlace {
+                node: node.clone(),
+                supervisor: self.nested("subscriptions", unlimited("subscriptions")).await?,
+            };
+            broker.serve(place);
+            let _ = running.shared.node.set(node);
             let child = self.start_heartbeat(&registry, record, &server, &options).await?;
             announce(&child, &*registry, until, options.start_timeout).await?;
-            heartbeat = Some(child);
+            // Nobody else sets it.
+            let _ = running.shared.heartbeat.set(child);
         }
-        let home = BrokerHome {
-            caller: caller.clone(),
-            registry,
-            supervisor: self.nested("subscriptions", unlimited("subscriptions")).await?,
-            node: node.clone(),
-            heartbeat: options.heartbeat,
-        };
-        broker.attach(home);
         let subscriptions = subscribe(&*broker, subscriptions, until).await?;
-        let shared = Shared {
-            node,
-            root: self.root,
-            server,
-            caller,
-            heartbeat,
-            broker,
-            subscriptions: Mutex::new(subscriptions),
-            arbiter: arbiters[0].clone(),
-            options,
-            before_stop: Mutex::new(parts.hooks.before_stop),
-            after_stop: Mutex::new(parts.hooks.after_stop),
-            hurry: Notify::new(),
-            phase: watch::channel(Phase::Running).0,
-        };
-        let running = NodeRef { shared: Arc::new(shared) };
+        *running.shared.subscriptions.lock() = subscriptions;
         running.watch(handlers);
-        start_hooks("after_start", parts.hooks.after_start, until, limit).await?;
+        start_hooks("after_start", hooks.after_start, until, limit).await?;
         Ok(running)
     }
 

@@ -114,7 +114,7 @@ impl NodeRef {
         let hooks = std::mem::take(&mut *self.shared.before_stop.lock());
         self.run_stop_hooks("before_stop", hooks).await;
         self.unsubscribe().await;
-        let Some(heartbeat) = &self.shared.heartbeat else { return };
+        let Some(heartbeat) = self.shared.heartbeat.get() else { return };
         tracing::info!(node = self.node().id, "draining");
         // The answer has been logged by the heartbeat; whatever it is, the node goes.
         let _ = timeout(DEREGISTRATION, heartbeat.send(Release)).await;

@@ -109,6 +109,11 @@ impl<'a, 'r> Field<'a, 'r> {
         warming
     }
 
+    /// Has the node that was drawn in turn drawn again.
+    pub(super) fn undraw(&self) {
+        self.cursor.back();
+    }
+
     /// The least busy of some; of few nodes, the least busy of all.
     pub(super) fn draw_least_in_flight(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         if self.candidates.len() > FEW {
@@ -203,6 +208,11 @@ impl<'a, 'r> Field<'a, 'r> {
     pub(super) fn is_preferred(&self, candidate: &Candidate) -> bool {
         let filters = self.request.filters;
         filters.iter().all(|filter| !filter.is_preference() || filter.matches(candidate))
+    }
+
+    /// How far it is from what the preferences want.
+    pub(super) fn distance(&self, candidate: &Candidate) -> usize {
+        self.request.filters.iter().map(|filter| filter.distance(candidate)).sum()
     }
 
     /// Whether it was tried before, be it with another record.

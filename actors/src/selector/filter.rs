@@ -36,6 +36,9 @@ pub enum Filter {
         /// What happens when no node there is ready.
         locality: Locality,
     },
+    /// Nodes that the first of these wants; when none of them is ready those of the second, and so
+    /// on; at last any. See [`Filter::prefer`].
+    Prefer(Vec<Filter>),
     /// What an own function says; it runs for every call and should neither wait nor allocate.
     Custom(Arc<dyn Fn(&Candidate) -> bool + Send + Sync>),
 }
@@ -78,6 +81,19 @@ impl Filter {
         Self::Zone { name: name.into(), locality }
     }
 
+    /// Nodes that the first of these wants; when none of them is ready those of the second, and so
+    /// on; at last any.
+    ///
+    /// ```
+    /// use callboard_actors::selector::Filter;
+    ///
+    /// let near = Filter::prefer([Filter::label("dc", "eu-1a"), Filter::label("region", "eu")]);
+    /// assert_eq!(near.to_string(), "dc=eu-1a, else region=eu, if possible");
+    /// ```
+    pub fn prefer(filters: impl IntoIterator<Item = Self>) -> Self {
+        Self::Prefer(filters.into_iter().collect())
+    }
+
     /// Nodes of which `wanted` says so.
     pub fn custom(wanted: impl Fn(&Candidate) -> bool + Send + Sync + 'static) -> Self {
         Self::Custom(Arc::new(wanted))
@@ -86,16 +102,30 @@ impl Filter {
     /// Whether it only prefers, so that a node that does not match will do as well.
     #[must_use]
     pub fn is_preference(&self) -> bool {
-        matches!(self, Self::Zone { locality: Locality::Prefer, .. })
+        matches!(self, Self::Zone { locality: Locality::Prefer, .. } | Self::Prefer(_))
     }
 
-    /// Whether it wants this node.
+    /// How far a node is from what it prefers; 0 when it could not be better, and for what is no
+    /// preference.
+    pub(super) fn distance(&self, candidate: &Candidate) -> usize {
+        match self {
+            Self::Prefer(filters) => {
+                let nearest = filters.iter().position(|filter| filter.matches(candidate));
+                nearest.unwrap_or(filters.len())
+            }
+            _ if self.is_preference() => usize::from(!self.matches(candidate)),
+            _ => 0,
+        }
+    }
+
+    /// Whether it wants this node, and of a preference whether it could not be better.
     pub fn matches(&self, candidate: &Candidate) -> bool {
         match self {
             Self::Version(version) => candidate.version() == version,
             Self::Label { name, value } => candidate.label(name) == Some(value),
             Self::Endpoint(name) => candidate.answers(name),
             Self::Zone { name, .. } => candidate.label(ZONE) == Some(name),
+            Self::Prefer(_) => self.distance(candidate) == 0,
             Self::Custom(wanted) => wanted(candidate),
         }
     }
@@ -110,6 +140,10 @@ impl fmt::Display for Filter {
             Self::Zone { name, locality: Locality::Require } => write!(f, "{ZONE}={name}"),
             Self::Zone { name, locality: Locality::Prefer } => {
                 write!(f, "{ZONE}={name} if possible")
+            }
+            Self::Prefer(filters) => {
+                let filters: Vec<_> = filters.iter().map(ToString::to_string).collect();
+                write!(f, "{}, if possible", filters.join(", else "))
             }
             Self::Custom(_) => f.write_str("an own filter"),
         }

@@ -99,8 +99,8 @@ impl Snapshot {
     /// Picks a node; wait-free, without allocation.
     ///
     /// Ready nodes that all filters want and that are not excluded come first. When there is
-    /// none, the next of these that exists is used: ready nodes that preferences do not want;
-    /// excluded ones; and at last ejected ones, of these the one whose failure is longest ago, so
+    /// none, the next of these that exists is used: ready nodes that preferences do not want, the
+    /// nearest to what they want first; excluded ones; and at last ejected ones, of these the one whose failure is longest ago, so
     /// that ejection never takes the last node away. Draining nodes are never used.
     ///
     /// An ejected node whose time has passed is picked once, as a probe, when it is drawn.
@@ -140,6 +140,16 @@ impl Snapshot {
         }
     }
 
+    /// Takes back the turn of a pick that came to nothing, so that the next one picks the same node.
+    ///
+    /// Otherwise a caller who picks twice, because there is no connection to the first node yet,
+    /// would with two nodes in turn always be given the other one.
+    pub fn unpick(&self, request: &Pick<'_>) {
+        if matches!(request.strategy, Strategy::RoundRobin) {
+            Field::new(self, request, Now::unread()).undraw();
+        }
+    }
+
     /// Looks at all nodes, from a random one on.
     fn search<'a>(
         &'a self,
@@ -158,7 +168,8 @@ impl Snapshot {
             }
             found.matching += 1;
             let excluded = field.is_excluded(candidate);
-            let fresh = !excluded && field.is_preferred(candidate);
+            let distance = field.distance(candidate);
+            let fresh = !excluded && distance == 0;
             let health = &candidate.vitals().health;
             match field.standing(health) {
                 Standing::Draining => {}
@@ -170,7 +181,7 @@ impl Snapshot {
                 }
                 Standing::Ready => {
                     let class = if fresh { 0 } else { 1 + usize::from(excluded) };
-                    found.offer(class, candidate, score.rank(field, candidate, rng));
+                    found.offer(class, candidate, (distance, score.rank(field, candidate, rng)));
                 }
             }
             if found.fresh >= score.enough() {
@@ -205,14 +216,14 @@ impl Snapshot {
 #[derive(Default)]
 struct Found<'a> {
     /// Ready and wanted; ready but not preferred; ready but excluded.
-    ready: [Option<(Rank, &'a Arc<Candidate>)>; 3],
+    ready: [Option<(Place, &'a Arc<Candidate>)>; 3],
     ejected: Option<((bool, Moment), &'a Arc<Candidate>)>,
     fresh: usize,
     matching: usize,
 }
 
 impl<'a> Found<'a> {
-    fn offer(&mut self, class: usize, candidate: &'a Arc<Candidate>, rank: Rank) {
+    fn offer(&mut self, class: usize, candidate: &'a Arc<Candidate>, rank: Place) {
         self.fresh += usize::from(class == 0);
         if self.ready[class].is_none_or(|(best, _)| rank < best) {
             self.ready[class] = Some((rank, candidate));
@@ -230,6 +241,9 @@ impl<'a> Found<'a> {
         ready.or(self.ejected.map(|(_, candidate)| candidate))
     }
 }
+
+/// How far from what is preferred, and then how good.
+type Place = (usize, Rank);
 
 /// Less is better. The second number tells equals apart: among idle nodes many cost the same, and
 /// the first of them after a random place is not a random one.

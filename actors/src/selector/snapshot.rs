@@ -119,6 +119,11 @@ impl Cursor {
     pub(super) fn next(&self, count: usize) -> usize {
         self.0.fetch_add(1, Ordering::Relaxed) % count
     }
+
+    /// Takes back the latest turn.
+    pub(super) fn back(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// More versions than that are looked at node by node.

@@ -77,7 +77,7 @@ impl FromStr for Strategy {
 /// A way of choosing that is not built in.
 ///
 /// ```
-/// use callboard_actors::selector::{CustomStrategy, Eligible};
+/// use callboard_actors::selector::{CustomStrategy, Eligible, Rng};
 ///
 /// /// Always the first that will do, so that the others are spares.
 /// #[derive(Debug)]
@@ -92,7 +92,7 @@ impl FromStr for Strategy {
 ///         &self,
 ///         nodes: &Eligible<'_>,
 ///         _key: Option<&str>,
-///         _rng: &mut dyn rand::Rng,
+///         _rng: &mut dyn Rng,
 ///     ) -> Option<usize> {
 ///         (0..nodes.len()).find(|index| nodes.is_eligible(*index))
 ///     }
@@ -104,7 +104,8 @@ pub trait CustomStrategy: fmt::Debug + Send + Sync {
 
     /// The index of the node to call.
     ///
-    /// Runs for every call, on the caller's thread, and should neither wait nor allocate. `None`,
+    /// Runs for every attempt of a call, and once more while no connection to the node is open; on
+    /// the caller's thread, so that it should neither wait nor allocate. `None`,
     /// and an index that is not eligible, leave the choice to [`Strategy::PeakEwma`].
     fn choose(&self, nodes: &Eligible<'_>, key: Option<&str>, rng: &mut dyn Rng) -> Option<usize>;
 }

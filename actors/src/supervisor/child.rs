@@ -1,5 +1,6 @@
 //! What a supervisor is told about a child.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::roster::Roster;
 use super::{Exit, Restart};
-use crate::context::{Context, Control, Report, Seed};
+use crate::context::{Context, Control, Provided, Report, Seed};
 use crate::context::{Factory, Reporter};
 use crate::inbox::{Inbox, InboxOptions, InboxReceiver};
 use crate::vitals::Vitals;
@@ -38,6 +39,7 @@ pub struct Child<A: Actor<Context = Context<A>>> {
     inbox: Option<InboxReceiver<A>>,
     factory: Factory<A>,
     vitals: Arc<Vitals>,
+    provided: Provided,
     care: Care,
     /// When it is a supervisor: its children.
     pub(super) roster: Weak<Mutex<Roster>>,
@@ -70,6 +72,7 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
             inbox: None,
             factory: Box::new(factory),
             vitals: Arc::default(),
+            provided: Provided::default(),
             care: Care {
                 restart: Restart::Permanent,
                 shutdown: Self::DEFAULT_SHUTDOWN,
@@ -118,6 +121,34 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
         self
     }
 
+    /// Puts a value into its context, where each incarnation finds it by its type; see
+    /// [`Context::provided`]. Of two values of one type the first counts.
+    ///
+    /// ```
+    /// use actix::prelude::*;
+    /// use callboard_actors::{Context, supervisor::Child};
+    ///
+    /// struct Prefix(&'static str);
+    ///
+    /// #[derive(Default)]
+    /// struct Worker;
+    ///
+    /// impl Actor for Worker {
+    ///     type Context = Context<Self>;
+    ///
+    ///     fn started(&mut self, ctx: &mut Context<Self>) {
+    ///         assert_eq!(ctx.provided::<Prefix>().map(|prefix| prefix.0), Some("worker: "));
+    ///     }
+    /// }
+    ///
+    /// let child = Child::new("worker", Worker::default).provide(Prefix("worker: "));
+    /// ```
+    #[must_use]
+    pub fn provide(mut self, value: impl Any + Send + Sync) -> Self {
+        self.provided = self.provided.with(value);
+        self
+    }
+
     /// Gives it an inbox for requests.
     #[must_use]
     pub fn with_inbox(mut self, options: InboxOptions) -> (Self, Inbox<A>) {
@@ -144,6 +175,7 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
             factory: self.factory,
             control: Arc::clone(&control),
             vitals: Arc::clone(&self.vitals),
+            provided: self.provided,
         };
         let arbiter = self.care.arbiter.clone();
         let plant: Plant = Box::new(move |reporter| plant(seed, arbiter, reporter));

@@ -31,7 +31,7 @@ async fn children_start_in_the_order_of_the_drawing() {
     let node = start(server(&registry, &network, "a")).await.unwrap();
     let children = node.root().children().await;
     let names: Vec<_> = children.iter().map(|child| child.name.as_str()).collect();
-    let serving = ["sessions", "acceptor", "heartbeat", "subscriptions"];
+    let serving = ["sessions", "acceptor", "subscriptions", "heartbeat"];
     assert_eq!(names, [&["watcher", "selector", "pool", "handlers"], &serving[..]].concat());
 }
 

@@ -29,18 +29,21 @@
 //! A method that is a stream becomes a stream endpoint: `client.count(request).await` opens it. One
 //! whose request is a stream is opened without a message.
 
+mod json;
+mod names;
 mod service;
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+pub use self::json::JsonForm;
 use self::service::Stubs;
 
 /// Generates for these files; imports are looked for in `includes`.
 ///
 /// The output goes to Cargo's `OUT_DIR`, from where `callboard::include_proto!` takes it. The build
-/// script runs again when one of the files changes.
+/// script runs again when one of the files changes. [`Builder`] has options.
 ///
 /// # Errors
 /// See [`BuildError`].
@@ -48,8 +51,7 @@ pub fn compile(
     files: &[impl AsRef<Path>],
     includes: &[impl AsRef<Path>],
 ) -> Result<(), BuildError> {
-    let out = std::env::var_os("OUT_DIR").ok_or(BuildError::NoOutput)?;
-    compile_to(files, includes, Path::new(&out))
+    Builder::new().compile(files, includes)
 }
 
 /// As [`compile`], with another folder for the output.
@@ -61,37 +63,101 @@ pub fn compile_to(
     includes: &[impl AsRef<Path>],
     out: &Path,
 ) -> Result<(), BuildError> {
-    let descriptors = protox::compile(files, includes).map_err(|error| {
-        // Its debug form names the file and the line.
-        BuildError::Proto(format!("{error:?}"))
-    })?;
-    if let Some(file) = descriptors.file.iter().find(|file| file.package().is_empty()) {
-        return Err(BuildError::NoPackage(file.name().to_owned()));
+    Builder::new().compile_to(files, includes, out)
+}
+
+/// Generates with options.
+///
+/// ```no_run
+/// // build.rs
+/// use callboard_build::{Builder, JsonForm};
+///
+/// fn main() -> Result<(), callboard_build::BuildError> {
+///     Builder::new().json(JsonForm::GoMicro2016).compile(&["proto/greeter.proto"], &["proto"])
+/// }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "nothing is generated before `compile`"]
+pub struct Builder {
+    json: JsonForm,
+}
+
+impl Builder {
+    /// Begins with the defaults.
+    pub fn new() -> Self {
+        Self::default()
     }
-    // Those of `google.protobuf` exist already.
-    let own = descriptors.file.iter().filter(|file| file.package() != WELL_KNOWN);
-    let prefixes: Vec<String> = own.map(|file| prefix(file.package())).collect();
-    for file in &descriptors.file {
-        rerun_on(file.name(), includes);
+
+    /// How messages are written in JSON; default [`JsonForm::Proto3`].
+    pub fn json(mut self, form: JsonForm) -> Self {
+        self.json = form;
+        self
     }
-    let mut json = pbjson_build::Builder::new();
-    for file in &descriptors.file {
-        json.register_file_descriptor(file.clone());
+
+    /// Generates into Cargo's `OUT_DIR`; see [`compile`](crate::compile).
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn compile(
+        &self,
+        files: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+    ) -> Result<(), BuildError> {
+        let out = std::env::var_os("OUT_DIR").ok_or(BuildError::NoOutput)?;
+        self.compile_to(files, includes, Path::new(&out))
     }
-    prost_build::Config::new()
-        .out_dir(out)
-        .prost_path("::callboard::codec::generated::prost")
-        .compile_well_known_types()
-        .extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES)
-        .service_generator(Box::new(Stubs))
-        .compile_fds(descriptors)
-        .map_err(BuildError::Messages)?;
-    let json = json.ignore_unknown_fields().extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES);
-    let written = json.generate(&prefixes, |_| Ok(Vec::new()));
-    for (package, text) in written.map_err(BuildError::Messages)? {
-        append(&out.join(format!("{package}.rs")), &text)?;
+
+    /// Generates into this folder.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn compile_to(
+        &self,
+        files: &[impl AsRef<Path>],
+        includes: &[impl AsRef<Path>],
+        out: &Path,
+    ) -> Result<(), BuildError> {
+        let descriptors = protox::compile(files, includes).map_err(|error| {
+            // Its debug form names the file and the line.
+            BuildError::Proto(format!("{error:?}"))
+        })?;
+        let mut json = json::generator(self.json);
+        for file in &descriptors.file {
+            if file.package().is_empty() {
+                return Err(BuildError::NoPackage(file.name().to_owned()));
+            }
+            let nesting = file.message_type.iter().filter(|message| {
+                let parts = (&message.nested_type, &message.enum_type, &message.oneof_decl);
+                !(parts.0.is_empty() && parts.1.is_empty() && parts.2.is_empty())
+            });
+            let services = file.service.iter().map(|service| service.name());
+            names::check_modules(services, nesting.map(|message| message.name()))?;
+            rerun_on(file.name(), includes);
+            json.register_file_descriptor(file.clone());
+        }
+        // Those of `google.protobuf` exist already.
+        let own = descriptors.file.iter().filter(|file| file.package() != WELL_KNOWN);
+        let prefixes: Vec<String> = own.map(|file| prefix(file.package())).collect();
+        let stubs = Stubs::default();
+        prost_build::Config::new()
+            .out_dir(out)
+            .prost_path("::callboard::codec::generated::prost")
+            .compile_well_known_types()
+            .extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES)
+            .service_generator(Box::new(stubs.clone()))
+            .compile_fds(descriptors)
+            .map_err(BuildError::Messages)?;
+        if let Some(error) = stubs.failure() {
+            return Err(error);
+        }
+        json.ignore_unknown_fields().extern_path(prefix(WELL_KNOWN), WELL_KNOWN_TYPES);
+        let written = json.generate(&prefixes, |_| Ok(Vec::new()));
+        for (package, text) in written.map_err(BuildError::Messages)? {
+            let text = json::finished(self.json, &String::from_utf8_lossy(&text));
+            append(&out.join(format!("{package}.rs")), &text)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The path of everything in a package.
@@ -108,11 +174,8 @@ fn rerun_on(name: &str, includes: &[impl AsRef<Path>]) {
 }
 
 /// Adds the JSON form of messages to their types, which have been written before.
-fn append(path: &Path, text: &[u8]) -> Result<(), BuildError> {
+fn append(path: &Path, text: &str) -> Result<(), BuildError> {
     let failed = |source| BuildError::Write { path: path.to_owned(), source };
-    // A user's crate depends on callboard, and need not depend on what callboard depends on.
-    let text = String::from_utf8_lossy(text)
-        .replace("::pbjson::", "::callboard::codec::generated::pbjson::");
     let mut file = OpenOptions::new().append(true).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)
 }
@@ -139,6 +202,46 @@ mod tests {
         assert!(error.contains("a.proto has no package"), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
+
+    #[test]
+    fn names_that_would_be_one_are_both_named() {
+        let folder = std::env::temp_dir().join(format!("callboard-clash-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let compiled = |text: &str| {
+            let text = format!("syntax = \"proto3\";\npackage a;\nmessage A {{}}\n{text}");
+            std::fs::write(folder.join("a.proto"), text).unwrap();
+            compile_to(&["a.proto"], &[&folder], &folder).map_err(|error| error.to_string())
+        };
+        let rpc = |name: &str| format!("rpc {name}(A) returns (A);");
+        let service = |one, other| format!("service G {{ {} {} }}", rpc(one), rpc(other));
+        for (text, error) in [
+            (
+                service("GetAll", "Get_All"),
+                "the method G.GetAll and the method G.Get_All would both be `GetAll` in Rust: \
+                 rename one of them",
+            ),
+            (
+                service("GetURL", "GetUrl"),
+                "the method G.GetURL and the method G.GetUrl would both be `get_url` in Rust: \
+                 rename one of them",
+            ),
+            (
+                service("G", "GMethod"),
+                "the method G.G and the method G.GMethod would both be `GMethod` in Rust: \
+                 rename one of them",
+            ),
+            (
+                "message GService { message Inner {} }\nservice G {}".to_owned(),
+                "the message GService and the service G would both be `g_service` in Rust: \
+                 rename one of them",
+            ),
+        ] {
+            assert_eq!(compiled(&text), Err(error.to_owned()));
+        }
+        // A message without a module of its own is in nobody's way.
+        assert_eq!(compiled("message GService {}\nservice G {}"), Ok(()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
 
 /// Why nothing was generated.
@@ -159,6 +262,16 @@ pub enum BuildError {
     /// A file does not say which package it is.
     #[error("{0} has no package: add `package …;`, after which its module is named")]
     NoPackage(String),
+    /// Two names of a file are one in Rust.
+    #[error("{first} and {second} would both be `{name}` in Rust: rename one of them")]
+    Clash {
+        /// E.g. `the method Greeter.GetAll`.
+        first: String,
+        /// E.g. `the method Greeter.Get_all`.
+        second: String,
+        /// E.g. `get_all`.
+        name: String,
+    },
     /// The messages cannot be expressed.
     #[error("cannot generate the messages")]
     Messages(#[source] io::Error),

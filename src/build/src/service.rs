@@ -1,35 +1,59 @@
 //! What is generated for a service.
 
+use std::cell::RefCell;
 use std::fmt::Write;
+use std::rc::Rc;
 
-use prost_build::{Method, Service, ServiceGenerator};
+use prost_build::{Service, ServiceGenerator};
+
+use crate::BuildError;
+use crate::names::{Named, Names};
 
 /// Generates endpoints, a client and a trait.
-pub(crate) struct Stubs;
+#[derive(Clone, Default)]
+pub(crate) struct Stubs {
+    /// The first service that cannot be expressed; the trait has no way to say so.
+    failed: Rc<RefCell<Option<BuildError>>>,
+}
+
+impl Stubs {
+    /// Why a service was left out.
+    pub(crate) fn failure(&self) -> Option<BuildError> {
+        self.failed.take()
+    }
+}
 
 impl ServiceGenerator for Stubs {
     fn generate(&mut self, service: Service, buffer: &mut String) {
-        let methods: Vec<_> = service.methods.iter().collect();
-        let name = &service.name;
-        // Writing to a string does not fail.
-        let _ = write!(
-            buffer,
-            "
+        match Names::of(&service) {
+            Ok(names) => write(&service, &names, buffer),
+            Err(error) => {
+                self.failed.borrow_mut().get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// Nothing is imported, and what is the service's own is written `self::…`: so whatever a method is
+/// called, it hides nothing.
+fn write(service: &Service, names: &Names<'_>, buffer: &mut String) {
+    let Names { methods, name, client, module } = names;
+    // Writing to a string does not fail.
+    let _ = write!(
+        buffer,
+        "
 /// The service `{proto}`: its endpoints, a client, and what handles them.
-#[allow(clippy::all, clippy::pedantic, missing_docs, unused_imports)]
-pub mod {module}_service {{
-    use ::callboard::codec::generated::serde;
-    use ::callboard::codec::{{Proto, ProtobufCodec, ProtobufMessage, StreamProtobufCodec}};
-{endpoints}
+#[allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub)]
+pub mod {module} {{{endpoints}
     /// Calls the service by its methods.
     #[derive(Debug, Clone)]
-    pub struct {name}Client {{
+    pub struct {client} {{
         service: ::callboard::ServiceRef,
     }}
 
-    impl {name}Client {{
+    impl self::{client} {{
         /// A client of the service with this name.
-        pub fn new(system: &::callboard::ServiceSystem, name: &str) -> Self {{
+        pub fn new(system: &::callboard::ServiceSystem, name: &::core::primitive::str) -> Self {{
             Self {{ service: system.service(name) }}
         }}
 {calls}    }}
@@ -40,64 +64,70 @@ pub mod {module}_service {{
 {bounds}    {{
     }}
 
-    impl<A> {name} for A
+    impl<__Actor> self::{name} for __Actor
     where
-        A: ::callboard::prelude::Actor<Context = ::callboard::Context<A>>
+        __Actor: ::callboard::prelude::Actor<Context = ::callboard::Context<__Actor>>
 {bounds}    {{
     }}
 
     /// Adds every endpoint to a handler.
-    pub fn endpoints<A: {name}>(
-        handler: ::callboard::handler::HandlerBuilder<A>,
-    ) -> ::callboard::handler::HandlerBuilder<A>
+    pub fn endpoints<__Actor: self::{name}>(
+        handler: ::callboard::handler::HandlerBuilder<__Actor>,
+    ) -> ::callboard::handler::HandlerBuilder<__Actor>
     {{
         handler{requests}
     }}
 }}
 ",
-            proto = service.proto_name,
-            module = snake_case(name),
-            endpoints = each(&methods, |method| endpoint(&service.proto_name, method)),
-            calls = each(&methods, call),
-            bounds = each(&methods, bound),
-            requests = each(&methods, |method| {
-                let kind = if is_stream(method) { "stream" } else { "request" };
-                format!(".{kind}::<{}>()", method.proto_name)
-            }),
-        );
-    }
+        proto = service.proto_name,
+        endpoints = each(methods, |method| endpoint(&service.proto_name, method)),
+        calls = each(methods, call),
+        bounds = each(methods, bound),
+        requests = each(methods, |method| {
+            let kind = if is_stream(method) { "stream" } else { "request" };
+            format!(".{kind}::<self::{}>()", method.endpoint)
+        }),
+    );
 }
 
-fn is_stream(method: &Method) -> bool {
+fn is_stream(Named { method, .. }: &Named<'_>) -> bool {
     method.client_streaming || method.server_streaming
 }
 
 /// What an actor must be to answer the method.
-fn bound(method: &Method) -> String {
+fn bound(method: &Named<'_>) -> String {
     let message = if is_stream(method) { "Streaming" } else { "Request" };
     format!(
-        "            + ::callboard::prelude::Handler<::callboard::{message}<{}>, Result: 'static>\n",
-        method.proto_name
+        "            + ::callboard::prelude::Handler<::callboard::{message}<self::{}>, Result: 'static>\n",
+        method.endpoint
     )
 }
 
-fn endpoint(service: &str, method: &Method) -> String {
-    let (name, request, reply) =
-        (&method.proto_name, path(&method.input_type), path(&method.output_type));
-    let items = if method.client_streaming { format!("Proto<{request}>") } else { "()".into() };
-    let opening = if method.client_streaming { "()".into() } else { format!("Proto<{request}>") };
+fn endpoint(service: &str, named: &Named<'_>) -> String {
+    let Named { method, endpoint: name, .. } = named;
+    let (request, reply) = (path(&method.input_type), path(&method.output_type));
+    let wire = format!("{service}.{}", method.proto_name);
+    let message = format!("{PROTO}<{request}>");
+    let (items, opening) =
+        if method.client_streaming { (&*message, "()") } else { ("()", &*message) };
     let mut text = format!(
         "
-    /// `{service}.{name}`.
-    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    /// `{wire}`.
+    #[derive(
+        Debug,
+        Clone,
+        PartialEq,
+        ::callboard::codec::generated::serde::Serialize,
+        ::callboard::codec::generated::serde::Deserialize,
+    )]
     #[serde(crate = \"::callboard::codec::generated::serde\", transparent)]
     pub struct {name}(pub {opening});
 "
     );
-    let kind = if is_stream(method) {
-        streaming(service, name, &items, &reply)
+    let kind = if is_stream(named) {
+        streaming(&wire, name, items, &reply)
     } else {
-        unary(service, name, &reply)
+        unary(&wire, name, &reply)
     };
     text.push_str(&kind);
     if !method.client_streaming {
@@ -106,59 +136,69 @@ fn endpoint(service: &str, method: &Method) -> String {
     text
 }
 
-fn streaming(service: &str, name: &str, items: &str, reply: &str) -> String {
+fn streaming(wire: &str, name: &str, items: &str, reply: &str) -> String {
     let (opening, item) = if items == "()" {
-        let opening = "ProtobufMessage {
+        let opening = format!(
+            "::callboard::codec::ProtobufMessage {{
                     encode: |opening, buffer| opening.0.encode(buffer),
-                    decode: |bytes| Proto::decode(bytes).map(Self),
-                }";
-        (opening, NOTHING)
+                    decode: |bytes| {PROTO}::decode(bytes).map(Self),
+                }}"
+        );
+        (opening, NOTHING.to_owned())
     } else {
-        ("ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(Self(())) }", PROTO)
+        let opening =
+            "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(Self(())) }";
+        (opening.to_owned(), message())
     };
     format!(
         "
-    impl ::callboard::StreamEndpoint for {name} {{
+    impl ::callboard::StreamEndpoint for self::{name} {{
         type Item = {items};
-        type Reply = Proto<{reply}>;
+        type Reply = {PROTO}<{reply}>;
 
-        const NAME: &'static str = \"{service}.{name}\";
+        const NAME: &'static ::core::primitive::str = \"{wire}\";
 
-        fn protobuf() -> Option<StreamProtobufCodec<Self>> {{
-            Some(StreamProtobufCodec {{
+        fn protobuf() -> ::core::option::Option<::callboard::codec::StreamProtobufCodec<Self>> {{
+            ::core::option::Option::Some(::callboard::codec::StreamProtobufCodec {{
                 opening: {opening},
                 item: {item},
-                reply: {PROTO},
+                reply: {message},
             }})
         }}
     }}
-"
+",
+        message = message()
     )
 }
 
 /// How a message is written in protobuf.
-const PROTO: &str = "ProtobufMessage {
+fn message() -> String {
+    format!(
+        "::callboard::codec::ProtobufMessage {{
                     encode: |message, buffer| message.encode(buffer),
-                    decode: Proto::decode,
-                }";
+                    decode: {PROTO}::decode,
+                }}"
+    )
+}
 
 /// How nothing is written in protobuf: as a message without fields.
-const NOTHING: &str = "ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(()) }";
+const NOTHING: &str =
+    "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(()) }";
 
-fn unary(service: &str, name: &str, reply: &str) -> String {
+fn unary(wire: &str, name: &str, reply: &str) -> String {
     format!(
         "
-    impl ::callboard::Endpoint for {name} {{
-        type Reply = Proto<{reply}>;
+    impl ::callboard::Endpoint for self::{name} {{
+        type Reply = {PROTO}<{reply}>;
 
-        const NAME: &'static str = \"{service}.{name}\";
+        const NAME: &'static ::core::primitive::str = \"{wire}\";
 
-        fn protobuf() -> Option<ProtobufCodec<Self>> {{
-            Some(ProtobufCodec {{
+        fn protobuf() -> ::core::option::Option<::callboard::codec::ProtobufCodec<Self>> {{
+            ::core::option::Option::Some(::callboard::codec::ProtobufCodec {{
                 encode_request: |request, buffer| request.0.encode(buffer),
-                decode_request: |bytes| Proto::decode(bytes).map(Self),
+                decode_request: |bytes| {PROTO}::decode(bytes).map(Self),
                 encode_reply: |reply, buffer| reply.encode(buffer),
-                decode_reply: Proto::decode,
+                decode_reply: {PROTO}::decode,
             }})
         }}
     }}
@@ -170,7 +210,7 @@ fn unary(service: &str, name: &str, reply: &str) -> String {
 fn access(name: &str, request: &str) -> String {
     format!(
         "
-    impl ::core::ops::Deref for {name} {{
+    impl ::core::ops::Deref for self::{name} {{
         type Target = {request};
 
         fn deref(&self) -> &Self::Target {{
@@ -178,39 +218,44 @@ fn access(name: &str, request: &str) -> String {
         }}
     }}
 
-    impl From<{request}> for {name} {{
+    impl ::core::convert::From<{request}> for self::{name} {{
         fn from(message: {request}) -> Self {{
-            Self(Proto(message))
+            Self({PROTO}(message))
         }}
     }}
 "
     )
 }
 
-fn call(method: &Method) -> String {
-    let (name, function, request) = (&method.proto_name, &method.name, path(&method.input_type));
+fn call(named: &Named<'_>) -> String {
+    let Named { method, endpoint: name, function } = named;
+    let request = path(&method.input_type);
     let (argument, message) = if method.client_streaming {
-        (String::new(), format!("{name}(())"))
+        (String::new(), format!("self::{name}(())"))
     } else {
-        (format!(", request: {request}"), format!("{name}::from(request)"))
+        (
+            format!(", request: {request}"),
+            format!("::core::convert::Into::<self::{name}>::into(request)"),
+        )
     };
-    let (builder, send) = if is_stream(method) {
+    let (builder, send) = if is_stream(named) {
         ("stream::StreamBuilder", "stream")
     } else {
         ("CallBuilder", "send")
     };
     format!(
         "
-        /// Calls `{name}`.
-        pub fn {function}(&self{argument}) -> ::callboard::{builder}<{name}> {{
+        /// Calls `{}`.
+        pub fn {function}(&self{argument}) -> ::callboard::{builder}<self::{name}> {{
             self.service.{send}({message})
         }}
-"
+",
+        method.proto_name
     )
 }
 
-fn each(methods: &[&Method], text: impl Fn(&Method) -> String) -> String {
-    methods.iter().map(|method| text(method)).collect()
+fn each(methods: &[Named<'_>], text: impl Fn(&Named<'_>) -> String) -> String {
+    methods.iter().map(text).collect()
 }
 
 /// A type's path as seen from the service's own module.
@@ -222,13 +267,5 @@ fn path(kind: &str) -> String {
     }
 }
 
-fn snake_case(name: &str) -> String {
-    let mut text = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.extend(letter.to_lowercase());
-    }
-    text
-}
+/// What carries a message through every codec.
+const PROTO: &str = "::callboard::codec::Proto";

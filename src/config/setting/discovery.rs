@@ -2,9 +2,11 @@
 //!
 //! Pure.
 
+use callboard_actors::Metadata;
+
 use super::{PLAIN, Setting, set};
 use crate::config::choice::{BrokerKind, Choice, RegistryInterface, RegistryKind, SelectorKind};
-use crate::config::value::{duration, optional, show_duration};
+use crate::config::value::{duration, optional, pairs, show_duration, show_pairs};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -75,11 +77,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         environment: &["CALLBOARD_SELECTOR", "MICRO_SELECTOR"],
         placeholder: "NAME",
         summary: "How a node is chosen for a call: p2c (the better of two random ones), random, \
-                  round-robin, least-in-flight, hash (by the call's key).",
-        allowed: "p2c, random, round-robin, least-in-flight, hash, default, roundrobin",
+                  round-robin, least-in-flight, hash (by the call's key), label (by \
+                  selector-labels), named (the service's name is an address).",
+        allowed: "p2c, random, round-robin, least-in-flight, hash, label, named, default, cache, \
+                  blacklist, roundrobin",
         names: SelectorKind::names,
         read: |config, text| set(&mut config.selector, SelectorKind::parse(text)),
         show: |config| config.selector.to_string(),
+        ..PLAIN
+    },
+    Setting {
+        flag: "selector-labels",
+        environment: &["CALLBOARD_SELECTOR_LABELS"],
+        placeholder: "PAIRS",
+        summary: "Labels of the nodes that calls go to if possible, the best first: \
+                  `dc=eu-1a,region=eu`. With any selector.",
+        allowed: "name=value pairs separated by commas, at most 64 and 16 KiB",
+        read: |config, text| set(&mut config.selector_labels, pairs(text)),
+        check: |config| are_few_labels(&config.selector_labels),
+        show: |config| match &*config.selector_labels {
+            [] => "none".into(),
+            labels => show_pairs(labels.iter().map(|(name, value)| (name, value))),
+        },
         ..PLAIN
     },
     Setting {
@@ -109,6 +128,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
 ];
+
+fn are_few_labels(labels: &[(String, String)]) -> bool {
+    let bytes: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    labels.len() <= Metadata::MAX_ENTRIES
+        && bytes <= Metadata::MAX_BYTES
+        && labels.iter().all(|(name, _)| !name.is_empty())
+}
 
 /// Shorter leases are lost whenever a machine is busy.
 const SHORTEST_LEASE: std::time::Duration = std::time::Duration::from_millis(100);

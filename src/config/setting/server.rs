@@ -7,7 +7,7 @@ use callboard_actors::Metadata;
 use super::{PLAIN, Setting, is_name, set};
 use crate::config::Config;
 use crate::config::choice::{Choice, TransportKind};
-use crate::config::value::{duration, optional, pairs, show_duration};
+use crate::config::value::{duration, optional, pairs, show_duration, show_pairs};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -125,9 +125,8 @@ fn has_little_metadata(config: &Config) -> bool {
 }
 
 fn show_metadata(config: &Config) -> String {
-    let pairs = config.server_metadata.iter();
-    let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
-    if pairs.is_empty() { "none".into() } else { pairs.join(",") }
+    let pairs = show_pairs(config.server_metadata.iter());
+    if pairs.is_empty() { "none".into() } else { pairs }
 }
 
 const NAME: &str = "1 to 255 bytes without spaces and control characters";

@@ -58,10 +58,15 @@ impl Reply {
     }
 
     pub(super) fn expect_ok(&self, agent: &Agent) -> Result<(), RegistryError> {
-        if self.status.is_success() {
-            return Ok(());
+        match self.status {
+            status if status.is_success() => Ok(()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RegistryError::Forbidden {
+                registry: NAME,
+                address: agent.address().to_owned(),
+                reason: format!("{}: {}; check the ACL token", self.status, self.text()),
+            }),
+            _ => Err(agent.unavailable(format!("{}: {}", self.status, self.text()))),
         }
-        Err(agent.unavailable(format!("{}: {}", self.status, self.text())))
     }
 }
 
@@ -114,6 +119,7 @@ impl Agent {
         after: Option<u64>,
     ) -> Result<Read<T>, RegistryError> {
         let ConsulOptions { timeout, wait, datacenter, .. } = &self.inner.options;
+        let wait = (*wait).clamp(WAIT_LEAST, WAIT_MOST);
         let mut path = path.to_owned();
         let mut separator = '?';
         let mut add = |name: &str, value: &str| {
@@ -129,7 +135,7 @@ impl Agent {
             add("index", &index.to_string());
             add("wait", &format!("{}ms", wait.as_millis()));
             // Consul adds up to a sixteenth, so that not everybody comes back at once.
-            limit += *wait + *wait / 8;
+            limit += wait + wait / 8;
         }
         let reply = self.send(Method::GET, &path, String::new(), limit).await?;
         reply.expect_ok(self)?;
@@ -217,6 +223,10 @@ pub(super) fn is_expressible(name: &str) -> bool {
 }
 
 const PORT: u16 = 8500;
+
+/// What a blocking query may wait; zero would be Consul's own default of 5 min.
+const WAIT_LEAST: Duration = Duration::from_millis(1);
+const WAIT_MOST: Duration = Duration::from_secs(600);
 
 /// Bytes of the largest answer; the records of some ten thousand nodes.
 const ANSWER_MOST: usize = 64 * 1024 * 1024;

@@ -12,7 +12,8 @@ use std::time::Duration;
 ///
 /// let options = ConsulOptions::new("consul.local:8500")
 ///     .datacenter("eu-1")
-///     .timeout(Duration::from_secs(2));
+///     .timeout(Duration::from_secs(2))
+///     .wait(Duration::from_secs(30));
 /// assert_eq!(options.address, "consul.local:8500");
 /// ```
 #[derive(Clone)]
@@ -67,6 +68,14 @@ impl ConsulOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets the longest time that a blocking query waits, from 1 ms to 10 min, which is Consul's own
+    /// limit; what lies beyond is taken for the nearest.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
         self
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use callboard_actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
 use serde::{Deserialize, Serialize};
 
-use super::tags;
+use super::tags::{self, Tags};
 use crate::transport::Generation;
 
 /// What an agent is asked to register; the order of the fields is that of Go Micro's.
@@ -113,18 +113,18 @@ pub(super) fn encode(service: &Service, node: &NodeInfo, ttl: Duration) -> Resul
     if !service.metadata.is_empty() {
         labels.insert(SERVICE_METADATA.to_owned(), json(&service.metadata)?);
     }
-    let mut all = Vec::with_capacity(labels.len() + service.endpoints.len() + 1);
+    let mut tags = Tags::default();
     for (name, value) in &labels {
-        all.push(tags::encode('t', &json(&BTreeMap::from([(name, value)]))?));
+        tags.add('t', &json(&BTreeMap::from([(name, value)]))?);
     }
     for endpoint in &service.endpoints {
-        all.push(tags::encode('e', &json(&to_go(endpoint))?));
+        tags.add('e', &json(&to_go(endpoint))?);
     }
-    all.push(tags::encode('v', &service.version));
+    tags.add('v', &service.version);
     json(&Registration {
         id: &key(service, node),
         name: &service.name,
-        tags: all,
+        tags: tags.finish()?,
         port,
         address,
         check: Check {

@@ -12,8 +12,38 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
+/// The tags of one node, which stay within what is read.
+#[derive(Default)]
+pub(super) struct Tags {
+    all: Vec<String>,
+    text: usize,
+    compressed: usize,
+}
+
+impl Tags {
+    pub(super) fn add(&mut self, kind: char, payload: &str) {
+        let tag = encode(kind, payload);
+        self.text += payload.len();
+        self.compressed += (tag.len() - PREFIX) / 2;
+        self.all.push(tag);
+    }
+
+    /// # Errors
+    /// There is more than a reader takes.
+    pub(super) fn finish(self) -> Result<Vec<String>, String> {
+        let Self { all, text, compressed } = self;
+        if text > MOST || compressed > COMPRESSED_MOST {
+            return Err(format!(
+                "it takes {text} bytes and {compressed} compressed; at most {MOST} and \
+                 {COMPRESSED_MOST} are read"
+            ));
+        }
+        Ok(all)
+    }
+}
+
 /// Writes a tag.
-pub(super) fn encode(kind: char, payload: &str) -> String {
+fn encode(kind: char, payload: &str) -> String {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     // Writing to memory does not fail; what comes out if it did is no valid tag.
     let bytes = encoder.write_all(payload.as_bytes()).and_then(|()| encoder.finish());
@@ -68,6 +98,12 @@ fn inflate(digits: &str, most: usize) -> Option<String> {
 fn digit(value: u8) -> char {
     char::from_digit(u32::from(value), 16).unwrap_or('0')
 }
+
+/// The kind and the dash.
+const PREFIX: usize = 2;
+
+/// Bytes of one node's tags as they are stored, before they become digits.
+const COMPRESSED_MOST: usize = 64 * 1024;
 
 /// Bytes that the tags of one node may become, so that a small record cannot fill the memory.
 const MOST: usize = 256 * 1024;

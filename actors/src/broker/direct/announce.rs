@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Directory;
-use crate::broker::{BrokerError, BrokerHome, EventDesk, Interest};
+use crate::broker::{BrokerError, BrokerHome, BrokerPlace, EventDesk, Interest};
 use crate::heartbeat::{Announce, Heartbeat, Release, Retire};
 use crate::registry::{RegistryError, Service};
 use crate::supervisor::{Child, Restart};
@@ -50,7 +50,7 @@ impl Announcements {
         &self,
         directory: &dyn Directory,
         desk: &EventDesk,
-        home: &BrokerHome,
+        (home, place): (&BrokerHome, &BrokerPlace),
         interest: Interest,
     ) -> Result<Announced, BrokerError> {
         let entry = self.entry(&interest);
@@ -59,13 +59,13 @@ impl Announcements {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             // An attempt that was abandoned may have left some.
             state.withdraw().await;
-            let records = directory.records(&interest, &home.node, number);
+            let records = directory.records(&interest, &place.node, number);
             let ids = records.iter().flat_map(|record| &record.nodes).map(|node| node.id.clone());
             state.ids = ids.collect();
             state.desk = Some(desk.clone());
             desk.know(&state.ids, &interest);
             for record in records {
-                let heartbeat = start(home, record).await?;
+                let heartbeat = start(home, place, record).await?;
                 state.heartbeats.push(heartbeat.clone());
                 if let Err(error) = announce(&heartbeat, home).await {
                     state.withdraw().await;
@@ -89,7 +89,11 @@ impl Announcements {
     }
 }
 
-async fn start(home: &BrokerHome, record: Service) -> Result<Addr<Heartbeat>, BrokerError> {
+async fn start(
+    home: &BrokerHome,
+    place: &BrokerPlace,
+    record: Service,
+) -> Result<Addr<Heartbeat>, BrokerError> {
     let name = format!("announcement of {}", record.name);
     let (registry, options) = (Arc::clone(&home.registry), home.heartbeat);
     let is_announced = Arc::<AtomicBool>::default();
@@ -98,7 +102,7 @@ async fn start(home: &BrokerHome, record: Service) -> Result<Addr<Heartbeat>, Br
         Heartbeat::new(registry, record.clone(), options, is_announced)
     });
     let child = child.restart(Restart::Transient).shutdown(DEREGISTRATION);
-    home.supervisor.start_child(child).await.map_err(|_| BrokerError::Stopped)
+    place.supervisor.start_child(child).await.map_err(|_| BrokerError::Stopped)
 }
 
 async fn announce(heartbeat: &Addr<Heartbeat>, home: &BrokerHome) -> Result<(), BrokerError> {

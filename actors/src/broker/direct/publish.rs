@@ -92,6 +92,7 @@ impl DirectPublisher {
             let nodes = home.caller.nodes(service, is_empty, deadline).await.map_err(failure)?;
             sources.extend(nodes.map(|nodes| nodes.load().clone()));
         }
+        let home = (home, self.shared.place.get());
         let route = Route::new(home, &*self.shared.directory, &self.topic, sources);
         self.route.store(Arc::new(route));
         Ok(self.route.load())

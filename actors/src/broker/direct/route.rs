@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Directory, Mailbox, Subscriber};
-use crate::broker::BrokerHome;
+use crate::broker::{BrokerHome, BrokerPlace};
 use crate::client::{DirectNode, RemoteService};
 use crate::registry::NodeInfo;
 use crate::selector::Snapshot;
@@ -57,7 +57,7 @@ impl Route {
 
     /// Reads who subscribes; this node's own subscribers are left out, as they are known here.
     pub(super) fn new(
-        home: &BrokerHome,
+        (home, place): (&BrokerHome, Option<&BrokerPlace>),
         directory: &dyn Directory,
         topic: &str,
         sources: Vec<Arc<Snapshot>>,
@@ -70,7 +70,9 @@ impl Route {
                 continue;
             };
             let Subscriber { group, mailbox, key } = subscriber;
-            let is_own = node.address == home.node.address && is_named_after(node, &home.node);
+            let is_own = place.is_some_and(|place| {
+                node.address == place.node.address && is_named_after(node, &place.node)
+            });
             if is_own || !known.insert((group.clone(), key)) {
                 continue;
             }

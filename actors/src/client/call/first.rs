@@ -46,7 +46,7 @@ impl First<'_> {
         hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, &Arc<Candidate>) -> Result<T, NotSent>,
     ) -> Result<Option<T>, CallError> {
         match self.service.nodes() {
-            Some(nodes) if self.options.node().is_none() => {
+            Some(nodes) if self.caller.direct(self.service, self.options).is_none() => {
                 nodes.look(|snapshot| self.send_to_one_of(snapshot, hand_over))
             }
             _ => Ok(None),
@@ -60,7 +60,7 @@ impl First<'_> {
     ) -> Result<Option<T>, CallError> {
         let now = Now::unread();
         let Some((patience, time_left)) = self.options.patience(&now) else { return Ok(None) };
-        let pick = self.options.pick(self.target, self.caller.strategy());
+        let pick = self.options.pick(self.target, self.caller.options());
         let picked = RNG.with_borrow_mut(|rng| snapshot.pick(&pick, rng, now).ok());
         let Some(candidate) = picked else { return Ok(None) };
         let node = candidate.node();
@@ -74,7 +74,10 @@ impl First<'_> {
         let call = OutgoingCall { endpoint, content_type, patience, time_left, metadata, body };
         match hand_over(link.outbox(), &call, candidate) {
             Ok(sent) => Ok(Some(sent)),
-            Err(NotSent::Full | NotSent::Closed) => Ok(None),
+            Err(NotSent::Full | NotSent::Closed) => {
+                snapshot.unpick(&pick);
+                Ok(None)
+            }
             Err(NotSent::Invalid(error)) => Err(invalid(&error)),
         }
     }

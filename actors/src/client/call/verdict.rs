@@ -49,7 +49,8 @@ impl Tried {
 impl Call<'_> {
     /// What follows from an answer that is not a value.
     pub(super) fn judge(&mut self, failed: FailedAttempt) -> Next {
-        match (self.verdict(failed), &self.options.rule) {
+        let rule = self.options.rule.as_deref().or(self.caller.options().rule.as_ref());
+        match (self.verdict(failed), rule) {
             (Next::Fail(error), Some(rule)) => self.reconsider(error, rule),
             (next, _) => next,
         }

@@ -267,6 +267,37 @@ fn the_own_zone_is_preferred_until_nobody_there_is_ready() {
 }
 
 #[test]
+fn of_preferences_in_order_the_first_that_a_ready_node_meets_counts() {
+    let zones = |names: [&str; 2]| names.map(|name| Filter::label("zone", name));
+    let filters = [Filter::prefer(zones(["zone-1", "zone-2"]))];
+    for strategy in strategies() {
+        let world = World::with_nodes(6);
+        let request = Pick { filters: &filters, key: Some("k"), ..pick(&strategy) };
+        for chosen in [[1, 4], [2, 5], [0, 3]] {
+            let counts = world.counts(&request, 30);
+            assert_eq!(counts[chosen[0]] + counts[chosen[1]], 30, "{strategy}: {counts:?}");
+            for node in chosen {
+                world.mark(node, Outcome::Draining);
+            }
+        }
+        assert!(matches!(world.pick(&request), Err(PickError::AllDraining { .. })));
+    }
+}
+
+#[test]
+fn a_turn_that_was_taken_back_comes_again() {
+    let world = World::of(&[("1", 3), ("2", 3)], SelectorOptions::default());
+    for filters in [vec![], vec![Filter::version("2")]] {
+        let request = Pick { filters: &filters, ..pick(&Strategy::RoundRobin) };
+        for _ in 0..10 {
+            let first = world.picks(&request, 1);
+            world.nodes.load().unpick(&request);
+            assert_eq!(world.picks(&request, 1), first);
+        }
+    }
+}
+
+#[test]
 fn nodes_tried_before_are_used_again_only_when_no_other_is_ready() {
     let world = World::with_nodes(3);
     for strategy in strategies() {
