@@ -146,8 +146,7 @@ fn streaming(wire: &str, name: &str, items: &str, reply: &str) -> String {
         );
         (opening, NOTHING.to_owned())
     } else {
-        let opening =
-            "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(Self(())) }";
+        let opening = "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| ::core::result::Result::Ok(Self(())) }";
         (opening.to_owned(), message())
     };
     format!(
@@ -182,8 +181,7 @@ fn message() -> String {
 }
 
 /// How nothing is written in protobuf: as a message without fields.
-const NOTHING: &str =
-    "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| Ok(()) }";
+const NOTHING: &str = "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| ::core::result::Result::Ok(()) }";
 
 fn unary(wire: &str, name: &str, reply: &str) -> String {
     format!(
