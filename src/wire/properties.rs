@@ -307,5 +307,6 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::TooLarge),
         Just(Refusal::Expired),
         Just(Refusal::Cancelled),
+        Just(Refusal::OtherTypes),
     ]
 }

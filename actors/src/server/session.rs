@@ -252,10 +252,9 @@ impl ServerRole {
         let table = self.server.routes();
         let target = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint).and_then(
             |(handler, endpoint)| {
-                let codec = table.handlers()[handler]
-                    .codec(&route.content_type)
-                    .ok_or(Refusal::UnknownContentType)?;
-                let kind = table.handlers()[handler].endpoints()[endpoint].kind;
+                let port = &table.handlers()[handler];
+                let codec = port.codec_for(endpoint, &route.content_type)?;
+                let kind = port.endpoints()[endpoint].kind;
                 let is_stream = kind == EndpointKind::Stream;
                 Ok(Target { handler, endpoint, codec, is_stream })
             },

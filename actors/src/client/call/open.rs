@@ -58,7 +58,7 @@ impl Call<'_> {
                 }
                 Some(Err(OpenFailure { mut failure, outbox })) => {
                     failure.candidate = candidate;
-                    let next = self.judge(FailedAttempt { failure, outbox });
+                    let next = self.judge(FailedAttempt { failure, outbox, is_alternative: false });
                     self.go_on(next).await?;
                 }
             }
@@ -88,6 +88,9 @@ impl Call<'_> {
             time_left: stream.deadline.map(|deadline| deadline.time_left_at(now)),
             metadata: &self.options.metadata,
             body,
+            // Its items could not change with it.
+            alternative: None,
+            needs_alternative: false,
         };
         match outbox.open_stream(&call, stream.window) {
             Ok(opening) => Ok(Ok((opening, candidate))),
