@@ -53,7 +53,8 @@ pub use self::media_type::{MediaType, MediaTypeError};
 pub use self::protobuf::ProtobufCodec;
 pub(crate) use self::table::Codecs;
 pub(crate) use self::typed::{
-    Encoded, EncodedReply, EncodedRequest, OwnedBody, OwnedRequest, decode_reply, decode_request,
+    Encoded, EncodedReply, EncodedRequest, Form, OwnedBody, OwnedRequest, decode_reply,
+    decode_request,
 };
 pub use crate::transport::Generation;
 
@@ -94,6 +95,10 @@ pub enum Codec {
 ///         "application/x-pretty-json"
 ///     }
 ///
+///     fn describes_itself(&self) -> bool {
+///         true
+///     }
+///
 ///     fn encode(&self, value: &dyn Serialize, buffer: &mut Vec<u8>) -> Result<(), String> {
 ///         serde_json::to_writer_pretty(buffer, value).map_err(|error| error.to_string())
 ///     }
@@ -126,6 +131,14 @@ pub trait Format: Send + Sync + 'static {
     /// Further names under which requests may come.
     fn aliases(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether bodies say by themselves which field is which, as those of JSON do; default no.
+    ///
+    /// Those of other formats can be read only with the types with which they were written. So a
+    /// request in such a format is refused where the types differ, instead of read as something else.
+    fn describes_itself(&self) -> bool {
+        false
     }
 
     /// Appends the encoded value.
@@ -192,6 +205,17 @@ impl Codec {
             Self::Json => "application/json",
             Self::Protobuf => "application/protobuf",
             Self::Other(OtherCodec(format)) => format.content_type(),
+        }
+    }
+
+    /// Whether bodies say by themselves which field is which.
+    ///
+    /// Those of other codecs can be read only with the types with which they were written.
+    pub fn describes_itself(self) -> bool {
+        match self {
+            Self::Bincode => false,
+            Self::Json | Self::Protobuf => true,
+            Self::Other(OtherCodec(format)) => format.describes_itself(),
         }
     }
 

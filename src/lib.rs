@@ -78,7 +78,7 @@
 //! | [`stream`] | conversations: many items both ways |
 //! | [`handler::HandlerBuilder`], [`middleware`] | serving |
 //! | [`config`] | settings, flags and environment |
-//! | [`registry`], [`transport`], [`wire`], [`codec`] | what touches the world |
+//! | [`registry`], [`transport`], [`wire`], [`codec`], [`schema`] | what touches the world |
 //! | [`actors`] | the engine: supervision, and everything else that runs in memory |
 //! | [`manual`] | the manual: how it all behaves, with every limit |
 
@@ -94,6 +94,7 @@ pub mod middleware;
 pub mod prelude;
 pub mod registry;
 pub mod request;
+pub mod schema;
 pub mod stream;
 mod system;
 #[cfg(feature = "testing")]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::ProtobufCodec;
+use crate::schema::EndpointSchema;
 
 /// A message that a service answers; derived with `#[derive(Endpoint)]`.
 ///
@@ -43,6 +44,11 @@ pub trait Endpoint: Serialize + DeserializeOwned + Send + 'static {
         Self: Sized,
     {
         None
+    }
+
+    /// What request and reply look like; found out once, and remembered.
+    fn schema() -> &'static EndpointSchema {
+        EndpointSchema::cached::<Self>()
     }
 }
 

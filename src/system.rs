@@ -20,7 +20,7 @@ use callboard_actors::transport::Hello;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
-use crate::codec::Codec;
+use crate::codec::Form;
 use crate::handler::LocalEndpoint;
 use crate::middleware::Middleware;
 use crate::request::Endpoint;
@@ -60,7 +60,7 @@ struct Inner {
     /// Places for messages that nobody waits for and that cannot leave at once.
     detached: Arc<Semaphore>,
     /// Of calls that do not say otherwise.
-    codec: Codec,
+    form: Form,
 }
 
 /// Handlers of this process by their `LocalEndpoint`'s type.
@@ -129,8 +129,8 @@ impl ServiceSystem {
         Arc::clone(&self.inner.hello)
     }
 
-    pub(crate) fn codec(&self) -> Codec {
-        self.inner.codec
+    pub(crate) fn form(&self) -> Form {
+        self.inner.form
     }
 
     pub(crate) fn client_middleware(&self) -> &[Arc<dyn Middleware>] {

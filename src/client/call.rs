@@ -13,7 +13,7 @@ use super::ServiceRef;
 use super::future::CallFuture;
 use super::local::LocalCall;
 use super::prepared::{Prepared, target};
-use crate::codec::{Codec, EncodedRequest};
+use crate::codec::{Codec, EncodedRequest, Form};
 use crate::handler::LocalEndpoint;
 use crate::request::{Endpoint, RequestContext};
 
@@ -42,15 +42,15 @@ pub struct CallBuilder<T: Endpoint> {
     pub(super) message: T,
     pub(super) options: CallOptions,
     is_local: Option<bool>,
-    pub(super) codec: Codec,
+    pub(super) form: Form,
 }
 
 impl<T: Endpoint> CallBuilder<T> {
     pub(super) fn new(service: ServiceRef, message: T) -> Self {
         let caller = service.system().caller();
         let options = caller.call_options(caller.options().timeout);
-        let codec = service.system().codec();
-        Self { service, message, options, is_local: None, codec }
+        let form = service.system().form();
+        Self { service, message, options, is_local: None, form }
     }
 
     /// Time for the call, all attempts included, from when it is sent; default 5 s.
@@ -122,12 +122,13 @@ impl<T: Endpoint> CallBuilder<T> {
         self
     }
 
-    /// Encodes request and reply like this; default that of the system, which is bincode.
+    /// Encodes request and reply like this and not otherwise; default that of the system, which is
+    /// bincode, or JSON where the node's types are not those of this side.
     ///
-    /// The node must know the codec, or refuses as [`CallError::Codec`]. A call within the process
-    /// encodes nothing.
+    /// The node must know the codec, and for one without field names have the same types, or refuses
+    /// as [`CallError::Codec`]. A call within the process encodes nothing.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.form = Form::fixed(codec);
         self
     }
 
@@ -189,9 +190,9 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Sends the request to a node, if that can be done at once.
     pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
-        let body = EncodedRequest { codec: self.codec, value: &self.message };
+        let body = EncodedRequest { form: self.form, value: &self.message };
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        caller.begin(service, target::<T>(self.codec), &body, &self.options, cx.waker())
+        caller.begin(service, target::<T>(self.form.codec), &body, &self.options, cx.waker())
     }
 
     /// Hands the request over, if that can be done at once; else it comes back.
@@ -203,18 +204,18 @@ impl<T: Endpoint> CallBuilder<T> {
             LocalCall::post(self.message, &self.options, &self.service)?;
             return Ok(None);
         }
-        let body = EncodedRequest { codec: self.codec, value: &self.message };
+        let body = EncodedRequest { form: self.form, value: &self.message };
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        let is_sent = caller.post(service, target::<T>(self.codec), &body, &self.options)?;
+        let is_sent = caller.post(service, target::<T>(self.form.codec), &body, &self.options)?;
         Ok((!is_sent).then_some(self))
     }
 
     /// The call as it goes on when there is no shorter way; its time runs from now on.
     pub(super) fn prepare(self) -> Prepared<T> {
         let may_be_local = self.may_be_local();
-        let Self { service, message, options, codec, .. } = self;
+        let Self { service, message, options, form, .. } = self;
         let deadline = options.deadline_at(Instant::now());
-        Prepared { service, message, options, deadline, may_be_local, codec }
+        Prepared { service, message, options, deadline, may_be_local, form }
     }
 }
 

@@ -17,6 +17,10 @@ impl Format for Bson {
         "application/bson"
     }
 
+    fn describes_itself(&self) -> bool {
+        true
+    }
+
     fn encode(&self, value: &dyn Serialize, buffer: &mut Vec<u8>) -> Result<(), String> {
         let bytes = bson::serialize_to_vec(&value).map_err(|error| error.to_string())?;
         buffer.extend_from_slice(&bytes);

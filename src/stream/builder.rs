@@ -17,6 +17,7 @@ use crate::client::{ServiceRef, inherit};
 use crate::codec::OwnedBody;
 use crate::middleware::{CallInfo, Outcome, Side, run_chain};
 use crate::request::RequestContext;
+use crate::schema::EndpointSchema;
 
 /// A stream that has not been opened; awaiting it opens it.
 ///
@@ -161,7 +162,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         let body = OwnedBody { codec: CODEC, value: opening };
         let target = CallTarget {
             endpoint: T::NAME,
-            content_type: CODEC.content_type(),
+            content_type: EndpointSchema::cached_stream::<T>().content_type(CODEC),
             is_idempotent: false,
         };
         let stream = StreamOptions { deadline, window };
