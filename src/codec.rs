@@ -10,13 +10,19 @@
 //! | `application/x-postcard` | `postcard::POSTCARD` | `postcard` |
 //! | any other | your own [`Format`], [added](crate::SystemBuilder::codec) to the system | |
 //!
-//! A reply is encoded like its request. JSON-RPC and PROTO-RPC are envelopes around JSON and
-//! protobuf, see [`json_rpc`] and [`proto_rpc`].
+//! A reply is encoded like its request. JSON-RPC, PROTO-RPC and BSON-RPC are envelopes around JSON,
+//! protobuf and BSON, see [`json_rpc`], [`proto_rpc`] and [`bson_rpc`].
+//!
+//! Codecs without field names need both sides to have the same types. Where these are known to
+//! differ a call goes in [another codec](crate::SystemBuilder::client_fallback), or fails; see
+//! [`schema`](crate::schema).
 
 mod bincode;
 #[cfg(feature = "bson")]
 pub mod bson;
+pub mod bson_rpc;
 mod depth;
+mod document;
 mod envelope;
 #[cfg(feature = "protobuf")]
 pub mod generated;

@@ -7,11 +7,14 @@
 )]
 
 mod answers;
+mod bson_rpc;
 mod calls;
 mod cancellation;
+mod codecs;
 mod debug;
 mod derive;
 mod errors;
+mod evolution;
 mod failures;
 mod go_micro_client;
 mod go_micro_server;

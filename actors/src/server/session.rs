@@ -154,7 +154,8 @@ struct ServerRole {
 struct Target {
     handler: usize,
     endpoint: usize,
-    codec: u16,
+    /// Or why requests of the route's content type are refused.
+    codec: Result<u16, Refusal>,
     is_stream: bool,
 }
 
@@ -253,7 +254,7 @@ impl ServerRole {
         let target = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint).and_then(
             |(handler, endpoint)| {
                 let port = &table.handlers()[handler];
-                let codec = port.codec_for(endpoint, &route.content_type)?;
+                let codec = port.codec_for(endpoint, &route.content_type);
                 let kind = port.endpoints()[endpoint].kind;
                 let is_stream = kind == EndpointKind::Stream;
                 Ok(Target { handler, endpoint, codec, is_stream })
@@ -283,7 +284,11 @@ impl ServerRole {
         target
     }
 
-    fn push(&mut self, target: Target, arrival: Arrival) {
+    fn push(&mut self, target: Target, mut arrival: Arrival) {
+        let codec = match target.codec {
+            Ok(codec) => codec,
+            Err(refusal) => return arrival.reply.refuse(refusal, None),
+        };
         let handlers = self.server.routes().handlers();
         if self.lanes.is_empty() {
             self.lanes.resize_with(handlers.len(), || None);
@@ -293,7 +298,7 @@ impl ServerRole {
             is_dirty: false,
         });
         open.is_dirty = true;
-        open.lane.push(target.endpoint, target.codec, arrival);
+        open.lane.push(target.endpoint, codec, arrival);
     }
 
     fn flush(&mut self, now: Instant) {
