@@ -178,13 +178,13 @@ pub(crate) fn type_name<T>() -> String {
     name[start..].to_owned()
 }
 
-fn cached(key: Key, make: impl FnOnce() -> EndpointSchema) -> &'static EndpointSchema {
+fn cached(key: Key, look: impl FnOnce() -> EndpointSchema) -> &'static EndpointSchema {
     if let Some(known) = KNOWN.read().get(&key) {
         return known;
     }
     // Whoever comes second meanwhile finds the same; there are as many as endpoints in the program.
-    let made = make();
-    KNOWN.write().entry(key).or_insert_with(|| Box::leak(Box::new(made)))
+    let schema = look();
+    KNOWN.write().entry(key).or_insert_with(|| Box::leak(Box::new(schema)))
 }
 
 type Key = (TypeId, EndpointKind);

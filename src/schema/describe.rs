@@ -58,17 +58,13 @@ impl<'a> Writer<'a> {
     }
 
     fn variant(&self, name: &str, variant: Option<&Variant>, depth: usize) -> Schema {
-        match variant {
-            None | Some(Variant::Unit) => Schema::new(name, ""),
-            Some(Variant::Newtype(inner)) => self.value(name, inner, depth),
-            Some(Variant::Tuple(parts)) if depth > 1 => {
-                Schema { values: self.places(parts, depth - 1), ..Schema::new(name, "") }
-            }
-            Some(Variant::Struct(fields, _)) if depth > 1 => {
-                Schema { values: self.fields(fields, depth - 1), ..Schema::new(name, "") }
-            }
-            Some(_) => Schema::new(name, ""),
-        }
+        let parts = match variant {
+            Some(Variant::Newtype(inner)) => return self.value(name, inner, depth),
+            Some(Variant::Tuple(parts)) if depth > 1 => self.places(parts, depth - 1),
+            Some(Variant::Struct(fields, _)) if depth > 1 => self.fields(fields, depth - 1),
+            _ => Vec::new(),
+        };
+        Schema { values: parts, ..Schema::new(name, "") }
     }
 
     fn fields(&self, fields: &NamedShapes, depth: usize) -> Vec<Schema> {

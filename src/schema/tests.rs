@@ -52,7 +52,7 @@ mod kinds {
 
     #[derive(Deserialize)]
     pub(super) struct Inner {
-        inner_name: String,
+        label: String,
         big: i64,
         deep: Option<Deep>,
     }
@@ -76,7 +76,7 @@ mod kinds {
     #[derive(Deserialize)]
     pub(super) enum Other {
         First,
-        Second(Vec<Box<Kind>>),
+        Second(Vec<Kind>),
     }
 
     #[derive(Deserialize)]
@@ -142,7 +142,7 @@ mod kinds {
 
 #[test]
 fn a_message_is_described_as_go_micro_does() {
-    let inner = "inner_name:string big:int64 deep:Deep";
+    let inner = "label:string big:int64 deep:Deep";
     let expected = format!(
         "Top:Top{{i64:int64 dbl:float64 flag:bool raw:[]uint8{{uint8:uint8}} \
          inner_msg:Inner{{{inner}}} inners:[]Inner{{Inner:Inner}} nums:[]int64{{int64:int64}} \

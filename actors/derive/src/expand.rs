@@ -49,18 +49,16 @@ pub(crate) fn endpoint(input: &DeriveInput) -> Result<TokenStream> {
 /// With parameters there is a schema for each set of them, and a static could hold only one: then
 /// the trait's own table has to do.
 fn schema(input: &DeriveInput, library: &syn::Path) -> TokenStream {
-    let is_one = input.generics.params.is_empty();
-    is_one
-        .then(|| {
-            quote! {
-                fn schema() -> &'static #library::schema::EndpointSchema {
-                    static SCHEMA: ::std::sync::OnceLock<#library::schema::EndpointSchema> =
-                        ::std::sync::OnceLock::new();
-                    SCHEMA.get_or_init(#library::schema::EndpointSchema::of::<Self>)
-                }
-            }
-        })
-        .unwrap_or_default()
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        fn schema() -> &'static #library::schema::EndpointSchema {
+            static SCHEMA: ::std::sync::OnceLock<#library::schema::EndpointSchema> =
+                ::std::sync::OnceLock::new();
+            SCHEMA.get_or_init(#library::schema::EndpointSchema::of::<Self>)
+        }
+    }
 }
 
 /// The generics of `input` and, where there are type parameters, what the trait demands.

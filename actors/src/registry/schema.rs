@@ -5,7 +5,8 @@
 use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::service::Service;
 
@@ -18,15 +19,13 @@ use super::service::Service;
 /// let hello = Schema { values: vec![name], ..Schema::from("Hello") };
 /// assert_eq!(hello.value("name").map(|value| value.kind.as_str()), Some("string"));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Schema {
     /// What its owner calls it: a field's name, or a message's type.
     pub name: String,
     /// The type's name, e.g. `Hello`, `string` or `[]int64`; empty where it has none, as a map.
-    #[serde(rename = "type")]
     pub kind: String,
     /// What it consists of: fields, an enum's variants, or the one type of a list's elements.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<Schema>,
 }
 
@@ -51,8 +50,16 @@ impl Schema {
 
     /// Bytes that it takes in a record as JSON, give or take a few.
     pub fn size(&self) -> usize {
+        if self.is_name() {
+            return self.name.len();
+        }
         let own = FRAME + self.name.len() + self.kind.len();
         own + self.values.iter().map(Self::size).sum::<usize>()
+    }
+
+    /// Whether there is no more to it than the name of a type.
+    fn is_name(&self) -> bool {
+        self.name == self.kind && self.values.is_empty()
     }
 
     /// Leaves out what lies deeper than `depth`, itself being the first level.
@@ -96,13 +103,32 @@ impl From<String> for Schema {
     }
 }
 
+/// A name alone is a text, since most of a large record would be braces else.
+impl Serialize for Schema {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_name() {
+            return serializer.serialize_str(&self.name);
+        }
+        let fields = if self.values.is_empty() { 2 } else { 3 };
+        let mut map = serializer.serialize_struct("Schema", fields)?;
+        map.serialize_field("name", &self.name)?;
+        map.serialize_field("type", &self.kind)?;
+        if self.values.is_empty() {
+            map.skip_field("values")?;
+        } else {
+            map.serialize_field("values", &self.values)?;
+        }
+        map.end()
+    }
+}
+
 impl<'de> Deserialize<'de> for Schema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SchemaVisitor)
     }
 }
 
-/// Reads a schema, or only the name of a type, as records had it at first.
+/// Reads a schema, or only the name of a type.
 struct SchemaVisitor;
 
 impl<'de> Visitor<'de> for SchemaVisitor {

@@ -104,10 +104,10 @@ pub struct EndpointInfo {
     #[serde(default)]
     pub kind: EndpointKind,
     /// What the request looks like.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Schema::is_empty")]
     pub request: Schema,
     /// What the reply looks like.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Schema::is_empty")]
     pub reply: Schema,
     /// Labels.
     #[serde(default)]

@@ -251,15 +251,13 @@ impl ServerRole {
             return Err(TransportError::Protocol(format!("route slot {} defined again", slot.0)));
         }
         let table = self.server.routes();
-        let target = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint).and_then(
-            |(handler, endpoint)| {
-                let port = &table.handlers()[handler];
-                let codec = port.codec_for(endpoint, &route.content_type);
-                let kind = port.endpoints()[endpoint].kind;
-                let is_stream = kind == EndpointKind::Stream;
-                Ok(Target { handler, endpoint, codec, is_stream })
-            },
-        );
+        let found = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint);
+        let target = found.map(|(handler, endpoint)| {
+            let port = &table.handlers()[handler];
+            let codec = port.codec_for(endpoint, &route.content_type);
+            let is_stream = port.endpoints()[endpoint].kind == EndpointKind::Stream;
+            Target { handler, endpoint, codec, is_stream }
+        });
         if self.routes.len() <= index {
             self.routes.resize(index + 1, None);
         }

@@ -290,7 +290,10 @@ mod tests {
         service.endpoints = vec![
             EndpointInfo {
                 name: "Greeter.Hello".into(),
-                request: "Hello".into(),
+                request: Schema {
+                    values: vec![Schema::new("name", "string")],
+                    ..Schema::from("Hello")
+                },
                 reply: "HelloReply".into(),
                 metadata: BTreeMap::from([("audience".into(), "all".into())]),
                 ..EndpointInfo::default()

@@ -51,7 +51,7 @@ impl Body for OtherForm<'_> {
     }
 }
 
-impl<'a> OutgoingCall<'a> {
+impl OutgoingCall<'_> {
     /// Whether a node with this record is known not to take a body in its preferred form.
     pub(crate) fn other_needed(
         alternative: Option<Alternative>,
