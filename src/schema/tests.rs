@@ -32,6 +32,7 @@ fn print<T: DeserializeOwned>() -> u64 {
 }
 
 #[allow(dead_code, reason = "only read")]
+#[allow(clippy::struct_field_names, reason = "as in the service that was captured")]
 mod kinds {
     use super::*;
 
@@ -52,7 +53,7 @@ mod kinds {
 
     #[derive(Deserialize)]
     pub(super) struct Inner {
-        label: String,
+        inner_name: String,
         big: i64,
         deep: Option<Deep>,
     }
@@ -142,7 +143,7 @@ mod kinds {
 
 #[test]
 fn a_message_is_described_as_go_micro_does() {
-    let inner = "label:string big:int64 deep:Deep";
+    let inner = "inner_name:string big:int64 deep:Deep";
     let expected = format!(
         "Top:Top{{i64:int64 dbl:float64 flag:bool raw:[]uint8{{uint8:uint8}} \
          inner_msg:Inner{{{inner}}} inners:[]Inner{{Inner:Inner}} nums:[]int64{{int64:int64}} \

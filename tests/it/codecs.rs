@@ -122,9 +122,10 @@ async fn a_body_of_another_shape_is_refused_and_the_connection_lives_on() {
     let mut wire = Wire::connect(&system).await;
     for codec in codecs() {
         // To a codec without names: a text of 200 letters that are not there.
-        let body = match codec.describes_itself() {
-            true => encoded(codec, &Other { book: vec!["Momo".into()] }),
-            false => Bytes::from_static(&[200, b'a', b'b']),
+        let body = if codec.describes_itself() {
+            encoded(codec, &Other { book: vec!["Momo".into()] })
+        } else {
+            Bytes::from_static(&[200, b'a', b'b'])
         };
         let refused = wire.refused(codec.content_type(), &body).await;
         assert_eq!(refused, (400, Refusal::Undecodable), "{codec}");
