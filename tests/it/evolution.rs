@@ -241,12 +241,21 @@ async fn messages_that_nobody_waits_for_arrive_as_they_were_meant() {
     let server = start(asks_more::shop(&house)).await;
     let client = house.client().await;
     let shop = client.service("shop");
-    // The first one waits for a connection, the second one goes at once.
+    let named = |name: &str| plain::Order { name: name.into(), count: 2 };
+    let arrived = async |name: &str| {
+        house.diary.has(&format!("Order {{ gift: \"\", name: {name:?}, count: 2 }}")).await;
+    };
+    // The first one waits for a connection, the second one goes at once. Nobody is told of a refusal,
+    // so that only the record can have said what they must be like.
     for name in ["first", "second"] {
-        shop.do_send(plain::Order { name: name.into(), count: 2 });
-        let expected = format!("Order {{ gift: \"\", name: {name:?}, count: 2 }}");
-        house.diary.has(&expected).await;
+        shop.do_send(named(name));
+        arrived(name).await;
     }
+    // At an address there is no record, but what was learnt on the connection.
+    let address = &server.node().address;
+    within(LONG, shop.send(named("third")).node(address)).await.unwrap();
+    shop.send(named("fourth")).node(address).detach();
+    arrived("fourth").await;
     stop(&[&client, &server]).await;
 }
 
