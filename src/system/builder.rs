@@ -54,6 +54,7 @@ pub struct SystemBuilder {
     pub(super) client_middleware: Vec<Arc<dyn Middleware>>,
     pub(super) codecs: Vec<Codec>,
     pub(super) codec: Codec,
+    pub(super) fallback: Option<Codec>,
     pub(super) hooks: Hooks,
     reads_environment: bool,
 }
@@ -74,6 +75,7 @@ impl SystemBuilder {
             client_middleware: Vec::new(),
             codecs: Vec::new(),
             codec: Codec::default(),
+            fallback: Some(Codec::Json),
             hooks: Hooks::default(),
             reads_environment: true,
         }
@@ -116,6 +118,17 @@ impl SystemBuilder {
     /// Encodes calls like this unless a call says otherwise; default [`Codec::Bincode`].
     pub fn client_codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Encodes calls like this where the node's types are not those of this side, or where it does
+    /// not know the [codec](Self::client_codec); default [`Codec::Json`].
+    ///
+    /// A codec with field names lets either side have fields that the other does not know. Without
+    /// one (`None`) such calls fail as [`CallError::Codec`](crate::CallError::Codec). A codec that a
+    /// call asks for is never replaced.
+    pub fn client_fallback(mut self, codec: impl Into<Option<Codec>>) -> Self {
+        self.fallback = codec.into();
         self
     }
 

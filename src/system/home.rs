@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::builder::SystemBuilder;
 use super::{DETACHED_MOST, Inner, LocalTable, ServiceSystem, assemble};
+use crate::codec::Form;
 use crate::error::Error;
 
 /// The threads of a system.
@@ -94,7 +95,7 @@ async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
     use_shard(0);
     let home = Home { arbiter: first, others: Mutex::new(others) };
     let client_middleware = builder.client_middleware.clone().into();
-    let codec = builder.codec;
+    let form = Form::with_fallback(builder.codec, builder.fallback);
     let started = async {
         let parts = assemble::assemble(builder, arbiters)?;
         let (service, node) = (parts.service.name.clone(), start_node(parts).await?);
@@ -119,7 +120,7 @@ async fn start_here(builder: SystemBuilder) -> Result<ServiceSystem, Error> {
         client_middleware,
         home,
         detached,
-        codec,
+        form,
         topics: RwLock::default(),
     });
     // However the node ends, and whether anybody still holds a handle: its threads end too.

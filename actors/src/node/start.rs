@@ -80,7 +80,8 @@ impl Start {
         let limit = options.start_timeout;
         start_hooks("before_start", parts.hooks.before_start, until, limit).await?;
 
-        let record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
+        let mut record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
+        record.limit_schemas(options.max_schemas);
         let server = Server::new(hello, routes, options.acceptor.clone());
         let mut heartbeat = None;
         if is_serving {

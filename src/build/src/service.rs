@@ -161,6 +161,12 @@ fn unary(service: &str, name: &str, reply: &str) -> String {
                 decode_reply: Proto::decode,
             }})
         }}
+
+        fn schema() -> &'static ::callboard::schema::EndpointSchema {{
+            static SCHEMA: ::std::sync::OnceLock<::callboard::schema::EndpointSchema> =
+                ::std::sync::OnceLock::new();
+            SCHEMA.get_or_init(::callboard::schema::EndpointSchema::of::<Self>)
+        }}
     }}
 "
     )
