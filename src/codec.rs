@@ -10,13 +10,19 @@
 //! | `application/x-postcard` | `postcard::POSTCARD` | `postcard` |
 //! | any other | your own [`Format`], [added](crate::SystemBuilder::codec) to the system | |
 //!
-//! A reply is encoded like its request. JSON-RPC and PROTO-RPC are envelopes around JSON and
-//! protobuf, see [`json_rpc`] and [`proto_rpc`].
+//! A reply is encoded like its request. JSON-RPC, PROTO-RPC and BSON-RPC are envelopes around JSON,
+//! protobuf and BSON, see [`json_rpc`], [`proto_rpc`] and [`bson_rpc`].
+//!
+//! Codecs without field names need both sides to have the same types. Where these are known to
+//! differ a call goes in [another codec](crate::SystemBuilder::client_fallback), or fails; see
+//! [`schema`](crate::schema).
 
 mod bincode;
 #[cfg(feature = "bson")]
 pub mod bson;
+pub mod bson_rpc;
 mod depth;
+mod document;
 mod envelope;
 #[cfg(feature = "protobuf")]
 pub mod generated;
@@ -57,7 +63,7 @@ pub(crate) use self::streamed::StreamCodec;
 pub use self::streamed::{ProtobufMessage, StreamProtobufCodec};
 pub(crate) use self::table::Codecs;
 pub(crate) use self::typed::{
-    EncodedReply, EncodedRequest, OwnedRequest, decode_reply, decode_request,
+    EncodedReply, EncodedRequest, Form, OwnedRequest, decode_reply, decode_request,
 };
 pub use crate::transport::Generation;
 
@@ -98,6 +104,10 @@ pub enum Codec {
 ///         "application/x-pretty-json"
 ///     }
 ///
+///     fn describes_itself(&self) -> bool {
+///         true
+///     }
+///
 ///     fn encode(&self, value: &dyn Serialize, buffer: &mut Vec<u8>) -> Result<(), String> {
 ///         serde_json::to_writer_pretty(buffer, value).map_err(|error| error.to_string())
 ///     }
@@ -130,6 +140,14 @@ pub trait Format: Send + Sync + 'static {
     /// Further names under which requests may come.
     fn aliases(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether bodies say by themselves which field is which, as those of JSON do; default no.
+    ///
+    /// Those of other formats can be read only with the types with which they were written. So a
+    /// request in such a format is refused where the types differ, instead of read as something else.
+    fn describes_itself(&self) -> bool {
+        false
     }
 
     /// Appends the encoded value.
@@ -196,6 +214,17 @@ impl Codec {
             Self::Json => "application/json",
             Self::Protobuf => "application/protobuf",
             Self::Other(OtherCodec(format)) => format.content_type(),
+        }
+    }
+
+    /// Whether bodies say by themselves which field is which.
+    ///
+    /// Those of other codecs can be read only with the types with which they were written.
+    pub fn describes_itself(self) -> bool {
+        match self {
+            Self::Bincode => false,
+            Self::Json | Self::Protobuf => true,
+            Self::Other(OtherCodec(format)) => format.describes_itself(),
         }
     }
 

@@ -22,13 +22,14 @@ use callboard_actors::Context;
 use callboard_actors::inbox::InboxOptions;
 pub use callboard_actors::inbox::Overflow;
 use callboard_actors::node::HandlerParts;
-use callboard_actors::registry::{EndpointInfo, EndpointKind};
+use callboard_actors::registry::EndpointInfo;
 use callboard_actors::stream::StreamWindow;
 
 use crate::codec::Codecs;
 use crate::event::{Event, Topic};
 use crate::middleware::Middleware;
 use crate::request::{Endpoint, Request};
+use crate::schema::EndpointSchema;
 use crate::stream::{StreamEndpoint, Streaming};
 use crate::system::SystemPlace;
 
@@ -111,12 +112,7 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
     {
         let endpoint = TypedEndpoint::<A, Request<T>>::new(self.endpoints.len(), ());
         self.endpoints.push(Arc::new(endpoint));
-        self.infos.push(EndpointInfo {
-            name: T::NAME.to_owned(),
-            request: type_name::<T>(),
-            reply: type_name::<T::Reply>(),
-            ..EndpointInfo::default()
-        });
+        self.infos.push(T::schema().info());
         self.middleware.push(Vec::new());
         self.inbox.concurrency.push(usize::MAX);
         self.is_event_last = false;
@@ -144,13 +140,7 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
     {
         let endpoint = TypedEndpoint::<A, Streaming<T>>::new(self.endpoints.len(), window);
         self.endpoints.push(Arc::new(endpoint));
-        self.infos.push(EndpointInfo {
-            name: T::NAME.to_owned(),
-            kind: EndpointKind::Stream,
-            request: type_name::<T>(),
-            reply: type_name::<T::Reply>(),
-            ..EndpointInfo::default()
-        });
+        self.infos.push(EndpointSchema::cached_stream::<T>().info());
         self.middleware.push(Vec::new());
         self.inbox.concurrency.push(usize::MAX);
         self.is_event_last = false;
@@ -312,14 +302,6 @@ impl HandlerPlan {
     pub(crate) fn build(self, home: &HandlerHome) -> HandlerParts {
         (self.build)(home)
     }
-}
-
-/// The last part of a type's path, e.g. `Hello` of `greeter::Hello`.
-fn type_name<T>() -> String {
-    let name = std::any::type_name::<T>();
-    let end = name.find('<').unwrap_or(name.len());
-    let start = name[..end].rfind("::").map_or(0, |at| at + 2);
-    name[start..].to_owned()
 }
 
 impl<A: Actor<Context = Context<A>>> fmt::Debug for HandlerBuilder<A> {

@@ -79,7 +79,7 @@
 //! | [`event`] | publish and subscribe |
 //! | [`handler::HandlerBuilder`], [`middleware`] | serving |
 //! | [`config`] | settings, flags and environment |
-//! | [`registry`], [`transport`], [`wire`], [`codec`], [`broker`] | what touches the world |
+//! | [`registry`], [`transport`], [`wire`], [`codec`], [`schema`], [`broker`] | what touches the world |
 //! | [`actors`] | the engine: supervision, and everything else that runs in memory |
 //! | [`manual`] | the manual: how it all behaves, with every limit |
 
@@ -97,6 +97,7 @@ pub mod middleware;
 pub mod prelude;
 pub mod registry;
 pub mod request;
+pub mod schema;
 pub mod stream;
 mod system;
 #[cfg(feature = "testing")]

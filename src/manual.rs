@@ -6,6 +6,7 @@
 //! | [`supervision`] | restarts, what they lose, in which order, when a supervisor gives up |
 //! | [`calling`] | errors, retries, deadlines, cancellation, order |
 //! | [`serving`] | endpoints, placement, overload, middleware, hooks, draining |
+//! | [`codecs`] | which codec a call uses, and what happens when types differ |
 //! | [`streams`] | opening, ends, how much is under way |
 //! | [`events`] | publish and subscribe: who gets what, what brokers guarantee |
 //! | [`discovery`] | registries, outages, how a node is chosen, health |
@@ -34,6 +35,9 @@ pub mod calling {}
 
 #[doc = include_str!("manual/serving.md")]
 pub mod serving {}
+
+#[doc = include_str!("manual/codecs.md")]
+pub mod codecs {}
 
 #[doc = include_str!("manual/streams.md")]
 pub mod streams {}

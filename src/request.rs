@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use self::annotated::Inner;
 pub use self::annotated::{Annotated, AnnotatedReply};
 use crate::codec::ProtobufCodec;
+use crate::schema::EndpointSchema;
 
 /// A message that a service answers; derived with `#[derive(Endpoint)]`.
 ///
@@ -47,6 +48,11 @@ pub trait Endpoint: Serialize + DeserializeOwned + Send + 'static {
         Self: Sized,
     {
         None
+    }
+
+    /// What request and reply look like; found out once, and remembered.
+    fn schema() -> &'static EndpointSchema {
+        EndpointSchema::cached::<Self>()
     }
 }
 

@@ -23,7 +23,7 @@ use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
-use crate::codec::Codec;
+use crate::codec::Form;
 use crate::event::{PublishBuilder, Topic, TopicRef};
 use crate::handler::{Delivery, LocalEndpoint};
 use crate::middleware::Middleware;
@@ -65,7 +65,7 @@ struct Inner {
     /// Places for messages that nobody waits for and that cannot leave at once.
     detached: Arc<Semaphore>,
     /// Of calls that do not say otherwise.
-    codec: Codec,
+    form: Form,
     /// The ways to topics that have been published to, by name; bounded by [`TOPICS_MOST`].
     topics: RwLock<HashMap<Box<str>, Arc<dyn Publisher>>>,
 }
@@ -169,8 +169,8 @@ impl ServiceSystem {
         Arc::clone(&self.inner.hello)
     }
 
-    pub(crate) fn codec(&self) -> Codec {
-        self.inner.codec
+    pub(crate) fn form(&self) -> Form {
+        self.inner.form
     }
 
     pub(crate) fn client_middleware(&self) -> &[Arc<dyn Middleware>] {

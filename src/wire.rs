@@ -119,7 +119,8 @@
 //! | 1 | draining | 6 | too large |
 //! | 2 | overloaded; retry after | 7 | expired |
 //! | 3 | unknown endpoint | 8 | cancelled |
-//! | 4 | unknown content type | | unknown: read as *other* |
+//! | 4 | unknown content type | 9 | other types |
+//! | | | | unknown: read as *other* |
 //!
 //! Retry after is present with every refusal, and 0 where it means nothing. Go-away reasons are
 //! 0 *draining* and 1 *error*; an unknown one is read as *draining*.

@@ -181,6 +181,8 @@ pub enum Refusal {
     Expired,
     /// The caller cancelled it before it was started.
     Cancelled,
+    /// The body is in a codec without names, and the caller's types are not those of the node.
+    OtherTypes,
     /// A peer newer than this one gave a reason that this one does not know.
     Other,
 }
@@ -209,6 +211,36 @@ pub trait Body {
     /// # Errors
     /// The text says what could not be encoded; what was appended is removed by the caller.
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String>;
+
+    /// The other form of a request, for nodes that do not take the one that is preferred; none by
+    /// default.
+    fn alternative(&self) -> Option<Alternative> {
+        None
+    }
+
+    /// Appends the body in its [other form](Self::alternative).
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        self.encode(buffer)
+    }
+}
+
+/// The other form of a request: what it takes to choose it once the node is known.
+///
+/// ```
+/// use callboard_actors::message::Alternative;
+///
+/// let json = Alternative { content_type: "application/json", fingerprint: Some(0x1234) };
+/// assert_ne!(json.fingerprint, None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alternative {
+    /// Of request and reply in the other form.
+    pub content_type: &'static str,
+    /// Of the caller's types, which the preferred form needs to be those of the node.
+    pub fingerprint: Option<u64>,
 }
 
 /// A body that has been encoded before.

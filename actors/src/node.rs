@@ -133,6 +133,9 @@ pub struct NodeOptions {
     pub acceptor: AcceptorOptions,
     /// Largest frame accepted, in bytes; default 4 MiB.
     pub max_frame: u32,
+    /// Bytes that the schemas of all endpoints may take in the node's record; what lies deepest in
+    /// them is left out beyond that. Default 16 KiB, a quarter of what registries accept.
+    pub max_schemas: usize,
     /// Limits of calling.
     pub caller: CallerOptions,
     /// Limits of selecting.
@@ -150,6 +153,7 @@ impl Default for NodeOptions {
             drain_timeout: Duration::from_secs(10),
             acceptor: AcceptorOptions::default(),
             max_frame: crate::transport::Hello::DEFAULT_MAX_FRAME,
+            max_schemas: 16 * 1024,
             caller: CallerOptions::default(),
             selector: SelectorOptions::default(),
             watcher: WatcherOptions::default(),

@@ -5,6 +5,7 @@
 
 mod change;
 mod memory;
+mod schema;
 mod service;
 mod watcher;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use self::change::{Change, diff};
 pub use self::memory::MemoryRegistry;
+pub use self::schema::Schema;
 pub use self::service::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
 pub use self::watcher::{
     Freshness, Lookup, LookupError, ServiceView, Subscribe, Unsubscribe, ViewChanged, Watcher,

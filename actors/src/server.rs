@@ -60,6 +60,16 @@ pub trait HandlerPort: Send + Sync + 'static {
     /// The codec for a content type, as a number that [`Lane::push`] understands.
     fn codec(&self, content_type: &str) -> Option<u16>;
 
+    /// The codec for requests to one endpoint, by its index; any endpoint's, unless it says
+    /// otherwise.
+    ///
+    /// # Errors
+    /// Why requests of this content type are refused.
+    fn codec_for(&self, endpoint: usize, content_type: &str) -> Result<u16, Refusal> {
+        let _ = endpoint;
+        self.codec(content_type).ok_or(Refusal::UnknownContentType)
+    }
+
     /// Opens the way from a connection on the present arbiter to the handler.
     fn lane(&self) -> Box<dyn Lane>;
 
@@ -110,6 +120,9 @@ pub fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::TooLarge => "the message exceeds a limit",
         Refusal::Expired => "the deadline passed before the request was started",
         Refusal::Cancelled => "the caller cancelled the request before it was started",
+        Refusal::OtherTypes => {
+            "the endpoint's types are not those of the caller, and its codec needs them to be; use one with names, JSON say"
+        }
         Refusal::Other => "the node refused the request",
     }
 }
@@ -120,7 +133,7 @@ pub fn refusal_code(refusal: Refusal) -> u16 {
         Refusal::Draining | Refusal::Other => 503,
         Refusal::Overloaded { .. } => 429,
         Refusal::UnknownEndpoint => 404,
-        Refusal::UnknownContentType => 415,
+        Refusal::UnknownContentType | Refusal::OtherTypes => 415,
         Refusal::Undecodable => 400,
         Refusal::TooLarge => 413,
         Refusal::Expired => 408,

@@ -6,7 +6,7 @@ use callboard_actors::client::{CallOptions, Choice, RetryRule};
 use callboard_actors::selector::{Filter, Strategy};
 
 use super::ServiceRef;
-use crate::codec::Codec;
+use crate::codec::{Codec, Form};
 use crate::request::RequestContext;
 
 /// A request that has not been made; awaiting it makes it.
@@ -28,7 +28,7 @@ pub struct RequestBuilder<T, K> {
     pub(crate) service: ServiceRef,
     pub(crate) message: T,
     pub(crate) options: CallOptions,
-    pub(crate) codec: Codec,
+    pub(crate) form: Form,
     is_local: Option<bool>,
     pub(crate) kind: K,
 }
@@ -37,8 +37,8 @@ impl<T, K> RequestBuilder<T, K> {
     pub(crate) fn new(service: ServiceRef, message: T, kind: K) -> Self {
         let caller = service.system().caller();
         let options = caller.call_options(caller.options().timeout);
-        let codec = service.system().codec();
-        Self { service, message, options, codec, is_local: None, kind }
+        let form = service.system().form();
+        Self { service, message, options, form, is_local: None, kind }
     }
 
     /// Attempts after the first; default 1. They are made for what was refused for overload, and
@@ -82,12 +82,13 @@ impl<T, K> RequestBuilder<T, K> {
         self
     }
 
-    /// Encodes what goes either way like this; default that of the system, which is bincode.
+    /// Encodes what goes either way like this and not otherwise; default that of the system, which
+    /// is bincode, or, for calls, JSON where the node's types are not those of this side.
     ///
-    /// The node must know the codec, or refuses as [`CallError::Codec`](crate::CallError::Codec). A
-    /// request within the process encodes nothing.
+    /// The node must know the codec, and for one without field names have the same types, or refuses
+    /// as [`CallError::Codec`](crate::CallError::Codec). A request within the process encodes nothing.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.form = Form::fixed(codec);
         self
     }
 

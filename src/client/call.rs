@@ -136,9 +136,9 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Sends the request to a node, if that can be done at once.
     pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
-        let body = EncodedRequest { codec: self.codec, value: &self.message };
+        let body = EncodedRequest { form: self.form, value: &self.message };
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        caller.begin(service, target::<T>(self.codec), &body, &self.options, cx.waker())
+        caller.begin(service, target::<T>(self.form.codec), &body, &self.options, cx.waker())
     }
 
     /// Hands the request over, if that can be done at once; else it comes back.
@@ -150,18 +150,18 @@ impl<T: Endpoint> CallBuilder<T> {
             LocalCall::post(self.message, &self.options, &self.service)?;
             return Ok(None);
         }
-        let body = EncodedRequest { codec: self.codec, value: &self.message };
+        let body = EncodedRequest { form: self.form, value: &self.message };
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        let is_sent = caller.post(service, target::<T>(self.codec), &body, &self.options)?;
+        let is_sent = caller.post(service, target::<T>(self.form.codec), &body, &self.options)?;
         Ok((!is_sent).then_some(self))
     }
 
     /// The call as it goes on when there is no shorter way; its time runs from now on.
     pub(super) fn prepare(self) -> Prepared<T> {
         let may_be_local = self.may_be_local();
-        let Self { service, message, options, codec, .. } = self;
+        let Self { service, message, options, form, .. } = self;
         let deadline = options.deadline_at(Instant::now());
-        Prepared { service, message, options, deadline, may_be_local, codec }
+        Prepared { service, message, options, deadline, may_be_local, form }
     }
 }
 

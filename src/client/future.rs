@@ -69,8 +69,8 @@ impl<T: Endpoint> CallFuture<T> {
         if call.service.system().client_middleware().is_empty() {
             if call.handler().is_some() {
                 if let Some(call) = self.call.take() {
-                    let CallBuilder { service, message, options, codec, .. } = call;
-                    self.state = State::Local(LocalCall::new(message, options, service, codec)?);
+                    let CallBuilder { service, message, options, form, .. } = call;
+                    self.state = State::Local(LocalCall::new(message, options, service, form)?);
                 }
                 return Ok(());
             }
@@ -107,7 +107,9 @@ impl<T: Endpoint> CallFuture<T> {
                 State::Sent(attempt) => match ready!(attempt.poll_reply(cx)) {
                     Ok(reply) => {
                         // The call stays while it is under way.
-                        let codec = this.call.as_ref().map_or(Codec::default(), |call| call.codec);
+                        let form = this.call.as_ref().map(|call| call.form);
+                        let codec = form
+                            .map_or(Codec::default(), |form| form.chosen(attempt.is_alternative()));
                         return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
                     }
                     Err(failed) => {

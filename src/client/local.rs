@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::prepared::Prepared;
-use crate::codec::Codec;
+use crate::codec::Form;
 use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
 use crate::request::{Endpoint, Request, RequestContext};
 
@@ -24,7 +24,7 @@ pub(super) struct LocalCall<T: Endpoint> {
     options: CallOptions,
     deadline: Deadline,
     /// For another node, should it go there.
-    codec: Codec,
+    form: Form,
     wait: Wait,
 }
 
@@ -47,14 +47,14 @@ impl<T: Endpoint> LocalCall<T> {
         message: T,
         options: CallOptions,
         service: ServiceRef,
-        codec: Codec,
+        form: Form,
     ) -> Result<Self, CallError> {
         let now = Instant::now();
         let deadline = options.deadline_at(now);
         let request = request(message, &options, deadline, &service)?;
         let (answer, number) = handler(&service)?.send(request, now);
         let number = Some(number);
-        Ok(Self { answer, number, service, options, deadline, codec, wait: Wait::None })
+        Ok(Self { answer, number, service, options, deadline, form, wait: Wait::None })
     }
 
     /// The same for a message that nobody waits for.
@@ -82,7 +82,7 @@ impl<T: Endpoint> LocalCall<T> {
             options: self.options.clone(),
             deadline: self.deadline,
             may_be_local: false,
-            codec: self.codec,
+            form: self.form,
         }
     }
 

@@ -7,7 +7,7 @@ use callboard_actors::client::{
 
 use super::ServiceRef;
 use super::local::LocalCall;
-use crate::codec::{Codec, OwnedRequest, decode_reply};
+use crate::codec::{Codec, Form, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::request::{Annotated, Endpoint, Request};
@@ -20,7 +20,7 @@ pub(super) struct Prepared<T> {
     pub(super) deadline: Deadline,
     /// Whether a handler in this process may take it.
     pub(super) may_be_local: bool,
-    pub(super) codec: Codec,
+    pub(super) form: Form,
 }
 
 impl<T: Endpoint> Prepared<T> {
@@ -37,12 +37,12 @@ impl<T: Endpoint> Prepared<T> {
         self,
         failed: FailedAttempt,
     ) -> Result<Annotated<T::Reply>, CallError> {
-        let Self { service, message, options, codec, .. } = self;
-        let body = OwnedRequest { codec, value: message };
+        let Self { service, message, options, form, .. } = self;
+        let body = OwnedRequest { form, value: message };
         let (caller, remote) = (service.system().caller(), service.remote());
-        let NodeReply { node, reply } =
-            caller.go_on(remote, target::<T>(codec), body, &options, failed).await?;
-        decode::<T>(codec, reply, || &node)
+        let NodeReply { node, is_alternative, reply } =
+            caller.go_on(remote, target::<T>(form.codec), body, &options, failed).await?;
+        decode::<T>(form.chosen(is_alternative), reply, || &node)
     }
 
     /// The whole call, as it is made when there is no shorter way.
@@ -72,10 +72,10 @@ impl<T: Endpoint> Prepared<T> {
 
     async fn run_bare(mut self) -> Result<Annotated<T::Reply>, CallError> {
         if self.handler().is_some() {
-            let Self { service, message, mut options, deadline, codec, .. } = self;
+            let Self { service, message, mut options, deadline, form, .. } = self;
             // Its time has been running for a while.
             options.limit = Some(deadline);
-            let mut waiting = LocalCall::new(message, options, service, codec)?;
+            let mut waiting = LocalCall::new(message, options, service, form)?;
             match (&mut waiting).await {
                 Err(LocalFailure::Refused(refusal, Some(message))) if waiting.may_go(refusal) => {
                     self = waiting.elsewhere(message);
@@ -87,12 +87,12 @@ impl<T: Endpoint> Prepared<T> {
     }
 
     async fn run_remote(self) -> Result<Annotated<T::Reply>, CallError> {
-        let Self { service, message, options, deadline, codec, .. } = self;
-        let body = OwnedRequest { codec, value: message };
+        let Self { service, message, options, deadline, form, .. } = self;
+        let body = OwnedRequest { form, value: message };
         let (caller, options) = (service.system().caller(), (&options, deadline));
-        let NodeReply { node, reply } =
-            caller.call(service.remote(), target::<T>(codec), body, options).await?;
-        decode::<T>(codec, reply, || &node)
+        let NodeReply { node, is_alternative, reply } =
+            caller.call(service.remote(), target::<T>(form.codec), body, options).await?;
+        decode::<T>(form.chosen(is_alternative), reply, || &node)
     }
 
     /// Hands the request over without waiting for an answer.
@@ -100,11 +100,11 @@ impl<T: Endpoint> Prepared<T> {
         if !self.service.system().client_middleware().is_empty() || self.handler().is_some() {
             return self.run().await.map(drop);
         }
-        let Self { service, message, options, deadline, codec, .. } = self;
-        let body = OwnedRequest { codec, value: message };
+        let Self { service, message, options, deadline, form, .. } = self;
+        let body = OwnedRequest { form, value: message };
         let caller = service.system().caller();
         let options = (&options, deadline);
-        caller.send_one_way(service.remote(), target::<T>(codec), body, options).await
+        caller.send_one_way(service.remote(), target::<T>(form.codec), body, options).await
     }
 }
 
@@ -127,7 +127,7 @@ pub(super) fn decode<'a, T: Endpoint>(
 pub(super) fn target<T: Endpoint>(codec: Codec) -> CallTarget {
     CallTarget {
         endpoint: T::NAME,
-        content_type: codec.content_type(),
+        content_type: T::schema().content_type(codec),
         is_idempotent: T::IDEMPOTENT,
     }
 }

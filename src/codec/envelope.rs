@@ -71,6 +71,9 @@ pub enum EnvelopeError {
         /// What is left.
         present: usize,
     },
+    /// The header, or what follows it, is not BSON.
+    #[error("not a BSON-RPC message: {0}")]
+    Document(&'static str),
     /// The header's block is not protobuf.
     #[error("the header is not a protobuf message: {0}")]
     Header(&'static str),

@@ -21,6 +21,10 @@ impl Format for MessagePack {
         &["application/vnd.msgpack", "application/x-msgpack"]
     }
 
+    fn describes_itself(&self) -> bool {
+        true
+    }
+
     fn encode(&self, value: &dyn Serialize, buffer: &mut Vec<u8>) -> Result<(), String> {
         let mut serializer = rmp_serde::Serializer::new(buffer).with_struct_map();
         let mut serializer = <dyn erased_serde::Serializer>::erase(&mut serializer);

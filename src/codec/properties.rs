@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Codec, Generation, MediaType, json_rpc, proto_rpc};
+use super::{Codec, Generation, MediaType, bson_rpc, json_rpc, proto_rpc};
 
 /// A type that can hold whatever a body describes, however deep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +104,8 @@ fn read_as_everything(bytes: &[u8]) {
     let _ = json_rpc::decode_response(&bytes);
     let _ = proto_rpc::decode_request(&bytes);
     let _ = proto_rpc::decode_response(&bytes);
+    let _ = bson_rpc::decode_request(&bytes);
+    let _ = bson_rpc::decode_response(&bytes);
 }
 
 /// A body by itself, and in every envelope.
@@ -115,6 +117,8 @@ fn envelopes(body: &[u8]) -> Vec<Bytes> {
         all.push(proto_rpc::encode_error(generation, "A.B", 1, "error"));
     }
     all.push(json_rpc::encode_reply(b"1", body));
+    all.push(bson_rpc::encode_request("A.B", &bson_rpc::Seq::from(1), body));
+    all.push(bson_rpc::encode_reply("A.B", &bson_rpc::Seq::from(1), body));
     all
 }
 

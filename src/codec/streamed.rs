@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Codec, CodecError};
+use crate::schema::EndpointSchema;
 use crate::stream::StreamEndpoint;
 
 /// How one type is written in protobuf.
@@ -83,7 +84,7 @@ impl<T: StreamEndpoint> StreamCodec<T> {
     }
 
     pub(crate) fn content_type(self) -> &'static str {
-        self.codec.content_type()
+        EndpointSchema::cached_stream::<T>().content_type(self.codec)
     }
 
     pub(crate) fn opening(self, value: T) -> Part<T, T> {

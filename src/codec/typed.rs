@@ -1,20 +1,54 @@
 //! Requests and replies of an endpoint, to bytes and back.
 
 use bytes::BytesMut;
-use callboard_actors::message::Body;
+use callboard_actors::message::{Alternative, Body};
 
 use super::{Codec, CodecError, NO_SERDE, ProtobufCodec};
 use crate::request::Endpoint;
 
+/// How the request and the reply of a call are encoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) codec: Codec,
+    /// Where the node does not take that one.
+    pub(crate) other: Option<Codec>,
+}
+
+impl Form {
+    /// In this codec and no other one.
+    pub(crate) fn fixed(codec: Codec) -> Self {
+        Self { codec, other: None }
+    }
+
+    /// In this codec, or else in one that describes itself.
+    pub(crate) fn with_fallback(codec: Codec, fallback: Option<Codec>) -> Self {
+        let other = fallback.filter(|other| !codec.describes_itself() && *other != codec);
+        Self { codec, other }
+    }
+
+    /// The codec of a request that was sent.
+    pub(crate) fn chosen(self, is_alternative: bool) -> Codec {
+        if is_alternative { self.other.unwrap_or(self.codec) } else { self.codec }
+    }
+
+    fn alternative<T: Endpoint>(self) -> Option<Alternative> {
+        let schema = T::schema();
+        self.other.map(|other| Alternative {
+            content_type: schema.content_type(other),
+            fingerprint: schema.fingerprint(),
+        })
+    }
+}
+
 /// A request that is encoded when it is sent.
 pub(crate) struct EncodedRequest<'a, T> {
-    pub(crate) codec: Codec,
+    pub(crate) form: Form,
     pub(crate) value: &'a T,
 }
 
 /// The same for one that is sent, perhaps again, later.
 pub(crate) struct OwnedRequest<T> {
-    pub(crate) codec: Codec,
+    pub(crate) form: Form,
     pub(crate) value: T,
 }
 
@@ -26,13 +60,31 @@ pub(crate) struct EncodedReply<'a, T: Endpoint> {
 
 impl<T: Endpoint> Body for EncodedRequest<'_, T> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        encode_request(self.codec, self.value, buffer).map_err(|error| error.to_string())
+        encode_request(self.form.codec, self.value, buffer).map_err(|error| error.to_string())
+    }
+
+    fn alternative(&self) -> Option<Alternative> {
+        self.form.alternative::<T>()
+    }
+
+    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        let codec = self.form.chosen(true);
+        encode_request(codec, self.value, buffer).map_err(|error| error.to_string())
     }
 }
 
 impl<T: Endpoint> Body for OwnedRequest<T> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        encode_request(self.codec, &self.value, buffer).map_err(|error| error.to_string())
+        encode_request(self.form.codec, &self.value, buffer).map_err(|error| error.to_string())
+    }
+
+    fn alternative(&self) -> Option<Alternative> {
+        self.form.alternative::<T>()
+    }
+
+    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        let codec = self.form.chosen(true);
+        encode_request(codec, &self.value, buffer).map_err(|error| error.to_string())
     }
 }
 

@@ -55,7 +55,7 @@ impl<T: Topic> TopicRef<T> {
     pub fn publish<'a>(&self, event: &'a T) -> PublishBuilder<'a, T> {
         PublishBuilder {
             event,
-            codec: self.system.codec(),
+            codec: self.system.form().codec,
             timeout: self.system.caller().options().timeout,
             metadata: Metadata::new(),
             topic: self.clone(),

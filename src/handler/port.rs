@@ -28,6 +28,7 @@ use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
 use crate::codec::{Codec, Codecs};
 use crate::middleware::Middleware;
+use crate::schema::{fingerprint_in, type_name};
 
 /// A handler and its actors' inboxes.
 pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
@@ -87,7 +88,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
     factory: impl Fn() -> A + Send + Sync + 'static,
     home: &HandlerHome,
 ) -> HandlerParts {
-    let name = super::type_name::<A>();
+    let name = type_name::<A>();
     let arbiters = &home.arbiters;
     let count = match builder.placement {
         Placement::Single => 1,
@@ -195,6 +196,17 @@ impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
 
     fn codec(&self, content_type: &str) -> Option<u16> {
         self.codecs.find(content_type).map(|(number, _)| number)
+    }
+
+    fn codec_for(&self, endpoint: usize, content_type: &str) -> Result<u16, Refusal> {
+        let (number, codec) = self.codecs.find(content_type).ok_or(Refusal::UnknownContentType)?;
+        let own = self.infos.get(endpoint).and_then(EndpointInfo::fingerprint);
+        match (own, fingerprint_in(content_type)) {
+            (Some(own), Some(other)) if own != other && !codec.describes_itself() => {
+                Err(Refusal::OtherTypes)
+            }
+            _ => Ok(number),
+        }
     }
 
     fn lane(&self) -> Box<dyn Lane> {

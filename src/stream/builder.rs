@@ -103,7 +103,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
 
     async fn open_bare(self) -> Result<StreamCall<T>, CallError> {
         let may_be_local = self.may_be_local();
-        let Self { service, mut message, options, codec, kind, .. } = self;
+        let Self { service, mut message, options, form, kind, .. } = self;
         options.check()?;
         let now = Instant::now();
         let whole = match (kind.timeout.map(|it| Deadline::after(now, it)), options.limit) {
@@ -123,7 +123,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
                 Err(failure) => return Err(explain(failure, options.timeout)),
             }
         }
-        let codec = StreamCodec::<T>::new(codec);
+        let codec = StreamCodec::<T>::new(form.codec);
         let target = CallTarget {
             endpoint: T::NAME,
             content_type: codec.content_type(),

@@ -58,6 +58,7 @@ pub struct SystemBuilder {
     pub(super) codecs: Vec<Codec>,
     pub(super) codec: Codec,
     pub(super) strategy: Option<Strategy>,
+    pub(super) fallback: Option<Codec>,
     pub(super) hooks: Hooks,
     reads_environment: bool,
 }
@@ -79,6 +80,7 @@ impl SystemBuilder {
             codecs: Vec::new(),
             codec: Codec::default(),
             strategy: None,
+            fallback: Some(Codec::Json),
             hooks: Hooks::default(),
             reads_environment: true,
         }
@@ -121,6 +123,17 @@ impl SystemBuilder {
     /// Encodes calls like this unless a call says otherwise; default [`Codec::Bincode`].
     pub fn client_codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
+        self
+    }
+
+    /// Encodes calls like this where the node's types are not those of this side, or where it does
+    /// not know the [codec](Self::client_codec); default [`Codec::Json`].
+    ///
+    /// A codec with field names lets either side have fields that the other does not know. Without
+    /// one (`None`) such calls fail as [`CallError::Codec`](crate::CallError::Codec). A codec that a
+    /// call asks for is never replaced.
+    pub fn client_fallback(mut self, codec: impl Into<Option<Codec>>) -> Self {
+        self.fallback = codec.into();
         self
     }
 

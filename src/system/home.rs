@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::builder::SystemBuilder;
 use super::inside::SystemPlace;
 use super::{DETACHED_MOST, Inner, LocalTable, ServiceSystem, assemble};
+use crate::codec::Form;
 use crate::error::Error;
 
 /// The threads of a system.
@@ -112,7 +113,8 @@ async fn start_node(
     home: Arc<Home>,
 ) -> Result<ServiceSystem, Error> {
     let client_middleware = builder.client_middleware.clone().into();
-    let (codec, place) = (builder.codec, SystemPlace::default());
+    let form = Form::with_fallback(builder.codec, builder.fallback);
+    let place = SystemPlace::default();
     let mut parts = assemble::assemble(builder, arbiters, &place)?;
     let (service, own) = (parts.service.name.clone(), place.clone());
     parts.hooks.prepared = Some(Box::new(move |node| {
@@ -128,7 +130,7 @@ async fn start_node(
             client_middleware,
             home,
             detached,
-            codec,
+            form,
             topics: RwLock::default(),
         };
         own.fill(ServiceSystem { inner: Arc::new(inner) });

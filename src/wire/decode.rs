@@ -283,6 +283,7 @@ fn refusal(code: u8, retry_after: Duration) -> Refusal {
         6 => Refusal::TooLarge,
         7 => Refusal::Expired,
         8 => Refusal::Cancelled,
+        9 => Refusal::OtherTypes,
         _ => Refusal::Other,
     }
 }

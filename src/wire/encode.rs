@@ -303,6 +303,7 @@ fn refusal_code(refusal: Refusal) -> (u8, Duration) {
         Refusal::TooLarge => (6, Duration::ZERO),
         Refusal::Expired => (7, Duration::ZERO),
         Refusal::Cancelled => (8, Duration::ZERO),
+        Refusal::OtherTypes => (9, Duration::ZERO),
         _ => (0, Duration::ZERO),
     }
 }

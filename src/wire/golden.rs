@@ -124,6 +124,7 @@ fn every_refusal_has_its_code() {
         Refusal::TooLarge,
         Refusal::Expired,
         Refusal::Cancelled,
+        Refusal::OtherTypes,
     ];
     for (code, refusal) in refusals.into_iter().enumerate() {
         let status =

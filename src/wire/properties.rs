@@ -308,5 +308,6 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::TooLarge),
         Just(Refusal::Expired),
         Just(Refusal::Cancelled),
+        Just(Refusal::OtherTypes),
     ]
 }

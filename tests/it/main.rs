@@ -8,12 +8,15 @@
 
 mod annotated;
 mod answers;
+mod bson_rpc;
 mod calls;
 mod cancellation;
+mod codecs;
 mod debug;
 mod derive;
 mod errors;
 mod events;
+mod evolution;
 mod failures;
 mod go_micro_client;
 mod go_micro_events;

@@ -27,7 +27,7 @@ async fn a_record_tells_everything_a_caller_may_want_to_know() {
     let names: Vec<_> = service.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
     assert!(names.contains(&"Stage.Echo") && names.contains(&"Stage.Show"), "{names:?}");
     let echo = service.endpoints.iter().find(|endpoint| endpoint.name == "Stage.Echo").unwrap();
-    assert_eq!((echo.request.as_str(), echo.reply.as_str()), ("Echo", "String"));
+    assert_eq!((echo.request.name.as_str(), echo.reply.name.as_str()), ("Echo", "String"));
     stop(&[&server]).await;
     assert!(house.registry.list().await.unwrap().is_empty());
     assert_eq!(house.registry.deregistrations(), 1);

@@ -32,14 +32,33 @@ pub(crate) fn endpoint(input: &DeriveInput) -> Result<TokenStream> {
             }
         });
     }
+    let schema = schema(input, library);
     Ok(quote! {
         #[automatically_derived]
         impl #parameters #library::Endpoint for #message #arguments #conditions {
             type Reply = #reply;
             const NAME: &'static str = #name;
             const IDEMPOTENT: bool = #idempotent;
+            #schema
         }
     })
+}
+
+/// Where the schema is remembered, as it is asked for at each call.
+///
+/// With parameters there is a schema for each set of them, and a static could hold only one: then
+/// the trait's own table has to do.
+fn schema(input: &DeriveInput, library: &syn::Path) -> TokenStream {
+    if !input.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        fn schema() -> &'static #library::schema::EndpointSchema {
+            static SCHEMA: ::std::sync::OnceLock<#library::schema::EndpointSchema> =
+                ::std::sync::OnceLock::new();
+            SCHEMA.get_or_init(#library::schema::EndpointSchema::of::<Self>)
+        }
+    }
 }
 
 /// The generics of `input` and, where there are type parameters, what the trait demands.
@@ -90,6 +109,11 @@ mod tests {
                 type Reply = HelloReply;
                 const NAME: &'static str = "Greeter.Hello";
                 const IDEMPOTENT: bool = false;
+                fn schema() -> &'static ::callboard::schema::EndpointSchema {
+                    static SCHEMA: ::std::sync::OnceLock<::callboard::schema::EndpointSchema> =
+                        ::std::sync::OnceLock::new();
+                    SCHEMA.get_or_init(::callboard::schema::EndpointSchema::of::<Self>)
+                }
             }
         };
         assert_eq!(text, expected.to_string());
@@ -133,6 +157,7 @@ mod tests {
             where T: Ord, T: 'static, Put<T, N>: #demanded, Option<T>: #demanded
         };
         assert!(text.contains(&conditions.to_string()), "{text}");
+        assert!(!text.contains("SCHEMA"), "{text}");
     }
 
     #[test]

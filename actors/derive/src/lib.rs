@@ -29,7 +29,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `idempotent` | a call may be repeated although it may have been executed; `idempotent = false` is the default |
 /// | `stream` | it opens a stream, of which it implements `StreamEndpoint` instead of `Endpoint` |
 /// | `item = Ping` | required for a stream: what the client sends; `()` for nothing |
-/// | `crate = path` | where callboard is found; `::callboard` by default |
+/// | `crate = path` | where callboard, or at least its traits, `schema` and `serde`, is found; `::callboard` by default |
 ///
 /// The message and its reply implement `Serialize` and `Deserialize`, are `Send` and own their
 /// data. A generic message is an endpoint wherever it and its reply satisfy that; all its

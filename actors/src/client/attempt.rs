@@ -28,6 +28,8 @@ pub struct Attempt {
 pub struct FailedAttempt {
     pub(super) failure: Box<Failure>,
     pub(super) outbox: Arc<Outbox>,
+    /// The body was sent in its other form.
+    pub(super) is_alternative: bool,
 }
 
 impl Attempt {
@@ -38,6 +40,12 @@ impl Attempt {
     /// The address of the node that is called.
     pub fn node(&self) -> &str {
         self.ticket.outbox().address()
+    }
+
+    /// Whether the request was sent in its [other form](crate::message::Body::alternative), in which
+    /// the reply will be too.
+    pub fn is_alternative(&self) -> bool {
+        self.ticket.is_alternative()
     }
 
     /// Resolves to the reply, or to what [`Caller::go_on`](super::Caller::go_on) goes on with.
@@ -51,7 +59,9 @@ impl Attempt {
         Poll::Ready(match ready!(Pin::new(&mut self.ticket).poll(cx)) {
             Answer::Reply { metadata, body } => Ok(EncodedReply { metadata, body }),
             Answer::Failed(failure) => {
-                Err(FailedAttempt { failure, outbox: Arc::clone(self.ticket.outbox()) })
+                let (outbox, is_alternative) =
+                    (Arc::clone(self.ticket.outbox()), self.ticket.is_alternative());
+                Err(FailedAttempt { failure, outbox, is_alternative })
             }
         })
     }

@@ -44,6 +44,8 @@ pub(super) struct Call<'a> {
     attempts: u32,
     /// The nodes have been looked up for this very call.
     is_resolved: bool,
+    /// The body has another form.
+    has_alternative: bool,
     last: Option<CallError>,
 }
 
@@ -87,6 +89,7 @@ impl<'a> Call<'a> {
             retries_left,
             attempts: 0,
             is_resolved: false,
+            has_alternative: false,
             last: None,
         }
     }
@@ -104,6 +107,7 @@ impl<'a> Call<'a> {
         body: B,
     ) -> Result<NodeReply, CallError> {
         self.attempts = 1;
+        self.has_alternative = body.alternative().is_some();
         let next = self.judge(failed);
         self.go_on(next).await?;
         self.run(body).await
@@ -111,19 +115,23 @@ impl<'a> Call<'a> {
 
     /// Makes attempts until one is answered, or no further one is allowed.
     pub(super) async fn run<B: Body>(mut self, body: B) -> Result<NodeReply, CallError> {
+        self.has_alternative = body.alternative().is_some();
         loop {
             match self.begin(&body, false, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
                 Begun::Sent(None) => return Err(self.timeout_of(Executed::Maybe)),
                 Begun::Sent(Some(ticket)) => {
                     let outbox = Arc::clone(ticket.outbox());
+                    let is_alternative = ticket.is_alternative();
                     match ticket.await {
                         Answer::Reply { metadata, body } => {
                             let node = outbox.address().to_owned();
-                            return Ok(NodeReply { node, reply: EncodedReply { metadata, body } });
+                            let reply = EncodedReply { metadata, body };
+                            return Ok(NodeReply { node, is_alternative, reply });
                         }
                         Answer::Failed(failure) => {
-                            let next = self.judge(FailedAttempt { failure, outbox });
+                            let next =
+                                self.judge(FailedAttempt { failure, outbox, is_alternative });
                             self.go_on(next).await?;
                         }
                     }
@@ -153,6 +161,7 @@ impl<'a> Call<'a> {
         };
         self.attempts += 1;
         let outbox = link.outbox();
+        let alternative = body.alternative();
         let call = OutgoingCall {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
@@ -160,6 +169,10 @@ impl<'a> Call<'a> {
             time_left: Some(self.deadline.time_left_at(now)),
             metadata: &self.options.metadata,
             body,
+            alternative,
+            needs_alternative: candidate.as_ref().is_some_and(|candidate| {
+                OutgoingCall::other_needed(alternative, self.target.endpoint, candidate)
+            }),
         };
         let sent = if one_way {
             outbox.one_way(&call).map(|()| None)

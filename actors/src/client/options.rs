@@ -105,6 +105,9 @@ pub struct EncodedReply {
 pub struct NodeReply {
     /// The address of the node that answered.
     pub node: String,
+    /// Whether request and reply are in the request's
+    /// [other form](crate::message::Body::alternative).
+    pub is_alternative: bool,
     /// What it answered.
     pub reply: EncodedReply,
 }

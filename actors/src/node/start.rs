@@ -88,7 +88,8 @@ impl Start {
             selector,
         };
         let caller = Caller::new(caller_parts, options.caller.clone());
-        let record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
+        let mut record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
+        record.limit_schemas(options.max_schemas);
         let server = Server::new(hello, routes, options.acceptor.clone());
         let shared = Shared {
             blank: node.clone(),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::schema::Schema;
+
 /// One version of a service and the nodes that run it.
 ///
 /// ```
@@ -101,15 +103,25 @@ pub struct EndpointInfo {
     /// How it answers.
     #[serde(default)]
     pub kind: EndpointKind,
-    /// The request's type.
-    #[serde(default)]
-    pub request: String,
-    /// The reply's type.
-    #[serde(default)]
-    pub reply: String,
+    /// What the request looks like.
+    #[serde(default, skip_serializing_if = "Schema::is_empty")]
+    pub request: Schema,
+    /// What the reply looks like.
+    #[serde(default, skip_serializing_if = "Schema::is_empty")]
+    pub reply: Schema,
     /// Labels.
     #[serde(default)]
     pub metadata: BTreeMap<String, String>,
+}
+
+impl EndpointInfo {
+    /// The label that holds the fingerprint of the endpoint's types, in 16 hexadecimal digits.
+    pub const FINGERPRINT: &'static str = "fingerprint";
+
+    /// What is equal where client and server have the same types; absent if it does not tell.
+    pub fn fingerprint(&self) -> Option<u64> {
+        u64::from_str_radix(self.metadata.get(Self::FINGERPRINT)?, 16).ok()
+    }
 }
 
 /// How an endpoint answers.

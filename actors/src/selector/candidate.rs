@@ -88,6 +88,11 @@ impl Candidate {
         self.release.answers(endpoint)
     }
 
+    /// Whether it tells of an endpoint's types, and they are others than those of this fingerprint.
+    pub fn has_other_types(&self, endpoint: &str, fingerprint: u64) -> bool {
+        self.release.has_other_types(endpoint, fingerprint)
+    }
+
     /// The value of a label of the node or else of its version.
     pub fn label(&self, name: &str) -> Option<&String> {
         self.node.metadata.get(name).or_else(|| self.release.metadata.get(name))
@@ -233,6 +238,8 @@ pub(super) struct Release {
     pub(super) version: String,
     metadata: BTreeMap<String, String>,
     endpoints: Vec<EndpointInfo>,
+    /// Those of its endpoints, ordered.
+    fingerprints: Box<[u64]>,
 }
 
 impl Release {
@@ -240,12 +247,21 @@ impl Release {
         let (version, metadata) = (service.version.clone(), service.metadata.clone());
         let mut endpoints = service.endpoints.clone();
         endpoints.sort_by(|one, other| one.name.cmp(&other.name));
-        Self { version, metadata, endpoints }
+        let mut fingerprints: Box<[u64]> =
+            endpoints.iter().filter_map(EndpointInfo::fingerprint).collect();
+        fingerprints.sort_unstable();
+        Self { version, metadata, endpoints, fingerprints }
     }
 
     fn endpoint(&self, name: &str) -> Option<&EndpointInfo> {
         let found = self.endpoints.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
         Some(&self.endpoints[found])
+    }
+
+    fn has_other_types(&self, endpoint: &str, fingerprint: u64) -> bool {
+        // A fingerprint includes the endpoint's name, so that nearly always this is the whole look.
+        self.fingerprints.binary_search(&fingerprint).is_err()
+            && self.endpoint(endpoint).is_some_and(|known| known.fingerprint().is_some())
     }
 
     /// Whether its nodes answer an endpoint, or do not tell what they answer.

@@ -155,7 +155,8 @@ struct ServerRole {
 struct Target {
     handler: usize,
     endpoint: usize,
-    codec: u16,
+    /// Or why requests of the route's content type are refused.
+    codec: Result<u16, Refusal>,
     is_stream: bool,
 }
 
@@ -256,16 +257,13 @@ impl ServerRole {
             return Err(TransportError::Protocol(format!("route slot {} defined again", slot.0)));
         }
         let table = self.server.routes();
-        let target = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint).and_then(
-            |(handler, endpoint)| {
-                let codec = table.handlers()[handler]
-                    .codec(&route.content_type)
-                    .ok_or(Refusal::UnknownContentType)?;
-                let kind = table.handlers()[handler].endpoints()[endpoint].kind;
-                let is_stream = kind == EndpointKind::Stream;
-                Ok(Target { handler, endpoint, codec, is_stream })
-            },
-        );
+        let found = table.find(&route.endpoint).ok_or(Refusal::UnknownEndpoint);
+        let target = found.map(|(handler, endpoint)| {
+            let port = &table.handlers()[handler];
+            let codec = port.codec_for(endpoint, &route.content_type);
+            let is_stream = port.endpoints()[endpoint].kind == EndpointKind::Stream;
+            Target { handler, endpoint, codec, is_stream }
+        });
         if self.routes.len() <= index {
             self.routes.resize(index + 1, None);
         }
@@ -290,7 +288,11 @@ impl ServerRole {
         target
     }
 
-    fn push(&mut self, target: Target, arrival: Arrival) {
+    fn push(&mut self, target: Target, mut arrival: Arrival) {
+        let codec = match target.codec {
+            Ok(codec) => codec,
+            Err(refusal) => return arrival.reply.refuse(refusal, None),
+        };
         let handlers = self.server.routes().handlers();
         if self.lanes.is_empty() {
             self.lanes.resize_with(handlers.len(), || None);
@@ -300,7 +302,7 @@ impl ServerRole {
             is_dirty: false,
         });
         open.is_dirty = true;
-        open.lane.push(target.endpoint, target.codec, arrival);
+        open.lane.push(target.endpoint, codec, arrival);
     }
 
     fn flush(&mut self, now: Instant) {

@@ -89,6 +89,8 @@ impl State {
 struct KnownRoute {
     endpoint: &'static str,
     content_type: &'static str,
+    /// The peer takes no requests of this content type at this endpoint.
+    is_refused: bool,
 }
 
 impl KnownRoute {

@@ -199,6 +199,12 @@ fn unary(wire: &str, name: &str, reply: &str) -> String {
                 decode_reply: {PROTO}::decode,
             }})
         }}
+
+        fn schema() -> &'static ::callboard::schema::EndpointSchema {{
+            static SCHEMA: ::std::sync::OnceLock<::callboard::schema::EndpointSchema> =
+                ::std::sync::OnceLock::new();
+            SCHEMA.get_or_init(::callboard::schema::EndpointSchema::of::<Self>)
+        }}
     }}
 "
     )

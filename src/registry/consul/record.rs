@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callboard_actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
+use callboard_actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Schema, Service, merge};
 use serde::{Deserialize, Serialize};
 
 use super::tags::{self, Tags};
@@ -91,6 +91,22 @@ struct Value {
     /// Those of its fields.
     #[serde(default)]
     values: Option<Vec<Value>>,
+}
+
+impl Value {
+    fn of(schema: &Schema) -> Self {
+        let Schema { name, kind, values } = schema;
+        let values = (!values.is_empty()).then(|| values.iter().map(Self::of).collect());
+        Self { name: name.clone(), kind: kind.clone(), values }
+    }
+
+    /// The schema, of which `depth` levels are taken.
+    fn into_schema(self, depth: usize) -> Schema {
+        let Self { name, kind, values } = self;
+        let values = values.into_iter().flatten().filter(|_| depth > 1);
+        let values = values.map(|value| value.into_schema(depth - 1)).collect();
+        Schema { name, kind, values }
+    }
 }
 
 /// Under which id Consul keeps a node's record.
@@ -190,14 +206,13 @@ fn decode_one(name: &str, entry: &Entry) -> Option<Service> {
 }
 
 fn to_go(endpoint: &EndpointInfo) -> Endpoint {
-    let value = |kind: &String| Value { name: kind.clone(), kind: kind.clone(), values: None };
     let mut metadata = endpoint.metadata.clone();
     let is_stream = endpoint.kind == EndpointKind::Stream;
     metadata.insert(STREAM.to_owned(), is_stream.to_string());
     Endpoint {
         name: endpoint.name.clone(),
-        request: Some(value(&endpoint.request)),
-        response: Some(value(&endpoint.reply)),
+        request: Some(Value::of(&endpoint.request)),
+        response: Some(Value::of(&endpoint.reply)),
         metadata: Some(metadata),
     }
 }
@@ -211,12 +226,14 @@ fn from_go(text: &str) -> Option<EndpointInfo> {
     }
     let is_stream = metadata.remove(STREAM).is_some_and(|value| value == "true");
     let kind = if is_stream { EndpointKind::Stream } else { EndpointKind::Unary };
-    let kind_of = |value: Option<Value>| value.map(|value| value.kind).unwrap_or_default();
+    let schema = |value: Option<Value>| {
+        value.map(|value| value.into_schema(Schema::DEPTH_MOST)).unwrap_or_default()
+    };
     Some(EndpointInfo {
         name: endpoint.name,
         kind,
-        request: kind_of(endpoint.request),
-        reply: kind_of(endpoint.response),
+        request: schema(endpoint.request),
+        reply: schema(endpoint.response),
         metadata,
     })
 }
@@ -273,7 +290,10 @@ mod tests {
         service.endpoints = vec![
             EndpointInfo {
                 name: "Greeter.Hello".into(),
-                request: "Hello".into(),
+                request: Schema {
+                    values: vec![Schema::new("name", "string")],
+                    ..Schema::from("Hello")
+                },
                 reply: "HelloReply".into(),
                 metadata: BTreeMap::from([("audience".into(), "all".into())]),
                 ..EndpointInfo::default()
@@ -366,7 +386,11 @@ mod tests {
             assert_eq!(services[0].nodes[0].address, address);
             assert_eq!(services[0].nodes[0].metadata["zone"], "eu-1");
             let hello = services[0].endpoints.iter().find(|it| it.name == "Greeter.Hello").unwrap();
-            assert_eq!((&*hello.request, &*hello.reply), ("HelloRequest", "HelloResponse"));
+            assert_eq!(
+                (&*hello.request.kind, &*hello.reply.kind),
+                ("HelloRequest", "HelloResponse")
+            );
+            assert_eq!(hello.request.values, [Schema::new("name", "string")]);
             let chat = services[0].endpoints.iter().find(|it| it.name == "Greeter.Chat").unwrap();
             assert_eq!(chat.kind, EndpointKind::Stream);
         }

@@ -130,6 +130,20 @@ mod tests {
     }
 
     #[test]
+    fn schemas_of_endpoints_read_back() {
+        use callboard_actors::registry::{EndpointInfo, Schema};
+
+        let field = Schema::new("name", "string");
+        let request = Schema { values: vec![field], ..Schema::from("Hello") };
+        let (name, reply) = ("Greeter.Hello".to_owned(), Schema::from("String"));
+        let endpoint = EndpointInfo { name, request, reply, ..EndpointInfo::default() };
+        let mut service = Service::new("greeter", "1").node(NodeInfo::new("a", "127.0.0.1:1"));
+        service.endpoints = vec![endpoint, EndpointInfo::default()];
+        let [record] = &Record::split(&service).unwrap()[..] else { panic!("one node") };
+        assert_eq!(decode(&record.json).unwrap(), service);
+    }
+
+    #[test]
     fn a_record_over_the_limit_is_refused() {
         let with = |bytes: usize| {
             let node = NodeInfo::new("a", "127.0.0.1:1").label("x", "y".repeat(bytes));

@@ -16,7 +16,7 @@ use hyper::{Method, Response};
 use super::dialect::Trouble;
 use super::host::Host;
 use super::service::{Answer, add_metadata};
-use crate::codec::{Generation, MediaType, json_rpc, proto_rpc};
+use crate::codec::{Generation, MediaType, bson_rpc, json_rpc, proto_rpc};
 
 /// A call over Go Micro's wire.
 pub(super) struct GoMicro {
@@ -37,6 +37,8 @@ enum Form {
     Protobuf,
     JsonRpc,
     ProtoRpc,
+    /// As a plugin of Go Micro has it, with the same bytes in both generations.
+    BsonRpc,
 }
 
 /// What a further message of a stream holds.
@@ -52,6 +54,7 @@ pub(super) enum Id {
     None,
     Json(Bytes),
     Proto(u64),
+    Bson(bson_rpc::Seq),
 }
 
 impl GoMicro {
@@ -89,6 +92,7 @@ impl GoMicro {
         let content_type = match self.form {
             Form::Json | Form::JsonRpc => "application/json",
             Form::Protobuf | Form::ProtoRpc => "application/protobuf",
+            Form::BsonRpc => "application/bson",
         };
         let route = Route { endpoint: self.method.clone(), content_type: content_type.to_owned() };
         Ok((route, body))
@@ -109,6 +113,12 @@ impl GoMicro {
             Form::ProtoRpc => {
                 let request = proto_rpc::decode_request(body).map_err(|error| error.to_string())?;
                 self.id = Id::Proto(request.id);
+                self.take_method(request.method);
+                request.body
+            }
+            Form::BsonRpc => {
+                let request = bson_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                self.id = Id::Bson(request.id);
                 self.take_method(request.method);
                 request.body
             }
@@ -184,6 +194,7 @@ impl GoMicro {
         self.respond(match &self.id {
             Id::Json(id) => json_rpc::encode_reply(id, body),
             Id::Proto(seq) => proto_rpc::encode_reply(generation, method, *seq, body),
+            Id::Bson(seq) => bson_rpc::encode_reply(method, seq, body),
             Id::None if self.form == Form::Json => {
                 let mut line = BytesMut::with_capacity(body.len() + 1);
                 line.put_slice(body);
@@ -199,9 +210,13 @@ impl GoMicro {
         let mut answer = self.respond(match (&self.id, self.form) {
             (Id::Json(id), _) => json_rpc::encode_error(generation, id, text),
             (Id::Proto(seq), _) => proto_rpc::encode_error(generation, method, *seq, text),
+            (Id::Bson(seq), _) => bson_rpc::encode_error(method, seq, text),
             // The envelope could not be opened.
             (Id::None, Form::JsonRpc) => json_rpc::encode_error(generation, b"null", text),
             (Id::None, Form::ProtoRpc) => proto_rpc::encode_error(generation, method, 0, text),
+            (Id::None, Form::BsonRpc) => {
+                bson_rpc::encode_error(method, &bson_rpc::Seq::default(), text)
+            }
             (Id::None, Form::Json | Form::Protobuf) => Bytes::new(),
         });
         if self.generation == Generation::Current {
@@ -259,6 +274,7 @@ fn form(generation: Generation, value: Option<&HeaderValue>) -> Option<(Form, He
         (Generation::Current, "application/json") => Form::Json,
         (Generation::Current, "application/protobuf") => Form::Protobuf,
         (_, "application/json" | "application/json-rpc") => Form::JsonRpc,
+        (_, "application/bson" | "application/bson-rpc" | "application/bsonrpc") => Form::BsonRpc,
         (_, "application/proto-rpc")
         | (Generation::Early, "application/protobuf" | "application/octet-stream") => {
             Form::ProtoRpc

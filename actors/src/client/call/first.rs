@@ -71,7 +71,18 @@ impl First<'_> {
         let CallTarget { endpoint, content_type, .. } = self.target;
         let time_left = Some(time_left);
         let (metadata, body) = (&self.options.metadata, self.body);
-        let call = OutgoingCall { endpoint, content_type, patience, time_left, metadata, body };
+        let alternative = body.alternative();
+        let needs_alternative = OutgoingCall::other_needed(alternative, endpoint, candidate);
+        let call = OutgoingCall {
+            endpoint,
+            content_type,
+            patience,
+            time_left,
+            metadata,
+            body,
+            alternative,
+            needs_alternative,
+        };
         match hand_over(link.outbox(), &call, candidate) {
             Ok(sent) => Ok(Some(sent)),
             Err(NotSent::Full | NotSent::Closed) => {

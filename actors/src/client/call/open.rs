@@ -63,7 +63,7 @@ impl Call<'_> {
                     return Ok(opening);
                 }
                 Some(Err(OpenFailure { failure, outbox })) => {
-                    let next = self.judge(FailedAttempt { failure, outbox });
+                    let next = self.judge(FailedAttempt { failure, outbox, is_alternative: false });
                     self.go_on(next).await?;
                 }
             }
@@ -96,6 +96,9 @@ impl Call<'_> {
             time_left: stream.deadline.map(|deadline| deadline.time_left_at(now)),
             metadata: &self.options.metadata,
             body,
+            // Its items could not change with it.
+            alternative: None,
+            needs_alternative: false,
         };
         match outbox.open_stream(&call, candidate.as_ref(), stream.window) {
             Ok(opening) => Ok(Asked::Opening(opening, candidate)),

@@ -73,6 +73,7 @@ impl Call<'_> {
     fn verdict(&mut self, failed: FailedAttempt) -> Next {
         let now = Instant::now();
         let (begun, node) = (failed.begun(now), failed.node());
+        let refused_form = (!failed.is_alternative).then_some(failed.outbox);
         let failure = *failed.failure;
         let tried = Tried { node, candidate: failure.candidate };
         match failure.cause {
@@ -92,7 +93,15 @@ impl Call<'_> {
             Cause::Broken { was_sent, error } => self.broken(was_sent, error, tried),
             Cause::Refused { refusal, status } => {
                 let fine = Outcome::Success { latency: now - begun };
-                self.refused(refusal, status.detail, tried, fine)
+                match refused_form {
+                    Some(outbox) if self.may_change_form(refusal) => {
+                        outbox.refuse_route(self.target.endpoint, self.target.content_type);
+                        tried.mark(fine, now);
+                        let detail = status.detail;
+                        Next::Retry(CallError::Codec { detail, executed: Executed::No })
+                    }
+                    _ => self.refused(refusal, status.detail, tried, fine),
+                }
             }
         }
     }
@@ -129,12 +138,19 @@ impl Call<'_> {
             Refusal::Cancelled => {
                 (Outcome::Cancelled, CallError::Cancelled { endpoint: self.target.endpoint })
             }
-            Refusal::UnknownContentType | Refusal::Undecodable | Refusal::Other => {
-                (fine, CallError::Codec { detail, executed: Executed::No })
-            }
+            Refusal::UnknownContentType
+            | Refusal::OtherTypes
+            | Refusal::Undecodable
+            | Refusal::Other => (fine, CallError::Codec { detail, executed: Executed::No }),
         };
         tried.mark(outcome, Instant::now());
         Next::Fail(error)
+    }
+
+    /// Whether a request that was refused like this may be sent again in its other form.
+    fn may_change_form(&self, refusal: Refusal) -> bool {
+        let is_form = matches!(refusal, Refusal::UnknownContentType | Refusal::OtherTypes);
+        is_form && self.has_alternative && self.attempts < ATTEMPTS_MOST
     }
 
     fn overloaded(&mut self, retry_after: Duration, detail: String, tried: Tried) -> Next {

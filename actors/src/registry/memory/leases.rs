@@ -258,8 +258,8 @@ fn key(service: &Service) -> Key {
 pub(super) fn text_bytes(service: &Service) -> usize {
     let endpoint = |endpoint: &EndpointInfo| {
         endpoint.name.len()
-            + endpoint.request.len()
-            + endpoint.reply.len()
+            + endpoint.request.size()
+            + endpoint.reply.size()
             + labels(&endpoint.metadata)
     };
     let node = |node: &NodeInfo| node.id.len() + node.address.len() + labels(&node.metadata);

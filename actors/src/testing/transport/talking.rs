@@ -212,6 +212,7 @@ fn every_kind() -> Vec<Message> {
         status(11, Some(Refusal::Expired)),
         status(12, Some(Refusal::Cancelled)),
         status(13, Some(Refusal::Other)),
+        status(18, Some(Refusal::OtherTypes)),
         Message::Cancel { id: RequestId(14) },
         stream_request(15),
         Message::StreamCredit { id: RequestId(15), items: 32, bytes: u32::MAX },

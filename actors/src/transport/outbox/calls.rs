@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::room::Room;
 use super::{CALLS_LIMIT, KnownRoute, Outbox, QUEUE_LIMIT, State};
-use crate::message::{Body, Outgoing, RequestId, RouteSlot};
+use crate::message::{Alternative, Body, Outgoing, RequestId, RouteSlot};
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
 use crate::transport::TransportError;
@@ -27,6 +28,39 @@ pub(crate) struct OutgoingCall<'a> {
     pub(crate) time_left: Option<Duration>,
     pub(crate) metadata: &'a Metadata,
     pub(crate) body: &'a dyn Body,
+    /// The body's other form, should it have one.
+    pub(crate) alternative: Option<Alternative>,
+    /// The node is known not to take the preferred form; there is another one then.
+    pub(crate) needs_alternative: bool,
+}
+
+/// A call that has been encoded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    /// Where it ends in the stream of bytes.
+    pub(super) end: u64,
+    pub(super) is_alternative: bool,
+}
+
+/// A body in its other form.
+struct OtherForm<'a>(&'a dyn Body);
+
+impl Body for OtherForm<'_> {
+    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        self.0.encode_alternative(buffer)
+    }
+}
+
+impl OutgoingCall<'_> {
+    /// Whether a node with this record is known not to take a body in its preferred form.
+    pub(crate) fn other_needed(
+        alternative: Option<Alternative>,
+        endpoint: &str,
+        candidate: &Candidate,
+    ) -> bool {
+        let fingerprint = alternative.and_then(|other| other.fingerprint);
+        fingerprint.is_some_and(|fingerprint| candidate.has_other_types(endpoint, fingerprint))
+    }
 }
 
 /// What a request is sent for.
@@ -58,18 +92,20 @@ impl Outbox {
         candidate: Option<&Arc<Candidate>>,
         waker: Option<&Waker>,
     ) -> Result<Ticket, NotSent> {
-        let id = {
+        let (id, is_alternative) = {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
-            let end = state.encode_call(id, Kind::Call, call)?;
+            let Written { end, is_alternative } = state.encode_call(id, Kind::Call, call)?;
             state.calls.insert(call.patience, end, candidate, waker.cloned());
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
-            id
+            (id, is_alternative)
         };
         self.schedule();
-        Ok(Ticket::new(self, id))
+        let mut ticket = Ticket::new(self, id);
+        ticket.is_alternative = is_alternative;
+        Ok(ticket)
     }
 
     /// Resolves when there may be room for a call, or the connection is over.
@@ -88,6 +124,15 @@ impl Outbox {
         }
         self.schedule();
         Ok(())
+    }
+
+    /// Takes note that the peer takes no requests of this content type at this endpoint, until the
+    /// next connection.
+    pub(crate) fn refuse_route(&self, endpoint: &str, content_type: &str) {
+        let mut state = self.state.lock();
+        if let Some(index) = state.route(endpoint, content_type) {
+            state.routes[index].is_refused = true;
+        }
     }
 
     /// Calls that wait for an answer.
@@ -132,16 +177,20 @@ impl State {
         id: RequestId,
         kind: Kind,
         call: &OutgoingCall<'_>,
-    ) -> Result<u64, NotSent> {
-        // A connection sees few endpoints, so looking through them beats hashing. Names are
-        // constants, so nearly always the same one is in the same place.
-        let same = |one: &str, other: &str| std::ptr::eq(one, other) || one == other;
-        let known = self.routes.iter().position(|route| {
-            same(route.endpoint, call.endpoint) && same(route.content_type, call.content_type)
-        });
-        let fresh = known
-            .is_none()
-            .then_some(KnownRoute { endpoint: call.endpoint, content_type: call.content_type });
+    ) -> Result<Written, NotSent> {
+        let (endpoint, mut content_type) = (call.endpoint, call.content_type);
+        let mut is_alternative = call.needs_alternative;
+        let mut known = if is_alternative { None } else { self.route(endpoint, content_type) };
+        is_alternative |= known.is_some_and(|index| self.routes[index].is_refused);
+        match call.alternative {
+            Some(other) if is_alternative => {
+                content_type = other.content_type;
+                known = self.route(endpoint, content_type);
+            }
+            _ => is_alternative = false,
+        }
+        let fresh =
+            known.is_none().then_some(KnownRoute { endpoint, content_type, is_refused: false });
         let define = fresh.map(KnownRoute::to_route);
         let index = known.unwrap_or(self.routes.len());
         let route = u32::try_from(index).map_or(RouteSlot(u32::MAX), RouteSlot);
@@ -149,6 +198,7 @@ impl State {
             let error = TransportError::Encode("too many endpoints on one connection".into());
             return Err(NotSent::Invalid(error));
         }
+        let other = OtherForm(call.body);
         let message = Outgoing::Request {
             id,
             one_way: kind == Kind::OneWay,
@@ -157,12 +207,22 @@ impl State {
             define: define.as_ref(),
             time_left: call.time_left,
             metadata: call.metadata,
-            body: call.body,
+            body: if is_alternative { &other } else { call.body },
         };
         let Some(encoder) = &mut self.encoder else { return Err(NotSent::Closed) };
         let end = encoder.encode(message).map_err(NotSent::Invalid)?;
         self.routes.extend(fresh);
-        Ok(end)
+        Ok(Written { end, is_alternative })
+    }
+
+    /// Which slot stands for this.
+    fn route(&self, endpoint: &str, content_type: &str) -> Option<usize> {
+        // A connection sees few endpoints, so looking through them beats hashing. Names are
+        // constants, so nearly always the same one is in the same place.
+        let same = |one: &str, other: &str| std::ptr::eq(one, other) || one == other;
+        self.routes.iter().position(|route| {
+            same(route.endpoint, endpoint) && same(route.content_type, content_type)
+        })
     }
 
     pub(super) fn wake_waiters(&mut self, room: usize) {
@@ -182,12 +242,18 @@ impl State {
 pub(crate) struct Ticket {
     outbox: Arc<Outbox>,
     id: RequestId,
+    is_alternative: bool,
     is_over: bool,
 }
 
 impl Ticket {
     pub(super) fn new(outbox: &Arc<Outbox>, id: RequestId) -> Self {
-        Self { outbox: Arc::clone(outbox), id, is_over: false }
+        Self { outbox: Arc::clone(outbox), id, is_alternative: false, is_over: false }
+    }
+
+    /// Whether the body was sent in its other form, in which the reply will be too.
+    pub(crate) fn is_alternative(&self) -> bool {
+        self.is_alternative
     }
 
     /// The connection that the call was sent on.

@@ -23,7 +23,7 @@ impl Outbox {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
-            let end = state.encode_call(id, Kind::Stream, call)?;
+            let end = state.encode_call(id, Kind::Stream, call)?.end;
             state.calls.insert_stream(call.patience, end, candidate);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);

@@ -1,7 +1,7 @@
 // A program that knows the library under a name of its own.
 mod vendor {
     pub mod board {
-        pub use callboard::{Endpoint, serde};
+        pub use callboard::{Endpoint, schema, serde};
     }
 }
 
