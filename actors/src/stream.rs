@@ -13,7 +13,7 @@ mod table;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -39,6 +39,8 @@ pub struct StreamSide {
     outbox: Arc<Outbox>,
     id: RequestId,
     flow: Mutex<Flow>,
+    /// Among the streams that wait for room on the connection.
+    place: AtomicU64,
     wakers: Arc<Wakers>,
     /// Nothing more is sent, nor expected.
     is_over: AtomicBool,
@@ -68,6 +70,7 @@ impl StreamSide {
             outbox,
             id,
             flow: Mutex::default(),
+            place: AtomicU64::new(0),
             wakers: Arc::default(),
             is_over: AtomicBool::new(false),
         })
@@ -95,14 +98,16 @@ impl StreamSide {
     /// Resolves when an item may be sent; false when the stream is over or was closed.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
         self.wakers.sender.register(cx.waker());
-        let flow = self.flow.lock();
-        if self.is_over() || flow.has_closed() {
-            Poll::Ready(false)
-        } else if flow.may_send() {
-            Poll::Ready(true)
-        } else {
-            Poll::Pending
+        {
+            let flow = self.flow.lock();
+            if self.is_over() || flow.has_closed() {
+                return Poll::Ready(false);
+            }
+            if !flow.may_send() {
+                return Poll::Pending;
+            }
         }
+        self.outbox.poll_item_room(&self.place, cx).map(|()| true)
     }
 
     /// Sends an item; what is sent without being [ready](Self::poll_ready) breaks the connection.

@@ -36,32 +36,33 @@ impl Handler<Streaming<Talk>> for Parrot {
 
 /// Greets without the capability; tells of each connection what came after the client's greeting.
 async fn older_node() -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let (heard, hears) = mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let (report, received) = mpsc::unbounded_channel();
     actix::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
-            let heard = heard.clone();
+            let report = report.clone();
             actix::spawn(async move {
                 let mut fixed = [0; Preface::FIXED];
-                connection.read_exact(&mut fixed).await.unwrap();
-                let mut fields = vec![0; Preface::fields_size(&fixed).unwrap()];
-                connection.read_exact(&mut fields).await.unwrap();
+                connection.read_exact(&mut fixed).await.expect("the client greets");
+                let mut fields = vec![0; Preface::fields_size(&fixed).expect("it is a greeting")];
+                connection.read_exact(&mut fields).await.expect("the client greets");
                 let mut preface = Preface::new(Hello::new("parrot", "old", 1));
                 preface.capabilities = 0;
-                connection.write_all(&preface.encode().unwrap()).await.unwrap();
+                let preface = preface.encode().expect("the names are short");
+                connection.write_all(&preface).await.expect("the client reads");
                 let mut bytes = Vec::new();
                 let _ = connection.read_to_end(&mut bytes).await;
-                let _ = heard.send(bytes);
+                let _ = report.send(bytes);
             });
         }
     });
-    (address, hears)
+    (address, received)
 }
 
 #[actix::test]
 async fn a_stream_to_an_older_node_fails_at_once_and_says_why() {
-    let (address, mut hears) = older_node().await;
+    let (address, mut received) = older_node().await;
     let house = House::default();
     let client = house.client().await;
     let opened = within(LONG, client.service("parrot").stream(Talk).node(&*address)).await;
@@ -69,14 +70,14 @@ async fn a_stream_to_an_older_node_fails_at_once_and_says_why() {
     assert!(matches!(&error, CallError::NoStreams { node } if *node == address), "{error}");
     assert_eq!(error.executed(), Executed::No);
     stop(&[&client]).await;
-    let bytes = within(LONG, hears.recv()).await.expect("the connection has ended");
+    let bytes = within(LONG, received.recv()).await.expect("the connection has ended");
     let name = b"Parrot.Talk";
     assert!(!bytes.windows(name.len()).any(|it| it == name), "it was asked for nothing");
 }
 
 #[actix::test]
 async fn streams_find_the_nodes_that_know_them() {
-    let (address, _hears) = older_node().await;
+    let (address, _received) = older_node().await;
     let house = House::default();
     let mut record = Service::new("parrot", "1").node(NodeInfo::new("old", &*address));
     let kind = EndpointKind::Stream;

@@ -14,6 +14,11 @@ struct Talk {
     size: usize,
 }
 
+/// Repeats texts.
+#[derive(Debug, Serialize, Deserialize, Endpoint)]
+#[endpoint(stream, name = "Talker.Repeat", item = String, reply = String)]
+struct Repeat;
+
 /// Waits for ever.
 #[derive(Debug, Serialize, Deserialize, Endpoint)]
 #[endpoint(stream, name = "Talker.Hold", item = (), reply = ())]
@@ -54,6 +59,19 @@ impl Handler<Streaming<Talk>> for Talker {
     }
 }
 
+impl Handler<Streaming<Repeat>> for Talker {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, mut stream: Streaming<Repeat>, _: &mut Context<Self>) -> Self::Result {
+        Box::pin(async move {
+            while let Some(text) = stream.recv().await? {
+                stream.send(text).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Handler<Streaming<Hold>> for Talker {
     type Result = ResponseFuture<Result<(), Status>>;
 
@@ -72,7 +90,11 @@ async fn talkers(house: &House) -> (callboard::ServiceSystem, callboard::Service
     let diary = house.diary.clone();
     let server = house.system("talker").handler(
         move || Talker(diary.clone()),
-        |h| h.stream_within::<Talk>(StreamWindow { items: 8, bytes: 64 * 1024 }).stream::<Hold>(),
+        |h| {
+            h.stream_within::<Talk>(StreamWindow { items: 8, bytes: 64 * 1024 })
+                .stream::<Repeat>()
+                .stream::<Hold>()
+        },
     );
     (start(server).await, house.client().await)
 }
@@ -124,6 +146,38 @@ async fn hundreds_of_streams_share_a_connection() {
     for (number, talk) in (0_u32..).zip(talks.collect::<Vec<_>>()) {
         let items = within(LONG, talk).await.unwrap().unwrap();
         assert_eq!(items, [vec![7; 3], number.to_le_bytes().to_vec()]);
+    }
+    stop(&[&client, &server]).await;
+}
+
+#[actix::test]
+async fn many_full_streams_both_ways_do_not_keep_each_other_from_reading() {
+    let house = House::default();
+    let (server, client) = talkers(&house).await;
+    // Together they may send five times ahead what makes a node stop reading.
+    let talks: Vec<_> = (0..40)
+        .map(|_| {
+            let talker = client.service("talker");
+            actix::spawn(async move {
+                let (mut sender, mut receiver) = talker.stream(Repeat).await?.split();
+                let sending = actix::spawn(async move {
+                    let text = "x".repeat(64 * 1024);
+                    for _ in 0..40 {
+                        sender.send(text.clone()).await?;
+                    }
+                    Ok::<_, CallError>(())
+                });
+                let mut count = 0;
+                while receiver.recv().await?.is_some() {
+                    count += 1;
+                }
+                sending.await.expect("sending does not panic")?;
+                Ok::<_, CallError>(count)
+            })
+        })
+        .collect();
+    for talk in talks {
+        assert_eq!(within(LONG * 2, talk).await.unwrap().unwrap(), 40);
     }
     stop(&[&client, &server]).await;
 }

@@ -23,7 +23,7 @@ use crate::selector::{Mark, Outcome};
 use crate::stream::StreamFrame;
 use crate::supervisor::Exit;
 use crate::transport::in_flight::Cause;
-use crate::transport::outbox::Outbox;
+use crate::transport::outbox::{Outbox, QUEUE_LIMIT};
 use crate::transport::pump::{Pump, Role};
 use crate::transport::{Socket, TransportError};
 
@@ -244,6 +244,11 @@ impl Role for ClientRole {
     /// for each other; within bounds that keep writes large and turns short.
     fn portion(&self) -> usize {
         (self.outbox.in_flight() / 2).clamp(PORTION_LEAST, PORTION_MOST)
+    }
+
+    /// Far more than may wait: were both sides to stop reading, neither could write any more.
+    fn queue_limit(&self) -> usize {
+        8 * QUEUE_LIMIT
     }
 
     fn is_expecting(&self) -> bool {

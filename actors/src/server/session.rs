@@ -19,7 +19,7 @@ use crate::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
 use crate::registry::EndpointKind;
 use crate::stream::StreamFrame;
 use crate::supervisor::Exit;
-use crate::transport::outbox::Outbox;
+use crate::transport::outbox::{Outbox, QUEUE_LIMIT};
 use crate::transport::pump::{Pump, Role};
 use crate::transport::{Hello, Socket, TransportError};
 
@@ -229,6 +229,11 @@ impl Role for ServerRole {
 
     fn portion(&self) -> usize {
         PORTION
+    }
+
+    /// A client that does not take its answers gets no more of its requests read.
+    fn queue_limit(&self) -> usize {
+        QUEUE_LIMIT
     }
 
     fn is_expecting(&self) -> bool {

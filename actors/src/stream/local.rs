@@ -236,12 +236,12 @@ mod tests {
     fn either_limit_stops_the_sender_and_half_a_window_lets_it_go_on() {
         for (size, first, woken_after) in [(0, 8, 4), (30, 4, 3), (1000, 1, 1)] {
             let stream = LocalStream::<u32, u32>::new(StreamWindow { items: 8, bytes: 100 });
-            let (wakes, lane) = (Arc::new(Count::default()), &stream.down);
-            let waker = Waker::from(Arc::clone(&wakes));
+            let (count, lane) = (Arc::new(Count::default()), &stream.down);
+            let waker = Waker::from(Arc::clone(&count));
             let cx = Context::from_waker(&waker);
             assert_eq!(fill(lane, &cx, size), first);
             let mut taken = 0;
-            while wakes.0.load(Ordering::Relaxed) == 0 {
+            while count.0.load(Ordering::Relaxed) == 0 {
                 let noop = Context::from_waker(Waker::noop());
                 assert!(lane.poll_receive(&noop).is_ready());
                 taken += 1;

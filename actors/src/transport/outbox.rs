@@ -71,6 +71,8 @@ struct State {
     routes: Vec<KnownRoute>,
     /// Callers that found no room, in the order in which they came.
     waiters: BTreeMap<u64, Waker>,
+    /// Streams that found no room for an item, likewise.
+    item_waiters: BTreeMap<u64, Waker>,
     last_waiter: u64,
     /// There is no connection.
     is_over: bool,
@@ -107,6 +109,7 @@ impl Outbox {
                 calls: InFlight::default(),
                 routes: Vec::new(),
                 waiters: BTreeMap::new(),
+                item_waiters: BTreeMap::new(),
                 last_waiter: 0,
                 is_over: true,
             }),
@@ -216,6 +219,13 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 /// More would not be sent sooner, and what is still in the processor's cache when it is written is
 /// written faster.
 const CALLS_LIMIT: usize = 1024 * 1024;
+
+/// Bytes that may wait on one connection before streams are held back, whatever credit they have:
+/// 1 MiB.
+///
+/// It is far below what makes a node stop reading. Were it not, two sides with full streams would
+/// each wait for the other one to read.
+const ITEMS_LIMIT: usize = 1024 * 1024;
 
 /// Bytes that may wait on one connection before one-way requests are held back: 8 MiB.
 ///

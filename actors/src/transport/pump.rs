@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::keepalive::{Keepalive, KeepaliveOptions, Pulse};
-use super::outbox::{Outbox, QUEUE_LIMIT};
+use super::outbox::Outbox;
 use super::{Batch, Socket, TransportError};
 use crate::message::{GoAway, Message, Outgoing};
 
@@ -24,6 +24,9 @@ pub(crate) trait Role {
 
     /// Messages to take at a time.
     fn portion(&self) -> usize;
+
+    /// Bytes that may wait to be written before nothing more is read.
+    fn queue_limit(&self) -> usize;
 
     /// Whether an answer of the peer is due, so that silence is suspicious.
     fn is_expecting(&self) -> bool;
@@ -92,7 +95,7 @@ impl Pump {
         if let Poll::Ready(result) = self.write(now, cx) {
             return Poll::Ready(result);
         }
-        if std::mem::take(&mut self.is_held_back) && !self.is_full() {
+        if std::mem::take(&mut self.is_held_back) && !self.is_full(role) {
             // Nothing was read, so nothing that arrives would wake this task.
             cx.waker().wake_by_ref();
         }
@@ -110,8 +113,7 @@ impl Pump {
             if self.failure.is_some() {
                 return Ok(());
             }
-            // A peer that does not take its answers gets no more of its requests read.
-            if self.is_full() {
+            if self.is_full(role) {
                 self.is_held_back = true;
                 return Ok(());
             }
@@ -139,8 +141,8 @@ impl Pump {
     }
 
     /// Whether as much waits to be written as may.
-    fn is_full(&self) -> bool {
-        self.outbox.queued() + self.batch.bytes.len() >= QUEUE_LIMIT
+    fn is_full(&self, role: &impl Role) -> bool {
+        self.outbox.queued() + self.batch.bytes.len() >= role.queue_limit()
     }
 
     /// Whether what has arrived is much to work on, few messages as it may be.

@@ -109,7 +109,7 @@ impl Handler<Streaming<Talk>> for Ledger {
                     Ok(())
                 }
                 Talk::Deaf => loop {
-                    stream.send(vec![0; ITEM]).await?;
+                    stream.send("x".repeat(ITEM)).await?;
                 },
             }
         })

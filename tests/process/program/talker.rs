@@ -16,11 +16,11 @@ use super::now;
 
 /// A stream whose items come back, or are not even taken.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, Endpoint)]
-#[endpoint(stream, name = "Ledger.Talk", item = Vec<u8>, reply = Vec<u8>)]
+#[endpoint(stream, name = "Ledger.Talk", item = String, reply = String)]
 pub(crate) enum Talk {
     /// Each item comes back.
     Echo,
-    /// The handler takes nothing, and sends as much as it may.
+    /// Neither side takes anything, and both send as much as they may.
     Deaf,
 }
 
@@ -99,6 +99,10 @@ impl Desk {
             let (sender, receiver) = self.open().await?.split();
             let is_last = round == self.orders.rounds;
             let sending = actix::spawn(Rc::clone(&self).send(sender, round, is_last));
+            if matches!(self.orders.talk, Talk::Deaf) {
+                // Nobody listens on either side, until one of them is no more.
+                std::future::pending::<()>().await;
+            }
             let (items, ends, at) = receive(receiver).await;
             let has_sender_failed = sending.await.expect("sending does not panic").is_err();
             self.note(&Event::Ended(Ending { round, items, ends, has_sender_failed, at }));
@@ -125,6 +129,7 @@ impl Desk {
         round: u32,
         is_last: bool,
     ) -> Result<(), CallError> {
+        let text = "x".repeat(ITEM);
         for number in 0_u32.. {
             if number == WARM {
                 self.note(&Event::Warm { round });
@@ -133,7 +138,7 @@ impl Desk {
                     break;
                 }
             }
-            sender.send(vec![7; ITEM]).await?;
+            sender.send(text.clone()).await?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Streams that go over a connection.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use super::calls::Kind;
-use super::{NotSent, Outbox, OutgoingCall, Ticket};
+use super::{ITEMS_LIMIT, NotSent, Outbox, OutgoingCall, Ticket};
 use crate::message::RequestId;
 use crate::selector::Candidate;
 use crate::stream::{ClientStream, StreamFrame, StreamSide, StreamWindow};
@@ -45,6 +46,28 @@ impl Outbox {
     /// Whether the peer of the present connection, or of the last one, knows streams.
     pub(crate) fn takes_streams(&self) -> bool {
         self.takes_streams.load(Ordering::Acquire)
+    }
+
+    /// Resolves when an item may be queued, or the connection is over; `place` is the stream's own,
+    /// and 0 at first.
+    ///
+    /// Who has waited longest goes first: a stream keeps its place until it has been let through.
+    pub(crate) fn poll_item_room(&self, place: &AtomicU64, cx: &Context<'_>) -> Poll<()> {
+        if self.queued() < ITEMS_LIMIT {
+            place.store(0, Ordering::Relaxed);
+            return Poll::Ready(());
+        }
+        let mut state = self.state.lock();
+        if state.is_over || state.queued() < ITEMS_LIMIT {
+            place.store(0, Ordering::Relaxed);
+            return Poll::Ready(());
+        }
+        if place.load(Ordering::Relaxed) == 0 {
+            state.last_waiter += 1;
+            place.store(state.last_waiter, Ordering::Relaxed);
+        }
+        state.item_waiters.insert(place.load(Ordering::Relaxed), cx.waker().clone());
+        Poll::Pending
     }
 
     /// Gets ready for the items of a stream that the peer opens.

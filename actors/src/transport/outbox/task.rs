@@ -33,6 +33,7 @@ impl Outbox {
         self.figures.queued.store(0, Ordering::Release);
         let room = state.max_in_flight.saturating_sub(state.calls.len());
         state.wake_waiters(room);
+        std::mem::take(&mut state.item_waiters).into_values().for_each(Waker::wake);
         !batch.is_empty()
     }
 
@@ -91,6 +92,7 @@ impl Outbox {
             self.figures.in_flight.store(0, Ordering::Release);
             state.is_over = true;
             wakers.extend(std::mem::take(&mut state.waiters).into_values());
+            wakers.extend(std::mem::take(&mut state.item_waiters).into_values());
         }
         wakers.into_iter().for_each(Waker::wake);
         self.streams.finish_all();

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Wake;
 
 use bytes::{Bytes, BytesMut};
@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use super::*;
 use crate::message::RequestId;
 use crate::metadata::Metadata;
+use crate::transport::outbox::QUEUE_LIMIT;
 use crate::transport::{Encoder, Hello};
 
 #[tokio::test(start_paused = true)]
@@ -24,6 +25,51 @@ async fn what_a_full_queue_held_back_is_read_once_the_queue_is_written() {
     assert!(stage.woken() > woken + 1, "nothing but itself would wake it");
     stage.poll();
     assert_eq!(stage.role.received, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_wait_for_room_and_who_waited_longest_is_let_through_first() {
+    let mut stage = Stage::new(0);
+    stage.poll();
+    let outbox = Arc::clone(&stage.pump.outbox);
+    let fill = || {
+        let (metadata, body) = (Metadata::new(), Bytes::from(vec![0; 1024 * 1024]));
+        let reply = Outgoing::Reply { id: RequestId(1), metadata: &metadata, body: &body };
+        outbox.send(reply).unwrap();
+    };
+    let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let waits = |name: &'static str, place: &AtomicU64| {
+        let waker = Waker::from(Arc::new(Named(name, Arc::clone(&order))));
+        outbox.poll_item_room(place, &Context::from_waker(&waker)).is_pending()
+    };
+    let (first, second) = (AtomicU64::new(0), AtomicU64::new(0));
+    assert!(!waits("first", &first), "nothing waits to be written");
+    fill();
+    assert!(waits("first", &first) && waits("second", &second));
+    stage.poll();
+    assert_eq!(*order.lock(), ["first", "second"]);
+    // The first one is let through and uses up the room; the second one was earlier than its next.
+    assert!(!waits("first", &first));
+    fill();
+    assert!(waits("first", &first) && waits("second", &second));
+    order.lock().clear();
+    stage.poll();
+    assert_eq!(*order.lock(), ["second", "first"]);
+    order.lock().clear();
+    fill();
+    assert!(waits("first", &first));
+    outbox.fail(0, TransportError::Closed);
+    assert_eq!(*order.lock(), ["first"], "the end of the connection is told");
+    assert!(!waits("first", &first));
+}
+
+/// Writes down that it was woken.
+struct Named(&'static str, Arc<parking_lot::Mutex<Vec<&'static str>>>);
+
+impl Wake for Named {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().push(self.0);
+    }
 }
 
 /// A pump between a socket that takes whatever is written and a role that counts.
@@ -75,6 +121,10 @@ impl Role for Counter {
 
     fn portion(&self) -> usize {
         1
+    }
+
+    fn queue_limit(&self) -> usize {
+        QUEUE_LIMIT
     }
 
     fn is_expecting(&self) -> bool {
