@@ -87,6 +87,9 @@ pub mod codec;
 pub mod config;
 pub mod debug;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handler;
 mod http_client;
 pub mod manual;

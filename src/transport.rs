@@ -7,6 +7,8 @@
 mod go_micro;
 mod greeting;
 mod http;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod pipe;
 mod receive;
 mod socket;
 mod tcp;

@@ -9,6 +9,8 @@
 mod answers;
 mod calls;
 mod cancellation;
+#[cfg(feature = "fuzzing")]
+mod corpus;
 mod debug;
 mod derive;
 mod errors;
