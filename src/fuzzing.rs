@@ -7,8 +7,6 @@
 //! What holds for all of them: nothing panics; nothing allocates more than its input justifies;
 //! nothing is deeper than its limit; what was read is written and read again as the same.
 
-#![allow(missing_docs, reason = "the names are those of the targets")]
-
 mod body;
 mod door;
 mod envelope;

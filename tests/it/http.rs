@@ -202,6 +202,20 @@ async fn an_overloaded_handler_says_when_to_come_again() {
 }
 
 #[actix::test]
+async fn a_request_is_answered_whatever_follows_it() {
+    let (_, server) = stage().await;
+    let mut raw = Raw::connect(&server).await;
+    // In one piece, so that what is no request is there before the answer is.
+    raw.send(post("/Stage/Echo", "", "\"John\"") + "this is not HTTP\r\n\r\n").await;
+    let response = raw.receive().await.expect("it is answered");
+    assert_eq!((response.code, &*response.text()), (200, "\"John\""));
+    let response = raw.receive().await.expect("it is refused");
+    assert_eq!(response.code, 400);
+    assert_eq!(raw.receive().await, None);
+    stop(&[&server]).await;
+}
+
+#[actix::test]
 async fn a_client_that_leaves_cancels_its_request() {
     let (house, server) = stage().await;
     let mut raw = Raw::connect(&server).await;
