@@ -72,6 +72,11 @@ fn one_asked(bytes: &[u8]) -> Option<(Asked, &[u8])> {
         }
     }
     let (body, rest) = rest.split_at_checked(length.unwrap_or(0))?;
+    // A stream is not answered request by request.
+    let whole = &bytes[..bytes.len() - rest.len()];
+    if whole.windows(STREAM.len()).any(|window| window == STREAM) {
+        return None;
+    }
     let is_greeting = method == "POST" && matches!(path, "/Greeter/Hello" | "/Greeter.Hello");
     let greeting = (is_greeting && is_usual).then(|| body.to_vec());
     Some((Asked { is_head: method == "HEAD", greeting }, rest))
@@ -136,6 +141,9 @@ const METHODS: &[&str] = &["POST", "GET", "HEAD", "PUT", "DELETE"];
 
 /// Headers that change where a request or its connection ends.
 const FRAMING: &[&str] = &["connection", "expect", "transfer-encoding", "upgrade", "te"];
+
+/// In the name of the endpoint that is one.
+const STREAM: &[u8] = b"Chat";
 
 /// Less than any limit of the door.
 const HEADERS: usize = 50;
