@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::http::{Answer, Asked, answers, asked};
-use super::stage::{Hello, Stage};
+use super::http::{Answer, Asked, answers, asked, names_stream};
+use super::stage::{Hello, Silence, Stage};
 use crate::codec::Codec;
 
 thread_local! {
@@ -14,9 +14,10 @@ thread_local! {
 /// Bytes on a connection to the port of a node; those that begin as the native wire does too.
 pub fn door(bytes: &[u8]) {
     STAGE.with(|stage| {
-        let heard = stage.say(bytes);
+        let silence = if names_stream(bytes) { Silence::MayLast } else { Silence::Ends };
+        let heard = stage.say(bytes, silence);
         check(bytes, &heard.bytes, heard.at_once);
-        let heard = stage.say(ORDINARY);
+        let heard = stage.say(ORDINARY, Silence::Ends);
         let [Answer { code: 200, body, .. }] = &answers(&heard.bytes, &[false])[..] else {
             panic!("the node does not serve: {}", String::from_utf8_lossy(&heard.bytes));
         };

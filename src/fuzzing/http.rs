@@ -40,6 +40,11 @@ pub(super) fn asked(mut bytes: &[u8]) -> AllAsked {
     all
 }
 
+/// Whether some bytes may open a stream.
+pub(super) fn names_stream(bytes: &[u8]) -> bool {
+    bytes.windows(STREAM.len()).any(|window| window == STREAM)
+}
+
 fn one_asked(bytes: &[u8]) -> Option<(Asked, &[u8])> {
     let (head, rest) = head(bytes)?;
     let mut lines = head.split("\r\n");
@@ -74,7 +79,7 @@ fn one_asked(bytes: &[u8]) -> Option<(Asked, &[u8])> {
     let (body, rest) = rest.split_at_checked(length.unwrap_or(0))?;
     // A stream is not answered request by request.
     let whole = &bytes[..bytes.len() - rest.len()];
-    if whole.windows(STREAM.len()).any(|window| window == STREAM) {
+    if names_stream(whole) {
         return None;
     }
     let is_greeting = method == "POST" && matches!(path, "/Greeter/Hello" | "/Greeter.Hello");

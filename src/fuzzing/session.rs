@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use callboard_actors::message::{Message, RequestId};
 use callboard_actors::transport::Hello;
 
-use super::stage::Stage;
+use super::stage::{Silence, Stage};
 use crate::wire::{FrameDecoder, Preface, WireError};
 
 thread_local! {
@@ -23,7 +23,7 @@ pub fn session(bytes: &[u8]) {
         with_preface = [&ours()[..], bytes].concat();
         &with_preface
     };
-    let heard = STAGE.with(|stage| stage.say(bytes));
+    let heard = STAGE.with(|stage| stage.say(bytes, Silence::Ends));
     let Some(frames) = after_preface(&heard.bytes) else {
         let is_greeting = after_preface(bytes).is_some();
         assert!(heard.bytes.is_empty() && !is_greeting, "no preface: {:?}", heard.bytes);
