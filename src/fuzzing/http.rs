@@ -65,7 +65,7 @@ fn one_asked(bytes: &[u8]) -> Option<(Asked, &[u8])> {
             return None;
         }
         match &*name {
-            "content-length" if length.is_none() && value.len() <= 4 => {
+            "content-length" if length.is_none() && value.len() <= 5 => {
                 length = Some(
                     value.bytes().all(|it| it.is_ascii_digit()).then(|| value.parse().ok())??,
                 );

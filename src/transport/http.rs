@@ -20,6 +20,7 @@ mod go_micro;
 mod plain;
 mod rewind;
 mod service;
+mod unread;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use hyper::{Request, Response};
 
 use super::ask::{Asked, Desk};
 use super::dialect::{Dialect, Trouble};
+use super::unread;
 
 /// What hyper calls for each request of a connection.
 pub(super) struct Door {
@@ -55,7 +56,7 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
     let (head, body) = request.into_parts();
     let mut dialect = match Dialect::of(&head, desk.is_draining()) {
         Ok(dialect) => dialect,
-        Err(answer) => return *answer,
+        Err(answer) => return unread::answered(*answer, &head.headers, body).await,
     };
     let body = match read(body, max_body).await {
         Ok(body) => body,
