@@ -27,6 +27,10 @@ docs:
     cargo test --workspace --all-features --doc
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
+# Each fuzz target for ten minutes, or `just fuzz SECONDS [TARGET…]`; needs nightly and cargo-fuzz.
+fuzz *arguments:
+    tests/fuzz/run {{arguments}}
+
 # All measurements, beside the floor and the rivals; an idle machine and a quarter of an hour.
 compare *arguments:
     benches/compare {{arguments}}

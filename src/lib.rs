@@ -90,6 +90,9 @@ pub mod config;
 pub mod debug;
 mod error;
 pub mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handler;
 mod http_client;
 pub mod manual;

@@ -8,6 +8,8 @@ mod go_micro;
 mod greeting;
 mod http;
 mod http_message;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod pipe;
 mod receive;
 mod socket;
 mod tcp;

@@ -138,3 +138,20 @@ fn a_name_is_read_as_a_media_type() {
         assert_eq!(Codec::named(name), None, "{name}");
     }
 }
+
+#[test]
+fn numbers_come_back_to_the_last_bit() {
+    #[derive(Serialize, Deserialize)]
+    struct Measure {
+        value: f64,
+    }
+    // The first came back from JSON with another last digit, before it was told to be exact.
+    for value in [1.234_567_890_123_456_7e20, 0.1, 5e-324, f64::MAX, -0.0] {
+        for codec in codecs() {
+            let mut buffer = BytesMut::new();
+            codec.encode(&Measure { value }, &mut buffer).unwrap();
+            let back: Measure = codec.decode(&buffer).unwrap();
+            assert_eq!(back.value.to_bits(), value.to_bits(), "{codec}: {value}");
+        }
+    }
+}

@@ -12,6 +12,8 @@
 
 mod agent;
 mod all;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod options;
 mod record;
 mod tags;

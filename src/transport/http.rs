@@ -28,6 +28,7 @@ mod rewind;
 mod service;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -82,6 +83,9 @@ impl<S: Stream> HttpSocket<S> {
             .header_read_timeout(None)
             .max_headers(HEADERS_MOST)
             .max_buf_size(HEAD_MOST)
+            // Each answer is written before the next request is read: hyper drops what it has not
+            // written when what follows is no request.
+            .pipeline_flush(false)
             .serve_connection(TokioIo::new(Rewind::new(stream, begun, Arc::clone(&desk))), door);
         Self {
             peer: Arc::new(Hello::new("", "", 0)),

@@ -219,6 +219,35 @@ async fn an_overloaded_handler_says_when_to_come_again() {
 }
 
 #[actix::test]
+async fn a_request_is_answered_whatever_follows_it() {
+    let (_, server) = stage().await;
+    let mut raw = Raw::connect(&server).await;
+    // In one piece, so that what is no request is there before the answer is.
+    raw.send(post("/Stage/Echo", "", "\"John\"") + "this is not HTTP\r\n\r\n").await;
+    let response = raw.receive().await.expect("it is answered");
+    assert_eq!((response.code, &*response.text()), (200, "\"John\""));
+    let response = raw.receive().await.expect("it is refused");
+    assert_eq!(response.code, 400);
+    assert_eq!(raw.receive().await, None);
+    stop(&[&server]).await;
+}
+
+#[actix::test]
+async fn a_refused_body_is_read_or_the_connection_is_said_to_end() {
+    let (_, server) = stage().await;
+    let mut raw = Raw::connect(&server).await;
+    // More than arrives in one piece.
+    let refused = post("/nothing", "", &"x".repeat(60_000));
+    assert_eq!(raw.ask(refused + &post("/Stage/Echo", "", "\"next\"")).await.code, 404);
+    assert_eq!(raw.receive().await.expect("the connection lives on").text(), "\"next\"");
+    let head = "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n";
+    let response = raw.ask(head).await;
+    assert_eq!((response.code, response.header("connection")), (404, Some("close")));
+    assert_eq!(raw.receive().await, None);
+    stop(&[&server]).await;
+}
+
+#[actix::test]
 async fn a_client_that_leaves_cancels_its_request() {
     let (house, server) = stage().await;
     let mut raw = Raw::connect(&server).await;

@@ -12,6 +12,8 @@ mod bson_rpc;
 mod calls;
 mod cancellation;
 mod codecs;
+#[cfg(feature = "fuzzing")]
+mod corpus;
 mod debug;
 mod derive;
 mod errors;

@@ -43,7 +43,7 @@ impl Tags {
 }
 
 /// Writes a tag.
-fn encode(kind: char, payload: &str) -> String {
+pub(super) fn encode(kind: char, payload: &str) -> String {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     // Writing to memory does not fail; what comes out if it did is no valid tag.
     let bytes = encoder.write_all(payload.as_bytes()).and_then(|()| encoder.finish());

@@ -17,6 +17,7 @@ use hyper::{Request, Response};
 
 use super::ask::{Asked, Desk, Opening};
 use super::dialect::{Dialect, Trouble};
+use super::unread;
 use crate::transport::http_message::canonical;
 
 /// What hyper calls for each request of a connection.
@@ -57,7 +58,7 @@ async fn handle(desk: &Arc<Desk>, request: Request<Incoming>, max_body: usize) -
     let (head, body) = request.into_parts();
     let mut dialect = match Dialect::of(&head, desk.host()) {
         Ok(dialect) => dialect,
-        Err(answer) => return *answer,
+        Err(answer) => return unread::answered(*answer, &head.headers, body).await,
     };
     let body = match read(body, max_body).await {
         Ok(body) => body,
