@@ -144,10 +144,9 @@ fn streaming(wire: &str, name: &str, items: &str, reply: &str) -> String {
                     decode: |bytes| {PROTO}::decode(bytes).map(Self),
                 }}"
         );
-        (opening, NOTHING.to_owned())
+        (opening, nothing("()"))
     } else {
-        let opening = "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| ::core::result::Result::Ok(Self(())) }";
-        (opening.to_owned(), message())
+        (nothing("Self(())"), message())
     };
     format!(
         "
@@ -180,8 +179,15 @@ fn message() -> String {
     )
 }
 
-/// How nothing is written in protobuf: as a message without fields.
-const NOTHING: &str = "::callboard::codec::ProtobufMessage { encode: |_, _| {}, decode: |_| ::core::result::Result::Ok(()) }";
+/// How nothing, which is this value, is written in protobuf: as a message without fields.
+fn nothing(value: &str) -> String {
+    format!(
+        "::callboard::codec::ProtobufMessage {{
+                    encode: |_, _| {{}},
+                    decode: |_| ::core::result::Result::Ok({value}),
+                }}"
+    )
+}
 
 fn unary(wire: &str, name: &str, reply: &str) -> String {
     format!(
