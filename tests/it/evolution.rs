@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use callboard::actors::registry::EndpointInfo;
 use callboard::codec::erased_serde::{Deserializer, Error, Serialize as Erased};
 use callboard::codec::{Codec, Format};
 use callboard::prelude::*;
@@ -354,13 +355,25 @@ async fn two_builds_under_one_version_are_told_apart() {
 async fn the_record_tells_what_messages_look_like() {
     let house = House::default();
     let server = start(answers_more::shop(&house)).await;
-    let found = within(LONG, house.registry.get("shop".into())).await;
-    let services = found.expect("it can be asked");
-    let endpoint = services[0].endpoints.iter().find(|it| it.name == "Shop.Order");
-    let endpoint = endpoint.expect("it is advertised");
+    let endpoint = recorded(&house).await;
     let fields: Vec<_> = endpoint.reply.values.iter().map(|it| (&*it.name, &*it.kind)).collect();
     assert_eq!(fields, [("number", "string"), ("text", "string"), ("sum", "uint32")]);
     assert_eq!(endpoint.request.name, "Order");
     assert_eq!(endpoint.fingerprint(), answers_more::Order::schema().fingerprint());
     stop(&[&server]).await;
+
+    let brief = answers_more::shop(&house).options(|options| options.max_schemas = 0);
+    let server = start(brief).await;
+    let endpoint = recorded(&house).await;
+    assert_eq!((endpoint.reply.name.as_str(), endpoint.reply.values.len()), ("Receipt", 0));
+    assert_eq!(endpoint.fingerprint(), answers_more::Order::schema().fingerprint());
+    stop(&[&server]).await;
+}
+
+/// The endpoint as the registry has it.
+async fn recorded(house: &House) -> EndpointInfo {
+    let found = within(LONG, house.registry.get("shop".into())).await;
+    let services = found.expect("it can be asked");
+    let endpoint = services[0].endpoints.iter().find(|it| it.name == "Shop.Order");
+    endpoint.expect("it is advertised").clone()
 }

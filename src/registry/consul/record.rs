@@ -369,6 +369,22 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_are_written_as_go_micro_writes_them() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/captures/2016/72-consul-health-service.json"
+        );
+        let entries: Vec<Entry> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let tags = entries[0].service.tags.as_ref().unwrap();
+        let texts: Vec<_> = tags::decode('e', tags.iter().map(String::as_str)).collect();
+        assert!(texts.iter().any(|text| text.contains("inner_msg")), "a nested one is among them");
+        for text in texts {
+            let endpoint = from_go(&text).unwrap();
+            assert_eq!(json(&to_go(&endpoint)).unwrap(), text);
+        }
+    }
+
+    #[test]
     fn nodes_of_both_go_micros_are_read() {
         for (name, address) in [
             ("2016", "mucp-2016:127.0.0.1:9210/gm.greeter"),
