@@ -127,7 +127,7 @@ async fn what_goes_wrong_is_told_in_the_envelope_and_the_connection_lives_on() {
     let good = header("Greeter.Hello", true);
     let cases = [
         ([good.clone(), hello(200)].concat(), expected("too old")),
-        ([header("Greeter.Nope", true), hello(1)].concat(), "can't find service Greeter.Nope"),
+        ([header("Greeter.Nope", true), hello(1)].concat(), "can't find method Greeter.Nope"),
         ([header("Greeter", true), hello(1)].concat(), "ill-formed: Greeter"),
         ([good.clone(), document(&unsigned("Age", 1))].concat(), expected("Name")),
         ([good.clone(), b"\x09\0\0\0\0".to_vec()].concat(), expected("not a document")),
