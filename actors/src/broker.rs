@@ -14,11 +14,11 @@ mod topics;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::client::{CallError, Caller};
-use crate::deadline::Deadline;
 use crate::heartbeat::HeartbeatOptions;
 use crate::metadata::Metadata;
 use crate::registry::{BoxFuture, NodeInfo, Registry, RegistryError};
@@ -81,11 +81,11 @@ pub trait Broker: Send + Sync + 'static {
 
 /// The way to one topic.
 pub trait Publisher: Send + Sync {
-    /// Brings an event to whoever subscribes to the topic now; waits until all have answered, at
-    /// most until the deadline.
+    /// Brings an event to whoever subscribes to the topic now; waits until all have answered, for
+    /// at most this long.
     ///
     /// That nobody subscribes is no error. Nothing is delivered twice: what may have been
-    /// delivered is not sent again.
+    /// delivered is not sent again. To be awaited where tokio's timers work.
     ///
     /// # Cancellation
     /// The event may reach all subscribers, some or none.
@@ -93,10 +93,10 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// See [`BrokerError`]; no subscriber has got the event then.
     fn publish(
-        &self,
+        self: Arc<Self>,
         event: EncodedEvent,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Published, BrokerError>>;
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Published, BrokerError>>;
 }
 
 /// A running subscription; dropping it ends it, without waiting for that.

@@ -140,17 +140,14 @@ impl<T: Topic> IntoFuture for PublishBuilder<'_, T> {
         let Self { topic, codec, timeout, metadata, .. } = self;
         let content_type = codec.content_type();
         let event = EncodedEvent { metadata, content_type, body };
-        let deadline = Deadline::within(timeout);
         let system = topic.system.clone();
-        let publishing = async move {
-            if topic.system.client_middleware().is_empty() {
-                topic.publisher.publish(event, deadline).await
-            } else {
-                wrapped(topic, event, deadline).await
-            }
+        let publishing = if system.client_middleware().is_empty() {
+            topic.publisher.publish(event, timeout)
+        } else {
+            Box::pin(wrapped(topic, event, Deadline::within(timeout)))
         };
         if tokio::runtime::Handle::try_current().is_ok() {
-            return Box::pin(publishing);
+            return publishing;
         }
         // Brokers wait with tokio's timers, and this executor has none.
         let (done, published) = oneshot::channel();
@@ -183,7 +180,7 @@ async fn wrapped<T: Topic>(
         let event = EncodedEvent { metadata: info.metadata.clone(), ..event };
         let deadline = info.deadline.unwrap_or(deadline);
         async move {
-            let counts = publisher.publish(event, deadline).await;
+            let counts = publisher.publish(event, deadline.time_left()).await;
             counts.map_err(|error| for_middleware(error, service))
         }
     };

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -19,7 +20,6 @@ use crate::registry::BoxFuture;
 /// use std::sync::Arc;
 /// use std::time::Duration;
 ///
-/// use callboard_actors::Deadline;
 /// use callboard_actors::broker::{Broker, Delivery, EncodedEvent, Interest, MemoryBroker};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -31,8 +31,8 @@ use crate::registry::BoxFuture;
 /// };
 /// let subscription = broker.subscribe(Interest::new("user.created"), Arc::new(print)).await?;
 /// let event = EncodedEvent::new("text/plain", "John");
-/// let deadline = Deadline::within(Duration::from_secs(1));
-/// let published = broker.publisher("user.created").publish(event, deadline).await?;
+/// let publisher = broker.publisher("user.created");
+/// let published = publisher.publish(event, Duration::from_secs(1)).await?;
 /// assert_eq!(published.acknowledged, 1);
 /// subscription.close().await;
 /// # Ok(())
@@ -89,12 +89,13 @@ struct MemoryPublisher {
 
 impl Publisher for MemoryPublisher {
     fn publish(
-        &self,
+        self: Arc<Self>,
         event: EncodedEvent,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Published, BrokerError>> {
         Box::pin(async move {
             Interest::new(Arc::clone(&self.topic)).check()?;
+            let deadline = Deadline::within(timeout);
             Ok(publish_here(&self.topics, &self.topic, &event, To::All, deadline).await)
         })
     }

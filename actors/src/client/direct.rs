@@ -1,16 +1,25 @@
 //! Calling one certain node, for those who know which.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::attempt::{Attempt, FailedAttempt};
 use super::call::Call;
 use super::caller::{Caller, RemoteService};
 use super::error::CallError;
 use super::link::Links;
-use super::options::{CallOptions, CallTarget, NodeReply};
+use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply, invalid};
 use crate::deadline::Deadline;
 use crate::message::Body;
+use crate::metadata::Metadata;
 use crate::selector::ServiceNodes;
+use crate::transport::in_flight::Patience;
+use crate::transport::outbox::{NotSent, OutgoingCall};
 
 /// A node by its address; holding it spares looking its connections up.
 #[derive(Clone)]
@@ -50,6 +59,80 @@ impl Caller {
         options: (&CallOptions, Deadline),
     ) -> Result<NodeReply, CallError> {
         Call::new(self, service, target, options).to(node).run(body).await
+    }
+
+    /// Asks a node once, if that can be done without waiting, and waits for the answer for at most
+    /// the timeout; as a rule neither reads the clock nor allocates.
+    ///
+    /// `None` when no connection is open or has room: nothing has happened then, and
+    /// [`call_node`](Self::call_node) does what is needed. What a failed attempt means tells
+    /// [`failure`](Self::failure).
+    ///
+    /// # Cancellation
+    /// As for [`call`](Self::call).
+    ///
+    /// # Errors
+    /// The request cannot be sent as it is.
+    pub async fn ask_node<B: Body>(
+        &self,
+        node: &DirectNode,
+        target: CallTarget,
+        (metadata, body): (&Metadata, &B),
+        timeout: Duration,
+    ) -> Result<Option<Result<EncodedReply, FailedAttempt>>, CallError> {
+        let mut attempt = None;
+        poll_fn(|cx| {
+            if let Some(attempt) = &mut attempt {
+                return Attempt::poll_reply(attempt, cx).map(|answer| Ok(Some(answer)));
+            }
+            match self.begin_node(node, target, (metadata, body), timeout, cx.waker()) {
+                Ok(begun) => attempt = begun,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            if attempt.is_some() { Poll::Pending } else { Poll::Ready(Ok(None)) }
+        })
+        .await
+    }
+
+    fn begin_node(
+        &self,
+        node: &DirectNode,
+        CallTarget { endpoint, content_type, .. }: CallTarget,
+        (metadata, body): (&Metadata, &dyn Body),
+        timeout: Duration,
+        waker: &Waker,
+    ) -> Result<Option<Attempt>, CallError> {
+        let link = node.links.of(self.link_place(), "", &node.address);
+        if link.is_draining() || timeout.is_zero() {
+            return Ok(None);
+        }
+        let call = OutgoingCall {
+            endpoint,
+            content_type,
+            patience: Patience::Within(timeout),
+            time_left: Some(timeout),
+            metadata,
+            body,
+            alternative: None,
+            needs_alternative: false,
+        };
+        match link.outbox().call(&call, None, Some(waker)) {
+            Ok(ticket) => Ok(Some(Attempt::new(ticket))),
+            Err(NotSent::Full | NotSent::Closed) => Ok(None),
+            Err(NotSent::Invalid(error)) => Err(invalid(&error)),
+        }
+    }
+
+    /// What is told of an attempt that failed and is not repeated.
+    pub fn failure(
+        &self,
+        service: &RemoteService,
+        target: CallTarget,
+        options: &CallOptions,
+        failed: FailedAttempt,
+    ) -> CallError {
+        let deadline = failed.deadline().unwrap_or_else(|| options.deadline_at(Instant::now()));
+        Call::new(self, service, target, (options, deadline)).last_word(failed)
     }
 
     /// The nodes of a service, kept up to date from then on; none if the registry knows of none.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_actors::Deadline;
 use callboard_actors::broker::{
     BROADCAST, BrokerError, Delivery, EncodedEvent, Interest, Published,
 };
@@ -46,8 +45,8 @@ async fn direct_keeps_the_contract() {
     broker::all(&Direct).await;
 }
 
-fn event(body: &'static str) -> (EncodedEvent, Deadline) {
-    (EncodedEvent::new("text/plain", body), Deadline::within(Duration::from_secs(5)))
+fn event(body: &'static str) -> (EncodedEvent, Duration) {
+    (EncodedEvent::new("text/plain", body), Duration::from_secs(5))
 }
 
 fn acknowledge(delivery: Delivery) {
@@ -95,8 +94,8 @@ async fn a_node_that_serves_nothing_publishes_but_cannot_subscribe() {
     let other = start(client(&registry, &network, "b")).await.unwrap();
     let refused = other.broker().subscribe(interest, Arc::new(acknowledge)).await;
     assert!(matches!(refused.err(), Some(BrokerError::NotServing { .. })));
-    let (john, deadline) = event("John");
-    let published = other.broker().publisher("user.created").publish(john, deadline).await;
+    let (john, timeout) = event("John");
+    let published = other.broker().publisher("user.created").publish(john, timeout).await;
     assert_eq!(published.unwrap(), ONE);
 }
 
@@ -115,8 +114,8 @@ async fn a_dead_member_is_passed_over_and_a_dead_subscriber_is_told_of() {
     }
     let (all, one) = (publisher.broker().publisher("all"), publisher.broker().publisher("one"));
     let publish = async |topic: &Arc<dyn callboard_actors::broker::Publisher>| {
-        let (john, deadline) = event("John");
-        topic.publish(john, deadline).await.unwrap()
+        let (john, timeout) = event("John");
+        topic.clone().publish(john, timeout).await.unwrap()
     };
     assert_eq!(publish(&all).await, Published { acknowledged: 2, ..Published::default() });
     assert_eq!(publish(&one).await, ONE);
@@ -138,10 +137,10 @@ async fn what_is_published_survives_an_outage_of_the_registry() {
     let _own = node.broker().subscribe(interest, Arc::new(acknowledge)).await.unwrap();
     let publisher = start(client(&registry, &network, "p")).await.unwrap();
     let topic = publisher.broker().publisher("user.created");
-    let (john, deadline) = event("John");
-    assert_eq!(topic.publish(john, deadline).await.unwrap(), ONE);
+    let (john, timeout) = event("John");
+    assert_eq!(topic.clone().publish(john, timeout).await.unwrap(), ONE);
     registry.outage();
     sleep(Duration::from_secs(120)).await;
-    let (jane, deadline) = event("Jane");
-    assert_eq!(topic.publish(jane, deadline).await.unwrap(), ONE);
+    let (jane, timeout) = event("Jane");
+    assert_eq!(topic.clone().publish(jane, timeout).await.unwrap(), ONE);
 }

@@ -1,6 +1,7 @@
 //! Publishing: to the subscribers of this process, and to the nodes of all others.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use futures_util::StreamExt;
@@ -43,6 +44,34 @@ impl DirectPublisher {
     pub(super) fn new(shared: Arc<Shared>, topic: &str) -> Self {
         let (services, route) = (OnceLock::new(), ArcSwap::default());
         Self { shared, topic: topic.into(), services, route }
+    }
+
+    /// Publishes to the only node that subscribes, if that is known and can be done without
+    /// waiting; most topics have one.
+    async fn publish_to_one(
+        &self,
+        event: &EncodedEvent,
+        timeout: Duration,
+    ) -> Option<Result<Published, BrokerError>> {
+        let (home, services) = (self.shared.home.get()?, self.services.get()?);
+        let is_known_here = self.shared.desk.topics().look(&self.topic, |_| ()).is_some();
+        if is_known_here || !event.metadata.is_within_limits() {
+            return None;
+        }
+        let stop = self.route.load().only(services).cloned()?;
+        let Way::Native(node) = &stop.way else { return None };
+        let target = target(event);
+        let frame = EventFrame { topic: &self.topic, group: None, body: &event.body };
+        let call = (&event.metadata, &frame);
+        let answer = match home.caller.ask_node(node, target, call, timeout).await {
+            Ok(asked) => asked?.map_err(|failed| {
+                let mut options = home.caller.call_options(timeout);
+                options.retries = 0;
+                home.caller.failure(&services[0], target, &options, failed)
+            }),
+            Err(error) => Err(error),
+        };
+        Some(answer.map_or_else(verdict, |reply| Ok(counts(&reply.body))))
     }
 
     async fn publish_to_all(
@@ -111,10 +140,6 @@ fn failure(error: CallError) -> BrokerError {
 impl Publishing<'_> {
     async fn everywhere(self, route: &Route) -> Result<Published, BrokerError> {
         let here = self.audiences_here(route);
-        if let ([stop], [], []) = (&route.ungrouped[..], &route.groups[..], &here[..]) {
-            // Most topics have one node that subscribes; it is asked without further ado.
-            return self.ungrouped(stop).await;
-        }
         let is_here = |group: &Group| here.iter().flatten().any(|name| *name == group.name);
         let local = here.iter().map(|group| {
             let (topics, to) =
@@ -190,18 +215,22 @@ impl Publishing<'_> {
             };
             return courier.deliver(letter).await;
         };
-        let target = CallTarget {
-            endpoint: EventDesk::ENDPOINT,
-            content_type: self.event.content_type,
-            is_idempotent: false,
-        };
+        let target = target(self.event);
         let frame = EventFrame { topic: self.topic, group, body: &self.event.body };
         let options = (self.options, self.deadline);
         let called = self.home.caller.call_node(node, self.service, target, frame, options).await?;
-        // What cannot be read comes from a newer node; it has got the event.
-        let unknown = Published { failed: 1, ..Published::default() };
-        Ok(Published::read(&called.reply.body).unwrap_or(unknown))
+        Ok(counts(&called.reply.body))
     }
+}
+
+fn target(event: &EncodedEvent) -> CallTarget {
+    let content_type = event.content_type;
+    CallTarget { endpoint: EventDesk::ENDPOINT, content_type, is_idempotent: false }
+}
+
+/// What a node has answered. What cannot be read comes from a newer one; it has got the event.
+fn counts(answer: &[u8]) -> Published {
+    Published::read(answer).unwrap_or(Published { failed: 1, ..Published::default() })
 }
 
 /// What the failure to bring an event to a subscriber means.
@@ -218,10 +247,16 @@ fn verdict(error: CallError) -> Result<Published, BrokerError> {
 
 impl Publisher for DirectPublisher {
     fn publish(
-        &self,
+        self: Arc<Self>,
         event: EncodedEvent,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Published, BrokerError>> {
-        Box::pin(self.publish_to_all(event, deadline))
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Published, BrokerError>> {
+        Box::pin(async move {
+            match self.publish_to_one(&event, timeout).await {
+                Some(published) => published,
+                // Boxed, so that the short way does not carry its size.
+                None => Box::pin(self.publish_to_all(event, Deadline::within(timeout))).await,
+            }
+        })
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Route {
     /// What it was made from; held, so that another one cannot come to the same address.
     sources: Vec<Arc<Snapshot>>,
     /// Nodes with subscribers that belong to no group.
-    pub(super) ungrouped: Vec<Stop>,
+    pub(super) ungrouped: Vec<Arc<Stop>>,
     pub(super) groups: Vec<Group>,
 }
 
@@ -48,6 +48,14 @@ impl Route {
             is_used && service.nodes().is_some_and(|nodes| Arc::ptr_eq(&nodes.load(), own))
         };
         self.sources.len() == services.len() && self.sources.iter().zip(services).all(is_same)
+    }
+
+    /// The only node that subscribes, if it is still so.
+    pub(super) fn only(&self, services: &[Arc<RemoteService>]) -> Option<&Arc<Stop>> {
+        match (&self.ungrouped[..], &self.groups[..]) {
+            ([stop], []) if self.is_current(services) => Some(stop),
+            _ => None,
+        }
     }
 
     /// Whether the group has members on other nodes.
@@ -87,7 +95,7 @@ impl Route {
     }
 
     fn add(&mut self, group: Option<Arc<str>>, stop: Stop) {
-        let Some(name) = group else { return self.ungrouped.push(stop) };
+        let Some(name) = group else { return self.ungrouped.push(Arc::new(stop)) };
         if let Some(group) = self.groups.iter_mut().find(|known| known.name == name) {
             return group.members.push(stop);
         }

@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use super::probe::{Manner, Probe, TOPIC, publish, until_reached};
 use super::{Harness, Nodes};
 use crate::broker::{BrokerError, EncodedEvent, Interest, Published};
-use crate::deadline::Deadline;
 use crate::metadata::Metadata;
 
 /// Every subscriber without a group gets each event once, on the publisher's node and on others.
@@ -142,8 +141,8 @@ pub async fn events_survive_as_they_are(harness: &dyn Harness) {
     let metadata = Metadata::new().with("Trace", "1").with("Größe", "ein Meter");
     let body = format!("\"{}ü\"", "x".repeat(harness.event_bytes()));
     let large = EncodedEvent { metadata, ..EncodedEvent::new(harness.content_type(), body) };
-    let deadline = Deadline::within(harness.patience());
-    let published = brokers[0].publisher(TOPIC).publish(large.clone(), deadline).await;
+    let patience = harness.patience();
+    let published = brokers[0].publisher(TOPIC).publish(large.clone(), patience).await;
     assert!(matches!(published, Ok(Published { acknowledged: 1, .. })), "{published:?}");
     probe.until(harness, 1).await;
     let (topic, event) = probe.events().remove(0);
@@ -186,10 +185,10 @@ pub async fn bad_names_are_refused(harness: &dyn Harness) {
         let error = subscribed.err().unwrap_or_else(|| panic!("{interest:?} was taken"));
         assert!(matches!(error, BrokerError::Invalid { .. }), "{interest:?}: {error}");
     }
-    let deadline = Deadline::within(harness.patience());
+    let patience = harness.patience();
     let event = EncodedEvent::new(harness.content_type(), "1");
     for topic in ["", &long] {
-        let published = brokers[0].publisher(topic).publish(event.clone(), deadline).await;
+        let published = brokers[0].publisher(topic).publish(event.clone(), patience).await;
         assert!(matches!(published, Err(BrokerError::Invalid { .. })), "{published:?}");
     }
     let longest: Arc<str> = "x".repeat(Interest::NAME_MOST).into();

@@ -143,7 +143,7 @@ pub(super) async fn publish_within(
     patience: Duration,
 ) -> Published {
     let event = EncodedEvent::new(harness.content_type(), format!("\"{body}\""));
-    let published = broker.publisher(TOPIC).publish(event, Deadline::within(patience)).await;
+    let published = broker.publisher(TOPIC).publish(event, patience).await;
     published.unwrap_or_else(|error| panic!("publishing {body} failed: {error}"))
 }
 
