@@ -12,6 +12,7 @@ mod door;
 mod envelope;
 mod frame;
 mod http;
+mod inbox;
 mod session;
 mod stage;
 
@@ -19,6 +20,7 @@ pub use self::body::{bson, compact, json, msgpack};
 pub use self::door::door;
 pub use self::envelope::{json_rpc, proto_rpc};
 pub use self::frame::native;
+pub use self::inbox::inbox;
 pub use self::session::session;
 
 /// Tags and records in Consul.
@@ -35,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("compact", compact),
     ("consul", consul),
     ("door", door),
+    ("inbox", inbox),
     ("json", json),
     ("json_rpc", json_rpc),
     ("msgpack", msgpack),

@@ -53,7 +53,7 @@ macro_rules! replays {
     };
 }
 
-replays! { bson compact consul door json json_rpc msgpack native proto_rpc session }
+replays! { bson compact consul door inbox json json_rpc msgpack native proto_rpc session }
 
 thread_local! {
     /// Of this thread; other tests panic as they please.
