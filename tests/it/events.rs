@@ -5,6 +5,7 @@ use callboard::codec::Codec;
 use callboard::handler::{HandlerBuilder, Overflow};
 use callboard::middleware::{CallInfo, Middleware, Next, Outcome, Side};
 use callboard::prelude::*;
+use callboard::registry::StaticRegistry;
 use callboard::{BrokerError, Published, ServiceSystem};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -384,4 +385,20 @@ fn events_are_published_from_threads_without_any_runtime() {
         assert_eq!(told.unwrap(), published(1, 0, 0));
     });
     runner.join().unwrap();
+}
+
+#[actix::test]
+async fn a_written_list_names_subscribers_and_groups() {
+    let house = House::default();
+    let one = listener(&house, "one", |h| h.event::<UserCreated>()).await;
+    let two = listener(&house, "two", |h| h.event::<UserCreated>().group("mailer")).await;
+    let (all, group) = (&one.node().address, &two.node().address);
+    let list = format!("topic:user.created={all};topic:user.created@mailer={group}");
+    let client = house.system("client").registry(StaticRegistry::parse(&list).unwrap());
+    let client = start(client).await;
+    assert_eq!(within(LONG, client.publish(&john())).await.unwrap(), published(2, 0, 0));
+    let lines =
+        ["one", "two"].map(|name| house.diary.count(&format!("{name} user.created John none")));
+    assert_eq!(lines, [1, 1]);
+    stop(&[&client, &one, &two]).await;
 }

@@ -51,7 +51,7 @@ pub enum Mailbox {
 
 /// Writes a topic as a service and a queue group as its version.
 ///
-/// In a written list, where nodes have no labels, the version `latest` stands for no group.
+/// In a written list, where nodes have no labels, no version stands for no group.
 ///
 /// The example is at [`Subscriber`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Directory for DirectDirectory {
         // A written list has no labels; Go Micro's records do.
         let is_written = node.metadata.is_empty();
         let is_ours = node.metadata.get(LABEL).is_some_and(|broker| broker == super::NAME);
-        let is_ungrouped = version == BROADCAST || is_written && version == UNVERSIONED;
+        let is_ungrouped = version == BROADCAST || is_written && version.is_empty();
         (is_ours || is_written).then(|| Subscriber {
             group: (!is_ungrouped).then(|| version.into()),
             mailbox: Mailbox::Native,
@@ -90,9 +90,6 @@ impl fmt::Debug for dyn Directory {
         f.write_str("Directory")
     }
 }
-
-/// The version of what is written without one.
-const UNVERSIONED: &str = "latest";
 
 /// The label that says which broker brings events to a node.
 const LABEL: &str = "broker";
