@@ -16,7 +16,7 @@
 //! | [`configuration`] | every setting |
 //! | [`limits`] | every limit: its value, how to change it, what happens there |
 //! | [`testing`] | a service under test, with faults |
-//! | [`back_ends`] | a registry or a transport of your own |
+//! | [`back_ends`] | a registry, a transport or a broker of your own |
 //!
 //! # What there is not yet
 //!
