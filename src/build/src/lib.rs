@@ -94,7 +94,7 @@ impl Builder {
         self
     }
 
-    /// Generates into Cargo's `OUT_DIR`; see [`compile`](crate::compile).
+    /// Generates into Cargo's `OUT_DIR`; see [`compile`].
     ///
     /// # Errors
     /// See [`BuildError`].
