@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use callboard::prelude::*;
+use callboard::registry::MemoryRegistry;
 
 #[derive(Debug, Serialize, Deserialize, Topic)]
 #[topic(name = "user.created")]
@@ -35,9 +36,12 @@ impl Handler<Event<UserCreated>> for Consumer {
 
 #[actix::main]
 async fn main() -> Result<(), callboard::Error> {
+    // All systems are in this process; between processes the default registry finds them.
+    let registry = MemoryRegistry::new();
     let (log, mailer) = (Consumer::default(), Consumer::default());
     let (logs, mails) = (log.clone(), mailer.clone());
     let auditor = ServiceSystem::new("auditor")
+        .registry(registry.clone())
         .handler(move || log.clone(), |h| h.event::<UserCreated>())
         .start()
         .await?;
@@ -46,11 +50,12 @@ async fn main() -> Result<(), callboard::Error> {
     for _ in 0..2 {
         let mailer = mailer.clone();
         let system = ServiceSystem::new("mailer")
+            .registry(registry.clone())
             .handler(move || mailer.clone(), |h| h.event::<UserCreated>().group("mailer"));
         mailers.push(system.start().await?);
     }
 
-    let producer = ServiceSystem::new("producer").start().await?;
+    let producer = ServiceSystem::new("producer").registry(registry).start().await?;
     let users = producer.topic::<UserCreated>();
     for name in ["John", "Jane", "Joan"] {
         let published = users.publish(&UserCreated { name: name.into() }).await?;

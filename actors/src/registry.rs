@@ -13,6 +13,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 pub use self::change::{Change, diff};
 pub use self::memory::MemoryRegistry;
 pub use self::schema::Schema;
@@ -37,6 +39,14 @@ pub trait Registry: Send + Sync + 'static {
     /// Where it is, for messages; empty when it is nowhere in particular.
     fn address(&self) -> String {
         String::new()
+    }
+
+    /// When its answers may first be taken for complete, while that lies ahead.
+    ///
+    /// None, unless it says otherwise: a registry that asks others learns of them one by one. Who
+    /// must reach all nodes, not just one, waits for it.
+    fn complete_at(&self) -> Option<Instant> {
+        None
     }
 
     /// Announces `service`, which carries exactly the nodes of the caller, for `ttl`.

@@ -133,6 +133,14 @@ impl Registry for MdnsRegistry {
         format!("multicast port {} on {}", self.options.port, self.options.interfaces)
     }
 
+    /// A fifth of [`MdnsOptions::lookup_wait`] after it began to look for nodes: they answer with a
+    /// delay of up to 120 ms (RFC 6762, section 6).
+    fn complete_at(&self) -> Option<Instant> {
+        let since = (*self.browsing_since.lock())?;
+        let complete = since + self.options.lookup_wait / WARM_LOOKUP;
+        (complete > Instant::now()).then_some(complete)
+    }
+
     fn register(
         &self,
         service: Service,

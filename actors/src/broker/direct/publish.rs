@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use futures_util::StreamExt;
 use futures_util::future::FutureExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::sleep_until;
 
 use super::route::{Group, Route, Stop, Way};
 use super::{Letter, Shared};
@@ -18,6 +19,7 @@ use crate::broker::{
 use crate::client::{CallError, CallOptions, CallTarget, Executed, RemoteService};
 use crate::deadline::Deadline;
 use crate::registry::BoxFuture;
+use crate::selector::Snapshot;
 
 /// The way to one topic.
 pub(super) struct DirectPublisher {
@@ -114,18 +116,32 @@ impl DirectPublisher {
         if route.is_current(services) {
             return Ok(route);
         }
-        let mut sources = Vec::with_capacity(services.len());
-        for service in services {
-            let is_empty =
-                service.nodes().is_some_and(|nodes| nodes.load().candidates().is_empty());
-            let nodes = home.caller.nodes(service, is_empty, deadline).await.map_err(failure)?;
-            sources.extend(nodes.map(|nodes| nodes.load().clone()));
+        let mut sources = sources(home, services, deadline).await?;
+        if let Some(complete) = home.registry.complete_at() {
+            // Else the first event would miss those who have been there for long.
+            sleep_until(complete.min(deadline.instant())).await;
+            sources = self::sources(home, services, deadline).await?;
         }
         let home = (home, self.shared.place.get());
         let route = Route::new(home, &*self.shared.directory, &self.topic, sources);
         self.route.store(Arc::new(route));
         Ok(self.route.load())
     }
+}
+
+/// The nodes of the services, as of now.
+async fn sources(
+    home: &BrokerHome,
+    services: &[Arc<RemoteService>],
+    deadline: Deadline,
+) -> Result<Vec<Arc<Snapshot>>, BrokerError> {
+    let mut sources = Vec::with_capacity(services.len());
+    for service in services {
+        let is_empty = service.nodes().is_some_and(|nodes| nodes.load().candidates().is_empty());
+        let nodes = home.caller.nodes(service, is_empty, deadline).await.map_err(failure)?;
+        sources.extend(nodes.map(|nodes| nodes.load().clone()));
+    }
+    Ok(sources)
 }
 
 /// Why there is no knowing who subscribes.
