@@ -1,4 +1,4 @@
-//! A client: a call, a stream and a conversation with `server`, which it finds by name.
+//! A client: a call, a stream, a conversation and an event for `server`, which it finds by name.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use callboard::prelude::*;
 
 #[path = "shared/messages.rs"]
 mod messages;
-use messages::{Call, Count, PingPong};
+use messages::{Call, Count, PingPong, Visited};
 
 #[actix::main]
 async fn main() -> Result<(), callboard::Error> {
@@ -27,6 +27,9 @@ async fn main() -> Result<(), callboard::Error> {
         println!("ping {stroke}, pong {:?}", talk.recv().await?);
     }
     talk.close().await;
+
+    let published = system.publish(&Visited { name: "John".into() }).await?;
+    println!("published: {} heard it", published.acknowledged);
 
     system.stop().await;
     Ok(())

@@ -1,4 +1,5 @@
-//! A server with a handler, a stream and a conversation; `client` calls it from another process.
+//! A server with a handler, a stream, a conversation and a subscriber; `client` uses them from another
+//! process.
 //!
 //! ```text
 //! cargo run --example server
@@ -9,7 +10,7 @@ use callboard::prelude::*;
 
 #[path = "shared/messages.rs"]
 mod messages;
-use messages::{Call, Count, PingPong};
+use messages::{Call, Count, PingPong, Visited};
 
 #[derive(Default)]
 struct Example;
@@ -52,11 +53,21 @@ impl Handler<Streaming<PingPong>> for Example {
     }
 }
 
+impl Handler<Event<Visited>> for Example {
+    type Result = Result<(), Status>;
+
+    fn handle(&mut self, event: Event<Visited>, _: &mut Context<Self>) -> Self::Result {
+        println!("{} was here", event.name);
+        Ok(())
+    }
+}
+
 fn main() -> Result<(), callboard::Error> {
     ServiceSystem::new("example.server")
         .version("1.0.0")
         .handler(Example::default, |h| {
-            h.request::<Call>().stream::<Count>().stream::<PingPong>().metadata("players", "2")
+            let h = h.request::<Call>().stream::<Count>();
+            h.stream::<PingPong>().metadata("players", "2").event::<Visited>()
         })
         .run()
 }

@@ -18,3 +18,9 @@ pub(crate) struct Count {
 #[derive(Debug, Serialize, Deserialize, Endpoint)]
 #[endpoint(stream, name = "Example.PingPong", item = u64, reply = u64)]
 pub(crate) struct PingPong;
+
+#[derive(Debug, Serialize, Deserialize, Topic)]
+#[topic(name = "example.visited")]
+pub(crate) struct Visited {
+    pub(crate) name: String,
+}
