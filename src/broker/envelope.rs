@@ -68,7 +68,10 @@ impl EventEnvelope {
         match generation {
             Generation::Early => header.insert(TOPICS[1].to_owned(), self.topic.clone()),
             Generation::Current => {
-                header.entry(ID.to_owned()).or_insert_with(|| id.to_owned());
+                // However it is spelled: metadata do not tell capitals from small letters.
+                if self.metadata.value(ID).is_none() {
+                    header.insert(ID.to_owned(), id.to_owned());
+                }
                 header.insert(TOPICS[0].to_owned(), self.topic.clone())
             }
         };
@@ -104,6 +107,16 @@ mod tests {
         let event = EventEnvelope::decode(current).unwrap();
         assert_eq!(event.topic, "gm.topic");
         assert_eq!(event.encode(Generation::Current, "another"), current);
+    }
+
+    #[test]
+    fn an_event_that_has_an_id_keeps_it_however_that_is_spelled() {
+        let text = r#"{"Header":{"Micro-Topic":"t","micrO-id":"8"},"Body":""}"#;
+        let event = EventEnvelope::decode(text.as_bytes()).unwrap();
+        let written = event.encode(Generation::Current, "9");
+        let again = EventEnvelope::decode(&written).unwrap();
+        assert_eq!((again.metadata.value("Micro-ID"), again.metadata.len()), (Some("8"), 1));
+        assert_eq!(again.encode(Generation::Current, "10"), written);
     }
 
     #[test]
