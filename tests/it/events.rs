@@ -1,5 +1,7 @@
 //! Events over TCP and within a process, from a user's side.
 
+use std::sync::Arc;
+
 use callboard::actors::broker::MemoryBroker;
 use callboard::codec::Codec;
 use callboard::handler::{HandlerBuilder, Overflow};
@@ -401,4 +403,37 @@ async fn a_written_list_names_subscribers_and_groups() {
         ["one", "two"].map(|name| house.diary.count(&format!("{name} user.created John none")));
     assert_eq!(lines, [1, 1]);
     stop(&[&client, &one, &two]).await;
+}
+
+/// Does nothing but hold on to something.
+struct Holds {
+    _held: Arc<()>,
+}
+
+impl Middleware for Holds {
+    fn call<'a>(&'a self, call: &'a mut CallInfo, next: Next<'a>) -> Outcome<'a> {
+        next.run(call)
+    }
+}
+
+#[actix::test]
+async fn a_stopped_system_holds_on_to_nothing() {
+    let held = Arc::new(());
+    let house = House::default();
+    let (diary, gate, own) = (house.diary.clone(), house.gate.clone(), Arc::clone(&held));
+    let actor = move || {
+        assert!(Arc::strong_count(&own) > 1);
+        Listener { name: "one", heard: 0, diary: diary.clone(), gate: gate.clone() }
+    };
+    let builder = house.system("listener").client_middleware(Holds { _held: Arc::clone(&held) });
+    let builder = builder.handler(actor, |h| {
+        h.request::<Count>().event::<UserCreated>().middleware(Holds { _held: Arc::clone(&held) })
+    });
+    let system = start(builder).await;
+    assert_eq!(within(LONG, system.publish(&john())).await.unwrap(), published(1, 0, 0));
+    assert_eq!(within(LONG, system.service("listener").send(Count)).await.unwrap(), 1);
+    assert!(Arc::strong_count(&held) > 3, "it is in use");
+    stop(&[&system]).await;
+    drop(system);
+    eventually(async || Arc::strong_count(&held) == 1).await;
 }

@@ -68,17 +68,6 @@ impl EventDesk {
     }
 
     /// Has `sink` get what comes for this interest, until what is returned is dropped.
-    ///
-    /// # Errors
-    /// [`BrokerError::Invalid`] and [`BrokerError::Full`].
-    pub fn add(
-        &self,
-        interest: &Interest,
-        sink: Arc<dyn EventSink>,
-    ) -> Result<impl Send + Sync + use<>, BrokerError> {
-        self.place(interest, sink)
-    }
-
     pub(super) fn place(
         &self,
         interest: &Interest,

@@ -1,5 +1,6 @@
 //! callboard as its users have it: by service name, with everything on that is on by default.
 
+use callboard::SystemBuilder;
 use callboard::config::RegistryKind;
 use callboard::prelude::*;
 use callboard_benches::echo::{Echo, Echoer};
@@ -19,40 +20,50 @@ impl System for Callboard {
     }
 
     fn serve(&self) {
-        actix_rt::System::new().block_on(async {
-            let system = ServiceSystem::new("echo")
-                .without_environment()
-                .configure(|config| config.registry = RegistryKind::Memory)
-                .handler(Echoer::default, |h| h.request::<Echo>().stream::<Talk>())
-                .start()
-                .await
-                .expect("the system starts");
-            announce(&system.node().address);
-            end_of_input().await;
-            system.stop().await;
-        });
+        serve(|system| system.handler(Echoer::default, |h| h.request::<Echo>().stream::<Talk>()));
     }
 
     fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
-        actix_rt::System::new().block_on(async {
-            let address = format!("echo={}", call.address);
-            let system = ServiceSystem::new("echo.client")
-                .without_environment()
-                .configure(|config| {
-                    config.registry = RegistryKind::Static;
-                    config.registry_address = Some(address);
-                    config.client_pool_size = call.workload.connections;
-                })
-                .start()
-                .await
-                .expect("the system starts");
-            // It spreads calls over its connections itself.
-            let connections = vec![Named(system.service("echo"))];
-            let sample = drive(connections, &call.workload, call.server).await;
-            system.stop().await;
-            sample
-        })
+        drive_from(call, "echo", |system| Named(system.service("echo")))
     }
+}
+
+/// Runs a node with what `describe` gives it, until whoever started this process ends.
+pub(super) fn serve(describe: impl FnOnce(SystemBuilder) -> SystemBuilder) {
+    actix_rt::System::new().block_on(async {
+        let system = ServiceSystem::new("echo")
+            .without_environment()
+            .configure(|config| config.registry = RegistryKind::Memory);
+        let system = describe(system).start().await.expect("the system starts");
+        announce(&system.node().address);
+        end_of_input().await;
+        system.stop().await;
+    });
+}
+
+/// Drives a workload from a system that finds the server under this name.
+pub(super) fn drive_from<C: Caller>(
+    call: &Call,
+    name: &str,
+    caller: impl FnOnce(&ServiceSystem) -> C,
+) -> Result<Sample, Unsupported> {
+    actix_rt::System::new().block_on(async {
+        let address = format!("{name}={}", call.address);
+        let system = ServiceSystem::new("echo.client")
+            .without_environment()
+            .configure(|config| {
+                config.registry = RegistryKind::Static;
+                config.registry_address = Some(address);
+                config.client_pool_size = call.workload.connections;
+            })
+            .start()
+            .await
+            .expect("the system starts");
+        // It spreads calls over its connections itself.
+        let sample = drive(vec![caller(&system)], &call.workload, call.server).await;
+        system.stop().await;
+        sample
+    })
 }
 
 #[derive(Clone)]

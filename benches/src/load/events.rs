@@ -2,12 +2,11 @@
 //! with its acknowledgement.
 
 use callboard::TopicRef;
-use callboard::config::RegistryKind;
 use callboard::prelude::*;
 use callboard_benches::echo::Echo;
-use callboard_benches::worker::{
-    Call, Caller, Sample, System, Unsupported, announce, drive, end_of_input,
-};
+use callboard_benches::worker::{Call, Caller, Sample, System, Unsupported};
+
+use super::board;
 
 /// Publish and subscribe.
 pub(super) struct Events;
@@ -37,38 +36,11 @@ impl System for Events {
     }
 
     fn serve(&self) {
-        actix_rt::System::new().block_on(async {
-            let system = ServiceSystem::new("echo")
-                .without_environment()
-                .configure(|config| config.registry = RegistryKind::Memory)
-                .handler(Listener::default, |h| h.event::<Said>())
-                .start()
-                .await
-                .expect("the system starts");
-            announce(&system.node().address);
-            end_of_input().await;
-            system.stop().await;
-        });
+        board::serve(|system| system.handler(Listener::default, |h| h.event::<Said>()));
     }
 
     fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
-        actix_rt::System::new().block_on(async {
-            let address = format!("topic:echo={}", call.address);
-            let system = ServiceSystem::new("echo.client")
-                .without_environment()
-                .configure(|config| {
-                    config.registry = RegistryKind::Static;
-                    config.registry_address = Some(address);
-                    config.client_pool_size = call.workload.connections;
-                })
-                .start()
-                .await
-                .expect("the system starts");
-            let connections = vec![Publishes(system.topic::<Said>())];
-            let sample = drive(connections, &call.workload, call.server).await;
-            system.stop().await;
-            sample
-        })
+        board::drive_from(call, "topic:echo", |system| Publishes(system.topic::<Said>()))
     }
 }
 
