@@ -46,6 +46,9 @@ pub enum Error {
     /// The threads of the system could not be made.
     #[error("cannot start the system's threads: {0}")]
     Threads(String),
+    /// What the program was asked to print cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(String),
 }
 
 impl Error {

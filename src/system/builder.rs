@@ -296,7 +296,8 @@ impl SystemBuilder {
     /// signal drains, the second one stops at once.
     ///
     /// # Errors
-    /// As [`start`](Self::start), and what made the node give up.
+    /// As [`start`](Self::start), what made the node give up, and a standard output that cannot be
+    /// written to when a text was asked for (one that nobody reads any more is no error).
     pub fn run(self) -> Result<(), Error> {
         run::run(self)
     }

@@ -1,5 +1,7 @@
 //! Running a system as a whole process.
 
+use std::io::{ErrorKind, Write};
+
 use actix_rt::System;
 use callboard_actors::contain::quiet_contained_panics;
 use callboard_actors::node::NodeError;
@@ -21,8 +23,7 @@ pub(super) fn run(builder: SystemBuilder) -> Result<(), Error> {
     let builder = match builder.resolved(arguments) {
         Ok(Resolved::Run(builder)) => *builder,
         Ok(Resolved::Print(text)) => {
-            println!("{text}");
-            return Ok(());
+            return print(&text, std::io::stdout());
         }
         Err(error) if error.exit_code() == 1 => return Err(error),
         Err(error) => {
@@ -49,6 +50,14 @@ pub(super) fn run(builder: SystemBuilder) -> Result<(), Error> {
         }
         gave_up(stop(&system, &mut signals).await)
     })
+}
+
+/// Writes a text that was asked for; whoever stops reading it has read enough.
+fn print(text: &str, mut output: impl Write) -> Result<(), Error> {
+    match writeln!(output, "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Error::Output(error.to_string())),
+    }
 }
 
 async fn stop(system: &ServiceSystem, signals: &mut Signals) -> Exit {
@@ -100,5 +109,23 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::pipe;
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_nobody_reads_to_its_end_is_no_error() {
+        let (reader, writer) = pipe().expect("there are pipes");
+        drop(reader);
+        assert!(print("the whole help", writer).is_ok());
+        let mut full = [0; 4];
+        let error = print("the whole help", &mut full[..]).expect_err("it does not fit");
+        assert!(error.report().starts_with("cannot write to standard output: "), "{error:?}");
+        assert_eq!(error.exit_code(), 1);
     }
 }

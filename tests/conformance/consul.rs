@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 
 use self::agent::Agent;
+use crate::ports::free_address;
 
 /// Two registries of one agent that has nothing else.
 #[derive(Default)]
@@ -163,7 +164,7 @@ async fn the_token_is_sent_and_errors_are_told_with_what_consul_says() {
 
 #[tokio::test]
 async fn an_agent_that_is_not_there_is_unavailable() {
-    let options = ConsulOptions::new(format!("127.0.0.1:{}", agent::free_port()));
+    let options = ConsulOptions::new(free_address().to_string());
     let registry = ConsulRegistry::new(options).unwrap();
     let error = registry.get("greeter".into()).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("refused"), "{error}");

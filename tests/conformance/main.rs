@@ -3,5 +3,7 @@
 mod broker;
 #[cfg(feature = "consul")]
 mod consul;
+#[path = "../shared/ports.rs"]
+mod ports;
 mod registry;
 mod transport;

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use callboard_actors::testing::transport::Harness;
 
+use crate::ports::free_address;
+
 mod tcp {
     use callboard::transport::TcpTransport;
     use callboard_actors::testing::transport::Harness;
 
     callboard_actors::transport_conformance! {
         #[tokio::test]
-        Harness::new(TcpTransport, "127.0.0.1:0", super::free_port())
+        Harness::new(TcpTransport, "127.0.0.1:0", super::free_address().to_string())
     }
 }
 
@@ -32,7 +34,7 @@ mod native {
 
     callboard_actors::transport_conformance! {
         #[tokio::test]
-        Harness::new(NativeTransport::default(), "localhost:0", super::free_port())
+        Harness::new(NativeTransport::default(), "localhost:0", super::free_address().to_string())
     }
 }
 
@@ -47,12 +49,6 @@ mod native_unix {
 fn unix_harness(transport: impl callboard_actors::transport::Transport) -> Harness {
     let path = |name| format!("unix:{}", socket_path(name).display());
     Harness::new(transport, path("listen"), path("nobody"))
-}
-
-/// A port on which nobody listens: it was free a moment ago, and ports are not reused soon.
-fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").to_string()
 }
 
 /// A path that no other test uses.

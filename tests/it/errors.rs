@@ -3,6 +3,7 @@
 use callboard::prelude::*;
 use callboard::{CallError, Executed, Filter};
 
+use crate::ports::free_address;
 use crate::stage::{Echo, House, LONG, echo, eventually, on_both_ways, start, stop, within};
 
 #[actix::test]
@@ -178,8 +179,7 @@ async fn a_reply_above_the_callers_frame_is_too_large_too() {
 async fn an_address_where_nobody_listens_is_a_connection_that_was_not_made() {
     let house = House::default();
     let client = house.client().await;
-    // Bound and let go of: nobody listens there now.
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let call = client.service("stage").send(echo()).node(address.to_string());
     let error = within(LONG, call).await.unwrap_err();
     assert!(matches!(error, CallError::Connection { executed: Executed::No, .. }), "{error:?}");

@@ -1,5 +1,6 @@
 //! A start that fails says why, soon, and leaves nothing running.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use callboard::SystemBuilder;
@@ -7,6 +8,7 @@ use callboard::registry::{
     BoxFuture, Registry, RegistryError, Service, StaticRegistry, Watch, WatchScope,
 };
 
+use crate::ports::free_address;
 use crate::stage::{Echo, House, LONG, all, start, stop, within};
 
 #[actix::test]
@@ -55,19 +57,12 @@ async fn a_port_in_use_is_named() {
 #[actix::test]
 async fn the_next_port_of_a_range_is_taken_when_one_is_in_use() {
     let house = House::default();
-    // Two ports in a row, the first of which is taken; others may take ports at the same time.
-    let (taken, port) = (0..100)
-        .find_map(|_| {
-            let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = first.local_addr().unwrap().port();
-            let next = std::net::TcpListener::bind(("127.0.0.1", port.checked_add(1)?)).ok()?;
-            drop(next);
-            Some((first, port))
-        })
-        .expect("there are free ports in a row");
-    let range = format!("127.0.0.1:{port}-{}", port + 1);
+    let (first, last) = (free_address(), free_address());
+    let taken = std::net::TcpListener::bind(first).unwrap();
+    let range = format!("{first}-{}", last.port());
     let server = start(house.stage("one").address(range.parse().unwrap())).await;
-    assert_eq!(server.node().address, format!("127.0.0.1:{}", port + 1));
+    let address: SocketAddr = server.node().address.parse().unwrap();
+    assert!(first < address && address <= last, "{first} < {address} <= {last}");
     stop(&[&server]).await;
     drop(taken);
 }

@@ -32,6 +32,8 @@ mod nodes;
 mod older_peer;
 mod panics;
 mod placement;
+#[path = "../shared/ports.rs"]
+mod ports;
 mod raw;
 mod registration;
 mod retries;

@@ -6,6 +6,7 @@ use callboard::config::{Config, ListenAddress, Parsed};
 use callboard::registry::{Registry, Service};
 use callboard::{ServiceSystem, SystemBuilder};
 
+use crate::ports::free_address;
 use crate::stage::{Echo, House, LONG, Show, start, stop, within};
 
 /// What `--help` prints. After a change of the settings, `GOLDEN=overwrite` writes it anew.
@@ -123,13 +124,8 @@ fn port(system: &ServiceSystem) -> u16 {
     port.parse().expect("it is a number")
 }
 
-/// A port that somebody else has, with room for some more behind it.
+/// A port that somebody else has.
 fn taken() -> (TcpListener, u16) {
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-        let port = listener.local_addr().expect("it is bound").port();
-        if port < u16::MAX - 20 {
-            return (listener, port);
-        }
-    }
+    let address = free_address();
+    (TcpListener::bind(address).expect("it is free"), address.port())
 }

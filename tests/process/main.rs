@@ -6,6 +6,8 @@
 
 mod child;
 mod journal;
+#[path = "../shared/ports.rs"]
+mod ports;
 mod program;
 mod runner;
 mod scenario;

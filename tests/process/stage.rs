@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::child::Child;
 use crate::journal::lines_of;
+use crate::ports::free_address;
 use crate::program::Program;
 use crate::program::client::Client;
 use crate::program::server::Server;
@@ -102,7 +103,9 @@ impl Stage {
         let executed = self.directory.join(format!("{node}.executed"));
         let orders =
             Server { node: node.to_owned(), executed: executed.clone(), concurrency, queue };
-        let mut all = vec!["--server-name", &self.service];
+        // While it is restarted at its address, nobody else gets it.
+        let address = free_address().to_string();
+        let mut all = vec!["--server-name", &self.service, "--server-address", &address];
         for (name, value) in self.settings() {
             all.extend([name.0, value]);
         }

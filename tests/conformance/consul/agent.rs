@@ -1,6 +1,5 @@
 //! A Consul agent of our own, on free ports of the loopback interface.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -9,6 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::ports::free_address;
 
 /// Runs until it is dropped; keeps nothing on disk.
 pub(super) struct Agent {
@@ -24,7 +25,7 @@ impl Agent {
 
     /// Starts with further arguments.
     pub(super) async fn start_with(further: &[&str]) -> Self {
-        let http_port = free_port();
+        let [http_port, server, serf] = [(); 3].map(|()| free_address().port());
         let mut arguments: Vec<_> = [
             "agent",
             "-dev",
@@ -37,9 +38,7 @@ impl Agent {
         ]
         .map(str::to_owned)
         .into();
-        for (name, port) in
-            [("http", http_port), ("server", free_port()), ("serf-lan", free_port())]
-        {
+        for (name, port) in [("http", http_port), ("server", server), ("serf-lan", serf)] {
             arguments.push(format!("-{name}-port={port}"));
         }
         arguments.extend(further.iter().map(|text| (*text).to_owned()));
@@ -127,12 +126,6 @@ fn binary() -> &'static str {
         let path = String::from_utf8(output.stdout).expect("a path is text");
         path.trim().lines().last().expect("it prints a path").to_owned()
     })
-}
-
-/// A port that was free a moment ago.
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it is bound").port()
 }
 
 /// Time for an agent to start and to become the leader of itself.
