@@ -51,7 +51,9 @@ fn check_phases(journal: &Journal, first_id: u64, client: &ClientProcess) {
         percentile(&refused, 99),
     );
     assert!(refused.len() > overloaded.len() / 2, "it was no overload");
-    assert!(percentile(&refused, 99) < REFUSAL, "refusals are slow");
+    // Compared with the queue that it is spared, since on a busy machine everything is slow.
+    let (refusal, queued) = (percentile(&refused, 99), percentile(&answered, 50));
+    assert!(refusal < queued / 4, "refusals take {refusal:?} where answers take {queued:?}");
     assert!(answered.len() as u64 > GOODPUT_LEAST, "it served no more than {}", answered.len());
 
     let over = overloaded.iter().map(|record| record.begun).max().unwrap_or_default();
@@ -85,8 +87,6 @@ const LOAD: Duration = Duration::from_secs(60);
 
 /// 64 MiB.
 const GROWTH_MOST: u64 = 64 * 1024;
-
-const REFUSAL: Duration = Duration::from_millis(100);
 
 /// A quarter of what it can do in the time of the overload; the rest is for slow machines.
 const GOODPUT_LEAST: u64 = 200 * 8 / 4;
