@@ -263,13 +263,14 @@ pub(super) fn encode(buffer: &mut BytesMut, start: &str, headers: &HeaderMap, bo
 
 /// The form in which Go writes a header's name: `x-trace-id` is `X-Trace-Id`.
 pub(super) fn canonical(name: &str) -> String {
-    let mut is_first = true;
-    let upper = |letter: char| {
-        let changed = if is_first { letter.to_ascii_uppercase() } else { letter };
-        is_first = letter == '-';
-        changed
-    };
-    name.chars().map(upper).collect()
+    let mut canonical = name.to_owned();
+    let behind = name.match_indices('-').map(|(at, _)| at + 1);
+    for at in std::iter::once(0).chain(behind) {
+        if let Some(letter) = canonical.get_mut(at..=at) {
+            letter.make_ascii_uppercase();
+        }
+    }
+    canonical
 }
 
 const LINE_END: &[u8] = b"\r\n";
