@@ -128,3 +128,30 @@ const ROOM_MOST: usize = 4096;
 
 /// What a header takes at least, roughly.
 const HEADER: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::RequestId;
+
+    /// A body of this many bytes, written one by one.
+    struct Bit(usize);
+
+    impl Body for Bit {
+        fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+            (0..self.0).for_each(|_| buffer.extend_from_slice(b"x"));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_body_has_as_much_room_as_those_before_it_took_and_soon_no_more() {
+        let mut encoder = OwnedMessages::new(u32::MAX);
+        let metadata = Metadata::new();
+        for (length, room) in [(100, 100), (10, 50), (10, 25), (10, 12), (10_000, ROOM_MOST)] {
+            let (id, body) = (RequestId(1), &Bit(length));
+            encoder.encode(Outgoing::Reply { id, metadata: &metadata, body }).unwrap();
+            assert_eq!(encoder.room, room);
+        }
+    }
+}

@@ -8,7 +8,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use callboard_actors::message::{Message, RequestId};
@@ -222,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// Has the engine open the stream.
     fn open(&mut self, message: Option<Bytes>) {
-        let due = Instant::now() + LINGER;
+        let due = Instant::now() + self.options.closing_time;
         let Phase::Announced { mut asked, .. } =
             std::mem::replace(&mut self.phase, Phase::Ended { due })
         else {
@@ -266,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
         let answer = self.talk.error(text);
         self.put(answer);
-        self.phase = Phase::Ended { due: Instant::now() + LINGER };
+        self.phase = Phase::Ended { due: Instant::now() + self.options.closing_time };
     }
 
     // ===== To the client =====
@@ -279,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             status => self.talk.answer(status, self.desk.host()),
         };
         self.put(answer);
-        self.phase = Phase::Ended { due: Instant::now() + LINGER };
+        self.phase = Phase::Ended { due: Instant::now() + self.options.closing_time };
     }
 
     fn put(&mut self, mut answer: Answer) {
@@ -346,6 +345,3 @@ fn size(body: &Bytes) -> i64 {
 /// Headers that all messages of a stream share.
 const ECHOED: &[&str] =
     &["micro-endpoint", "micro-id", "micro-method", "micro-service", "micro-stream"];
-
-/// Time that the client has to close the connection when the stream has ended.
-const LINGER: Duration = Duration::from_secs(5);

@@ -15,14 +15,16 @@ pub(super) fn time_left(headers: &HeaderMap) -> Option<Duration> {
     nanos.map(Duration::from_nanos)
 }
 
-/// The headers that are for the handler, by their usual names.
-pub(super) fn metadata(headers: &HeaderMap) -> Metadata {
+/// The headers that are for the handler, by their usual names; those of Go Micro get the length of
+/// the body too, as its own handlers do.
+pub(super) fn metadata(headers: &HeaderMap, is_go_micros: bool) -> Metadata {
     let mut metadata = Metadata::new();
     let mut last = None;
     for (name, value) in headers {
         // Of repeated ones, which follow each other, the first counts.
         if last.replace(name) != Some(name)
-            && !is_framing(name)
+            && !FRAMING.contains(&name.as_str())
+            && (is_go_micros || name != CONTENT_LENGTH)
             && let Ok(value) = value.to_str()
         {
             metadata.put(&canonical(name.as_str()), value);
@@ -36,7 +38,8 @@ pub(super) fn add_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
     for (name, value) in metadata.iter() {
         // A wrong length, for one, would have the next answer taken for this one's.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
-            && !is_framing(&name)
+            && name != CONTENT_LENGTH
+            && !FRAMING.contains(&name.as_str())
             && !is_go_micros(&name)
         {
             headers.insert(name, value);
@@ -50,13 +53,9 @@ pub(super) fn is_go_micros(name: &HeaderName) -> bool {
     name.strip_prefix("x-").unwrap_or(name).starts_with("micro-")
 }
 
-/// Whether a header is about the message, not about the call.
-fn is_framing(name: &HeaderName) -> bool {
-    name == CONTENT_LENGTH || FRAMING.contains(&name.as_str())
-}
-
 static TIMEOUT: HeaderName = HeaderName::from_static("timeout");
 
+/// Headers about the message, not about the call.
 const FRAMING: &[&str] = &[
     "connection",
     "content-type",

@@ -41,6 +41,9 @@ pub struct HttpOptions {
     /// Time for a handler of a stream whose client has closed the connection, or its side of it;
     /// then the stream is cancelled. Default 5 s: it may be about to end by itself.
     pub ending_time: Duration,
+    /// Time for a client to close the connection when its stream has ended; then the node does.
+    /// Default 5 s.
+    pub closing_time: Duration,
     /// Bytes of the head of a request; one with more is answered with 431, and the connection is
     /// closed. At least 8 KiB; default 32 KiB.
     pub head_bytes: usize,
@@ -67,6 +70,7 @@ impl HttpOptions {
             ("message_time", self.message_time),
             ("opening_time", self.opening_time),
             ("ending_time", self.ending_time),
+            ("closing_time", self.closing_time),
         ];
         if let Some((name, _)) = times.into_iter().find(|(_, time)| time.is_zero()) {
             return Err(HttpOptionsError::Zero(name));
@@ -90,6 +94,7 @@ impl Default for HttpOptions {
             message_time: Duration::from_secs(30),
             opening_time: Duration::from_secs(60),
             ending_time: Duration::from_secs(5),
+            closing_time: Duration::from_secs(5),
             head_bytes: 32 * 1024,
             headers: 100,
         }
@@ -119,4 +124,36 @@ pub enum HttpOptionsError {
         least = HttpOptions::HEAD_BYTES_LEAST
     )]
     HeadBytes(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_let_nothing_through_are_refused_by_name() {
+        let none = Duration::ZERO;
+        let changes: [(&str, fn(&mut HttpOptions, Duration)); 7] = [
+            ("head_time", |it, none| it.head_time = none),
+            ("body_time", |it, none| it.body_time = none),
+            ("idle_time", |it, none| it.idle_time = none),
+            ("message_time", |it, none| it.message_time = none),
+            ("opening_time", |it, none| it.opening_time = none),
+            ("ending_time", |it, none| it.ending_time = none),
+            ("closing_time", |it, none| it.closing_time = none),
+        ];
+        for (name, change) in changes {
+            let mut options = HttpOptions::default();
+            change(&mut options, none);
+            assert_eq!(options.validate(), Err(HttpOptionsError::Zero(name)));
+        }
+        let headers = HttpOptions { headers: 0, ..HttpOptions::default() };
+        assert_eq!(headers.validate(), Err(HttpOptionsError::Zero("headers")));
+        let least = HttpOptions::HEAD_BYTES_LEAST;
+        for (head_bytes, expected) in
+            [(least - 1, Err(HttpOptionsError::HeadBytes(least - 1))), (least, Ok(()))]
+        {
+            assert_eq!(HttpOptions { head_bytes, ..HttpOptions::default() }.validate(), expected);
+        }
+    }
 }

@@ -107,7 +107,8 @@ impl Reading {
         let (called, body) = dialect.open(&body).map_err(|answer| *answer)?;
         let metadata = match &mut dialect {
             Dialect::Inbox(inbox) => inbox.take_metadata(),
-            _ => metadata(&headers),
+            Dialect::GoMicro(_) => metadata(&headers, true),
+            Dialect::Plain(_) => metadata(&headers, false),
         };
         if !metadata.is_within_limits() {
             return Err(dialect.refuse(&Trouble::Metadata));

@@ -97,3 +97,93 @@ const SET: u8 = 2;
 
 /// Polls in a row; then others on the arbiter get their turn.
 const POLLS_MOST: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Polls a future that wakes itself this often; how often it was polled.
+    fn polls(flag: &WakeFlag, cx: &mut Context<'_>, wakes: usize, has_time: bool) -> usize {
+        if !flag.is_set(cx) {
+            return 0;
+        }
+        let mut polls = 0;
+        let poll = |cx: &mut Context<'_>| {
+            polls += 1;
+            if polls <= wakes {
+                cx.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        };
+        assert!(flag.poll(cx, poll, || has_time).is_pending());
+        polls
+    }
+
+    #[test]
+    fn a_future_is_polled_when_it_was_woken_and_its_task_is_told_once() {
+        let (flag, task) = (WakeFlag::new(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&task));
+        let cx = &mut Context::from_waker(&waker);
+        let mut inner = None;
+        assert!(flag.is_set(cx), "nobody has polled it yet");
+        let poll = |cx: &mut Context<'_>| {
+            inner = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        };
+        assert!(flag.poll(cx, poll, || false).is_pending());
+        assert_eq!(polls(&flag, cx, 0, false), 0, "it has nothing to say");
+        let inner = inner.unwrap();
+        inner.wake_by_ref();
+        inner.wake_by_ref();
+        assert_eq!(task.0.load(Ordering::Relaxed), 1);
+        assert_eq!(polls(&flag, cx, 0, false), 1);
+        flag.set();
+        assert_eq!(polls(&flag, cx, 0, false), 1);
+        assert_eq!(task.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn one_that_wakes_itself_is_polled_again_but_not_for_ever() {
+        let (flag, task) = (WakeFlag::new(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&task));
+        let cx = &mut Context::from_waker(&waker);
+        assert_eq!(polls(&flag, cx, 2, false), 3);
+        flag.set();
+        assert_eq!(polls(&flag, cx, 1, true), 1, "there is time until it is set");
+        assert_eq!(polls(&flag, cx, 0, false), 0);
+        assert_eq!(task.0.load(Ordering::Relaxed), 0);
+        flag.set();
+        assert_eq!(polls(&flag, cx, usize::MAX, false), POLLS_MOST);
+        assert_eq!(task.0.load(Ordering::Relaxed), 1, "others have their turn first");
+        assert!(flag.is_set(cx));
+    }
+
+    #[test]
+    fn a_task_that_polls_without_news_is_the_one_that_is_woken() {
+        let (flag, old, new) = (WakeFlag::new(), Arc::new(Count::default()), Arc::default());
+        let mut inner = None;
+        let waker = Waker::from(Arc::clone(&old));
+        let poll = |cx: &mut Context<'_>| {
+            inner = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        };
+        let _ = flag.is_set(&mut Context::from_waker(&waker));
+        assert!(flag.poll(&mut Context::from_waker(&waker), poll, || false).is_pending());
+        let waker = Waker::from(Arc::<Count>::clone(&new));
+        assert!(!flag.is_set(&mut Context::from_waker(&waker)));
+        inner.unwrap().wake();
+        let counts = [&old, &new].map(|task| task.0.load(Ordering::Relaxed));
+        assert_eq!(counts, [0, 1]);
+    }
+}
