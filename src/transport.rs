@@ -22,6 +22,7 @@ use callboard_actors::registry::BoxFuture;
 use callboard_actors::transport::{Hello, Listener, Socket, Transport, TransportError};
 
 pub use self::go_micro::{Generation, GoMicroTransport};
+pub use self::http::{HttpOptions, HttpOptionsError};
 pub use self::tcp::TcpTransport;
 #[cfg(unix)]
 pub use self::unix::UnixTransport;
@@ -42,13 +43,23 @@ pub(crate) fn is_go_micro(address: &str) -> bool {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NativeTransport {
     go_micro: GoMicroTransport,
+    http: HttpOptions,
 }
 
 impl NativeTransport {
     /// Calls Go Micro's nodes like this.
     #[must_use]
     pub fn go_micro(self, go_micro: GoMicroTransport) -> Self {
-        Self { go_micro }
+        Self { go_micro, ..self }
+    }
+
+    /// Gives those who speak HTTP these limits.
+    ///
+    /// # Errors
+    /// Not here: limits that let nothing through are refused by whoever listens.
+    #[must_use]
+    pub fn http(self, http: HttpOptions) -> Self {
+        Self { http, ..self }
     }
 
     fn for_address(&self, address: &str) -> &dyn Transport {
@@ -80,6 +91,17 @@ impl Transport for NativeTransport {
         &self,
         address: &str,
     ) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
-        self.for_address(address).listen(address)
+        if let Err(error) = self.http.validate() {
+            let (address, reason) = (address.to_owned(), error.to_string());
+            return Box::pin(async move { Err(TransportError::Listen { address, reason }) });
+        }
+        #[cfg(unix)]
+        if address.starts_with(unix::PREFIX) {
+            return unix::listen(address, Arc::new(self.http));
+        }
+        if GoMicroTransport::knows(address) {
+            return self.go_micro.listen(address);
+        }
+        tcp::listen(address, Arc::new(self.http))
     }
 }

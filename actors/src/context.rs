@@ -10,6 +10,7 @@
 //! - beside the mailbox there is an [`Inbox`](crate::inbox::Inbox) for requests.
 
 mod life;
+mod prompt;
 mod provided;
 mod runner;
 mod seed;
@@ -30,6 +31,7 @@ use tokio::sync::oneshot;
 use crate::supervisor::Exit;
 use crate::vitals::Vitals;
 
+pub(crate) use self::prompt::take_turn;
 pub(crate) use self::provided::Provided;
 pub(crate) use self::seed::{Control, Factory, Order, Report, Reporter, Seed};
 

@@ -88,6 +88,15 @@ pub trait Lane: Send {
     /// Hands the batch over.
     fn flush(&mut self, now: Instant);
 
+    /// Hands the batch over, and gives those of the handler's actors a turn that live on the
+    /// present arbiter, so that what they answer at once is there when this returns.
+    ///
+    /// For connections whose peer waits for one answer after the other. Does no more than
+    /// [`flush`](Self::flush), unless it says otherwise.
+    fn flush_and_run(&mut self, now: Instant) {
+        self.flush(now);
+    }
+
     /// Drops what came from connection `origin` and, when `id` is given, is that request.
     fn cancel(&self, origin: u64, id: Option<RequestId>);
 }

@@ -132,6 +132,12 @@ pub trait Socket: Send {
         let _ = server;
     }
 
+    /// Whether the peer waits for an answer before it asks again, so that nothing is gained by
+    /// answering several requests together; no, unless it says otherwise.
+    fn is_serial(&self) -> bool {
+        false
+    }
+
     /// Says goodbye: what was written arrives, then the peer sees [`TransportError::Closed`].
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

@@ -47,6 +47,12 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         }
     }
 
+    fn flush_and_run(&mut self, now: Instant) {
+        for (batch, inbox) in self.batches.iter_mut().zip(&self.port.inboxes) {
+            inbox.push_and_run(batch, now);
+        }
+    }
+
     fn cancel(&self, origin: u64, id: Option<RequestId>) {
         self.port.backstage.cancel(origin, id.map(|id| id.0));
         for inbox in &self.port.inboxes {

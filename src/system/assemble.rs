@@ -26,7 +26,7 @@ use crate::debug;
 use crate::error::Error;
 use crate::handler::{HandlerHome, Placement};
 use crate::registry::{Interfaces, MdnsOptions, MdnsRegistry, StaticRegistry, consul};
-use crate::transport::{GoMicroTransport, NativeTransport};
+use crate::transport::{GoMicroTransport, HttpOptions, NativeTransport};
 
 /// Carries settings over into the options of the engine.
 pub(super) fn with_settings(mut builder: SystemBuilder) -> SystemBuilder {
@@ -77,7 +77,7 @@ pub(super) fn assemble(
         Some(registry) => registry,
         None => registry(&config)?,
     };
-    let transport = builder.transport.unwrap_or_else(|| transport(&config));
+    let transport = builder.transport.unwrap_or_else(|| transport(&config, builder.http));
     let codecs = Codecs::with(&builder.codecs);
     let broker = builder.broker.unwrap_or_else(|| broker(&config, &codecs));
     let home = HandlerHome {
@@ -144,12 +144,12 @@ fn registry(config: &Config) -> Result<Arc<dyn Registry>, Error> {
     })
 }
 
-fn transport(config: &Config) -> Arc<dyn Transport> {
+fn transport(config: &Config, http: HttpOptions) -> Arc<dyn Transport> {
     match config.transport {
         TransportKind::Tcp => {
             let idle = config.client_pool_size.saturating_mul(CALLS_PER_CONNECTION);
             let go_micro = GoMicroTransport::default().idle(idle, config.client_pool_ttl);
-            Arc::new(NativeTransport::default().go_micro(go_micro))
+            Arc::new(NativeTransport::default().go_micro(go_micro).http(http))
         }
         TransportKind::Memory => Arc::new(MemoryTransport::new()),
     }

@@ -22,6 +22,7 @@ use crate::config::{Config, ListenAddress, Parsed};
 use crate::error::Error;
 use crate::handler::{HandlerBuilder, HandlerPlan};
 use crate::middleware::Middleware;
+use crate::transport::HttpOptions;
 
 /// A system that has not been started.
 ///
@@ -49,6 +50,7 @@ pub struct SystemBuilder {
     pub(super) service_metadata: Vec<(String, String)>,
     pub(super) registry: Option<Arc<dyn Registry>>,
     pub(super) transport: Option<Arc<dyn Transport>>,
+    pub(super) http: HttpOptions,
     pub(super) broker: Option<Arc<dyn Broker>>,
     pub(super) handlers: Vec<HandlerPlan>,
     pub(super) has_debug: bool,
@@ -71,6 +73,7 @@ impl SystemBuilder {
             service_metadata: Vec::new(),
             registry: None,
             transport: None,
+            http: HttpOptions::default(),
             broker: None,
             handlers: Vec::new(),
             has_debug: true,
@@ -204,6 +207,18 @@ impl SystemBuilder {
     /// Uses this registry, whatever the settings say.
     pub fn registry(mut self, registry: impl Registry) -> Self {
         self.registry = Some(Arc::new(registry));
+        self
+    }
+
+    /// Changes limits and times of the HTTP door; see [`HttpOptions`].
+    ///
+    /// They count for the transport that the settings name. One that is [given](Self::transport)
+    /// has its own: [`NativeTransport::http`](crate::transport::NativeTransport::http).
+    ///
+    /// # Errors
+    /// Not here: limits that let nothing through are reported by the start.
+    pub fn http(mut self, change: impl FnOnce(&mut HttpOptions)) -> Self {
+        change(&mut self.http);
         self
     }
 

@@ -1,12 +1,13 @@
 //! The exchange of prefaces on a fresh stream.
 
 use std::io;
+use std::sync::Arc;
 
 use callboard_actors::message::{GoAway, Outgoing};
 use callboard_actors::transport::{Batch, Encoder, Hello, Socket, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::http::HttpSocket;
+use super::http::{HttpOptions, HttpSocket};
 use super::socket::{Stream, StreamSocket, broken};
 use crate::wire::{FrameEncoder, Preface, WireError};
 
@@ -26,12 +27,13 @@ pub(super) async fn connect<S: Stream>(
 pub(super) async fn accept<S: Stream>(
     mut stream: S,
     hello: &Hello,
+    http: Arc<HttpOptions>,
 ) -> Result<Box<dyn Socket>, TransportError> {
     let magic = begin(&mut stream).await?;
     // The name of an HTTP method; what comes after it is for the HTTP door to judge.
     if magic != Preface::MAGIC && magic.iter().take_while(|it| it.is_ascii_uppercase()).count() > 2
     {
-        return Ok(Box::new(HttpSocket::new(stream, &magic, hello.max_frame)));
+        return Ok(Box::new(HttpSocket::new(stream, &magic, hello.max_frame, http)));
     }
     let peer = go_on(&mut stream, magic).await?;
     send(&mut stream, hello).await?;

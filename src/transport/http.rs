@@ -17,18 +17,23 @@
 //! flight: limits, deadlines, cancellation and draining are the same.
 
 mod ask;
+mod body;
 mod clock;
 mod conversation;
 mod dialect;
 mod go_micro;
+mod headers;
 mod host;
 mod inbox;
+mod options;
 mod plain;
 mod rewind;
 mod service;
+mod serving;
 #[cfg(test)]
 mod tests;
 mod unread;
+mod wake_flag;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,15 +50,21 @@ use tokio::time::Sleep;
 use self::ask::{Desk, Opening};
 use self::clock::Clock;
 use self::conversation::Conversation;
+pub use self::options::{HttpOptions, HttpOptionsError};
 use self::rewind::Rewind;
 use self::service::Door;
+use self::wake_flag::WakeFlag;
+use super::http_message::{Kind, MessageReader};
 use super::socket::Stream;
 
 /// An HTTP/1.1 connection that looks like one of the engine's own.
 pub(super) struct HttpSocket<S: Stream> {
     peer: Arc<Hello>,
     serving: Serving<S>,
+    /// Whether the HTTP library is to be polled.
+    news: WakeFlag,
     desk: Arc<Desk>,
+    options: Arc<HttpOptions>,
     clock: Clock,
     has_begun: bool,
     max_frame: u32,
@@ -73,16 +84,16 @@ enum Serving<S: Stream> {
 
 impl<S: Stream> HttpSocket<S> {
     /// Serves a stream of which `begun` has been read.
-    pub(super) fn new(stream: S, begun: &[u8], max_frame: u32) -> Self {
+    pub(super) fn new(stream: S, begun: &[u8], max_frame: u32, options: Arc<HttpOptions>) -> Self {
         stream.keep_alive();
         let desk = Arc::new(Desk::default());
         let max_body = usize::try_from(max_frame).unwrap_or(usize::MAX);
-        let door = Door::new(Arc::clone(&desk), max_body);
+        let door = Door { desk: Arc::clone(&desk), options: Arc::clone(&options), max_body };
         let connection = http1::Builder::new()
             // What a client may take for its head is limited by the clock below.
             .header_read_timeout(None)
-            .max_headers(HEADERS_MOST)
-            .max_buf_size(HEAD_MOST)
+            .max_headers(options.headers)
+            .max_buf_size(options.head_bytes)
             // Each answer is written before the next request is read: hyper drops what it has not
             // written when what follows is no request.
             .pipeline_flush(false)
@@ -90,7 +101,9 @@ impl<S: Stream> HttpSocket<S> {
         Self {
             peer: Arc::new(Hello::new("", "", 0)),
             serving: Serving::Calls(Box::new(connection)),
+            news: WakeFlag::new(),
             desk,
+            options,
             clock: Clock::default(),
             has_begun: false,
             max_frame,
@@ -110,9 +123,28 @@ impl<S: Stream> HttpSocket<S> {
                 let mut connection = Pin::new(connection.as_mut());
                 if self.desk.is_done() {
                     connection.as_mut().graceful_shutdown();
+                    self.news.set();
                 }
-                match connection.poll(cx) {
-                    Poll::Pending => self.clock.check(&self.desk, cx),
+                let has_news = self.news.is_set(cx);
+                if !has_news && !self.clock.is_running() {
+                    return;
+                }
+                // Who takes a body wakes the library, which has nothing more to give. What is to
+                // be said then is the answer.
+                let is_asked = || self.desk.is_asked();
+                let polled = if has_news {
+                    self.news.poll(cx, |cx| connection.as_mut().poll(cx), is_asked)
+                } else {
+                    Poll::Pending
+                };
+                let (phase, opening) = self.desk.look();
+                // A client that has ended its side already is no error to a stream.
+                if let Some(opening) = opening {
+                    self.begin_stream(*opening);
+                    return self.advance(cx);
+                }
+                match polled {
+                    Poll::Pending => self.clock.check(phase, &self.options, cx),
                     Poll::Ready(Ok(())) => Some(TransportError::Closed),
                     Poll::Ready(Err(error)) => Some(TransportError::Broken(error.to_string())),
                 }
@@ -120,12 +152,6 @@ impl<S: Stream> HttpSocket<S> {
             Serving::Stream(conversation) => conversation.poll(cx),
             Serving::Nothing => Some(TransportError::Closed),
         };
-        // A client that has ended its side already is no error to a stream.
-        if let Some(opening) = self.desk.take_opening() {
-            self.over = None;
-            self.begin_stream(*opening);
-            self.advance(cx);
-        }
     }
 
     /// Takes the connection from the HTTP library, which knows pairs only.
@@ -135,7 +161,9 @@ impl<S: Stream> HttpSocket<S> {
             let parts = connection.into_parts();
             let (stream, desk) = (parts.io.into_inner(), Arc::clone(&self.desk));
             let max_body = usize::try_from(self.max_frame).unwrap_or(usize::MAX);
-            let conversation = Conversation::new(stream, &parts.read_buf, max_body, desk, opening);
+            let reader = MessageReader::new(Kind::Requests, max_body, &parts.read_buf);
+            let options = Arc::clone(&self.options);
+            let conversation = Conversation::new(stream, reader, desk, options, opening);
             self.serving = Serving::Stream(Box::new(conversation));
         }
     }
@@ -181,7 +209,10 @@ impl<S: Stream> Socket for HttpSocket<S> {
                 (Message::Ping { nonce }, _) => self.desk.arrive(Message::Pong { nonce }),
                 (Message::GoAway { reason: GoAway::Draining }, _) => self.desk.drain(),
                 (message, Serving::Stream(conversation)) => conversation.send(message),
-                (message, _) => self.desk.answer(message),
+                (message, _) => {
+                    self.desk.answer(message);
+                    self.news.set();
+                }
             }
         }
         self.advance(cx);
@@ -200,6 +231,10 @@ impl<S: Stream> Socket for HttpSocket<S> {
         self.desk.serves(server);
     }
 
+    fn is_serial(&self) -> bool {
+        true
+    }
+
     /// Finishes the answer that is being written, for at most a second.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.over.is_some() {
@@ -209,7 +244,8 @@ impl<S: Stream> Socket for HttpSocket<S> {
             Serving::Calls(connection) => {
                 let mut connection = Pin::new(connection.as_mut());
                 connection.as_mut().graceful_shutdown();
-                connection.poll(cx).is_ready()
+                self.news.set();
+                self.news.poll(cx, |cx| connection.as_mut().poll(cx), || false).is_ready()
             }
             Serving::Stream(conversation) => conversation.poll_finish(cx).is_ready(),
             Serving::Nothing => true,
@@ -222,10 +258,6 @@ impl<S: Stream> Socket for HttpSocket<S> {
         limit.as_mut().poll(cx)
     }
 }
-
-/// Bytes and lines that the head of a request may take.
-const HEAD_MOST: usize = 32 * 1024;
-const HEADERS_MOST: usize = 100;
 
 /// How long a close waits for what is being written.
 const LINGER: Duration = Duration::from_secs(1);

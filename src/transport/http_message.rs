@@ -5,15 +5,19 @@
 //!
 //! Source: RFC 9112.
 
+mod write;
+
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use httparse::Status;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+pub(super) use self::write::{canonical, encode};
 
 /// A message that has arrived whole.
 #[derive(Debug)]
@@ -242,36 +246,6 @@ fn malformed(error: &impl ToString) -> MessageError {
     MessageError::Malformed(error.to_string())
 }
 
-/// Appends a message; `start` is its first line, without the line's end.
-///
-/// Headers that frame a message are left out: its length does.
-pub(super) fn encode(buffer: &mut BytesMut, start: &str, headers: &HeaderMap, body: &[u8]) {
-    let length = body.len();
-    buffer.reserve(start.len() + headers.len() * 48 + length + 64);
-    buffer.put_slice(format!("{start}\r\nContent-Length: {length}\r\n").as_bytes());
-    for (name, value) in headers {
-        if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
-            buffer.put_slice(canonical(name.as_str()).as_bytes());
-            buffer.put_slice(b": ");
-            buffer.put_slice(value.as_bytes());
-            buffer.put_slice(LINE_END);
-        }
-    }
-    buffer.put_slice(LINE_END);
-    buffer.put_slice(body);
-}
-
-/// The form in which Go writes a header's name: `x-trace-id` is `X-Trace-Id`.
-pub(super) fn canonical(name: &str) -> String {
-    let mut is_first = true;
-    let upper = |letter: char| {
-        let changed = if is_first { letter.to_ascii_uppercase() } else { letter };
-        is_first = letter == '-';
-        changed
-    };
-    name.chars().map(upper).collect()
-}
-
 const LINE_END: &[u8] = b"\r\n";
 
 /// Bytes and lines that the head of a message may take; a peer of Go Micro echoes the request's.
@@ -288,17 +262,6 @@ mod tests {
     fn decode_all(kind: Kind, bytes: &[u8]) -> Result<Vec<HttpMessage>, MessageError> {
         let mut reader = MessageReader::new(kind, 100, bytes);
         std::iter::from_fn(|| reader.decode().transpose()).collect()
-    }
-
-    #[test]
-    fn names_are_written_as_go_writes_them() {
-        for (name, expected) in [
-            ("userid", "Userid"),
-            ("lower_case_key", "Lower_case_key"),
-            ("x-trace-id", "X-Trace-Id"),
-        ] {
-            assert_eq!(canonical(name), expected);
-        }
     }
 
     #[test]

@@ -83,7 +83,9 @@ impl Listener for Listening {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Box<dyn Incoming>, TransportError>> {
         Poll::Ready(match ready!(self.incoming.poll_recv(cx)) {
-            Some(pipe) => Ok(Box::new(Accepted::<Pipe>::new(pipe, "pipe".to_owned()))),
+            Some(pipe) => {
+                Ok(Box::new(Accepted::<Pipe>::new(pipe, "pipe".to_owned(), &Arc::default())))
+            }
             None => Err(TransportError::Closed),
         })
     }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use super::greeting;
+use super::http::HttpOptions;
 use super::receive::Receiver;
 use crate::wire::FrameEncoder;
 
@@ -37,11 +38,12 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sized + 'static
 pub(super) struct Accepted<S: Stream> {
     stream: S::Detached,
     peer: String,
+    http: Arc<HttpOptions>,
 }
 
 impl<S: Stream> Accepted<S> {
-    pub(super) fn new(stream: S::Detached, peer: String) -> Self {
-        Self { stream, peer }
+    pub(super) fn new(stream: S::Detached, peer: String, http: &Arc<HttpOptions>) -> Self {
+        Self { stream, peer, http: Arc::clone(http) }
     }
 }
 
@@ -56,7 +58,7 @@ impl<S: Stream> Incoming for Accepted<S> {
     ) -> BoxFuture<'static, Result<Box<dyn Socket>, TransportError>> {
         Box::pin(async move {
             let stream = S::attach(self.stream).map_err(|error| broken(&error))?;
-            greeting::accept(stream, &hello).await
+            greeting::accept(stream, &hello, self.http).await
         })
     }
 }

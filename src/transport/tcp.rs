@@ -12,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::greeting;
+use super::http::HttpOptions;
 use super::socket::{Accepted, Stream, accept_error, broken};
 
 /// TCP; addresses are `host:port`.
@@ -57,28 +58,37 @@ impl Transport for TcpTransport {
         &self,
         address: &str,
     ) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
-        let address = address.to_owned();
-        Box::pin(async move {
-            check(&address)?;
-            let bound = match TcpListener::bind(&address).await {
-                Ok(listener) => listener.local_addr().map(|bound| (listener, bound)),
-                Err(error) => Err(error),
-            };
-            match bound {
-                Ok((listener, bound)) => {
-                    let address = reachable(bound).to_string();
-                    Ok(Box::new(Listening { listener, address }) as Box<dyn Listener>)
-                }
-                Err(error) => Err(TransportError::Listen { address, reason: error.to_string() }),
-            }
-        })
+        listen(address, Arc::default())
     }
+}
+
+/// Listens; those who speak HTTP have these limits.
+pub(super) fn listen(
+    address: &str,
+    http: Arc<HttpOptions>,
+) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
+    let address = address.to_owned();
+    Box::pin(async move {
+        check(&address)?;
+        let bound = match TcpListener::bind(&address).await {
+            Ok(listener) => listener.local_addr().map(|bound| (listener, bound)),
+            Err(error) => Err(error),
+        };
+        match bound {
+            Ok((listener, bound)) => {
+                let address = reachable(bound).to_string();
+                Ok(Box::new(Listening { listener, address, http }) as Box<dyn Listener>)
+            }
+            Err(error) => Err(TransportError::Listen { address, reason: error.to_string() }),
+        }
+    })
 }
 
 /// A bound listener.
 struct Listening {
     listener: TcpListener,
     address: String,
+    http: Arc<HttpOptions>,
 }
 
 impl Listener for Listening {
@@ -94,7 +104,7 @@ impl Listener for Listening {
         let accepted = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
         Poll::Ready(match accepted {
             Ok((stream, peer)) => {
-                Ok(Box::new(Accepted::<TcpStream>::new(stream, peer.to_string())))
+                Ok(Box::new(Accepted::<TcpStream>::new(stream, peer.to_string(), &self.http)))
             }
             Err(error) => Err(accept_error(&error)),
         })

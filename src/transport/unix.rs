@@ -12,6 +12,7 @@ use callboard_actors::transport::{Hello, Incoming, Listener, Socket, Transport, 
 use tokio::net::{UnixListener, UnixStream};
 
 use super::greeting;
+use super::http::HttpOptions;
 use super::socket::{Accepted, Stream, accept_error};
 
 /// Unix sockets; addresses are `unix:/path`.
@@ -51,14 +52,22 @@ impl Transport for UnixTransport {
         &self,
         address: &str,
     ) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
-        let address = address.to_owned();
-        Box::pin(async move {
-            match bind(path(&address)?).await {
-                Ok(listening) => Ok(Box::new(listening) as Box<dyn Listener>),
-                Err(error) => Err(TransportError::Listen { address, reason: error.to_string() }),
-            }
-        })
+        listen(address, Arc::default())
     }
+}
+
+/// Listens; those who speak HTTP have these limits.
+pub(super) fn listen(
+    address: &str,
+    http: Arc<HttpOptions>,
+) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
+    let address = address.to_owned();
+    Box::pin(async move {
+        match bind(path(&address)?, http).await {
+            Ok(listening) => Ok(Box::new(listening) as Box<dyn Listener>),
+            Err(error) => Err(TransportError::Listen { address, reason: error.to_string() }),
+        }
+    })
 }
 
 /// A bound listener and its file.
@@ -67,6 +76,7 @@ struct Listening {
     path: PathBuf,
     /// Device and inode, so that a successor's file is not removed.
     identity: (u64, u64),
+    http: Arc<HttpOptions>,
 }
 
 impl Listener for Listening {
@@ -80,7 +90,9 @@ impl Listener for Listening {
     ) -> Poll<Result<Box<dyn Incoming>, TransportError>> {
         let accepted = ready!(self.listener.poll_accept(cx));
         Poll::Ready(match accepted.and_then(|(stream, _)| stream.into_std()) {
-            Ok(stream) => Ok(Box::new(Accepted::<UnixStream>::new(stream, self.address()))),
+            Ok(stream) => {
+                Ok(Box::new(Accepted::<UnixStream>::new(stream, self.address(), &self.http)))
+            }
             Err(error) => Err(accept_error(&error)),
         })
     }
@@ -107,7 +119,7 @@ impl Stream for UnixStream {
     }
 }
 
-async fn bind(path: &Path) -> io::Result<Listening> {
+async fn bind(path: &Path, http: Arc<HttpOptions>) -> io::Result<Listening> {
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path).await => {
             fs::remove_file(path)?;
@@ -115,7 +127,7 @@ async fn bind(path: &Path) -> io::Result<Listening> {
         }
         bound => bound?,
     };
-    Ok(Listening { listener, path: path.to_owned(), identity: identity(path)? })
+    Ok(Listening { listener, path: path.to_owned(), identity: identity(path)?, http })
 }
 
 /// Whether `path` is a socket on which nobody listens any more.

@@ -112,7 +112,9 @@ async fn metadata_and_time_travel_in_headers() {
     let shown: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
     let pairs = shown["metadata"].as_array().unwrap();
     assert!(pairs.contains(&serde_json::json!(["X-Trace-Id", "7"])), "{shown}");
-    assert!(!shown["metadata"].to_string().contains("Timeout"), "{shown}");
+    for other in ["Timeout", "Content-Length", "Host"] {
+        assert!(!shown["metadata"].to_string().contains(other), "{shown}");
+    }
     let seconds = shown["time_left"]["secs"].as_u64().unwrap();
     assert!((1..=3).contains(&seconds), "{shown}");
     stop(&[&server]).await;
@@ -179,6 +181,52 @@ async fn what_exceeds_a_limit_is_refused() {
     assert!(matches!(code, None | Some(431)), "{code:?}");
     assert!(house.diary.lines() == ["one starts"], "{:?}", house.diary.lines());
     stop(&[&server]).await;
+}
+
+#[actix::test]
+async fn the_size_of_a_head_is_an_option() {
+    let house = House::default();
+    let builder = house.stage("one").http(|http| {
+        http.head_bytes = 8 * 1024;
+        http.headers = 5;
+    });
+    let server = start(builder).await;
+    // Two of them are the request's own.
+    for (headers, length, code) in [(3, 1, 200), (4, 1, 431), (3, 4_000, 431)] {
+        let headers: String =
+            (0..headers).map(|number| format!("x-{number}: {}\r\n", "x".repeat(length))).collect();
+        let mut raw = Raw::connect(&server).await;
+        let response = raw.post("/Stage/Echo", &headers, "\"a\"").await;
+        assert_eq!(response.code, code, "{length} bytes in each of {headers}");
+        if code == 431 {
+            assert!(raw.receive().await.is_none(), "the connection is closed");
+        }
+    }
+    stop(&[&server]).await;
+}
+
+#[actix::test]
+async fn by_default_a_request_has_at_most_a_hundred_headers() {
+    let (_, server) = stage().await;
+    // The same one again and again, which as metadata is one.
+    for (headers, code) in [(98, 200), (99, 431)] {
+        let mut raw = Raw::connect(&server).await;
+        let response = raw.post("/Stage/Echo", &"x-a: 1\r\n".repeat(headers), "\"a\"").await;
+        assert_eq!(response.code, code, "{headers}");
+    }
+    stop(&[&server]).await;
+}
+
+#[actix::test]
+async fn limits_that_let_nothing_through_end_the_start() {
+    let house = House::default();
+    let refused = house.stage("one").http(|http| http.headers = 0).start().await;
+    let error = refused.err().expect("it is refused");
+    let text = std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    assert!(text.contains("headers is zero"), "{text}");
 }
 
 #[actix::test]

@@ -23,17 +23,19 @@ use tokio::time::Instant;
 
 use super::Context;
 use super::life::{Desk, Life, Turn};
+use super::prompt::Hosted;
 use super::seed::{Order, Report, Reporter, Seed};
 use super::tasks::{Origin, Polled, TaskSet};
 use crate::contain::{Panic, contain, contain_drop};
-use crate::inbox::Job;
+use crate::inbox::{InboxReceiver, Job};
 use crate::supervisor::Exit;
 use crate::vitals::Work;
 
 impl<A: Actor<Context = Context<A>>> Seed<A> {
     /// Becomes the future to spawn on the present arbiter.
     pub(crate) fn run(self, reporter: Reporter) -> impl Future<Output = ()> {
-        Runner {
+        let number = self.inbox.as_ref().map(InboxReceiver::number);
+        let runner = Runner {
             seed: self,
             reporter,
             life: None,
@@ -42,7 +44,8 @@ impl<A: Actor<Context = Context<A>>> Seed<A> {
             epoch: None,
             duty: Duty::Work,
             polls: 0,
-        }
+        };
+        Hosted::new(runner, number)
     }
 }
 

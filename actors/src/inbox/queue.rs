@@ -17,6 +17,7 @@ use super::cancels::Cancels;
 use super::receiver::InboxReceiver;
 use super::{InboxStatus, Job};
 use crate::bell::Bell;
+use crate::context::take_turn;
 use crate::listener::Listener;
 use crate::message::Refusal;
 
@@ -70,6 +71,7 @@ pub struct Inbox<A: Actor> {
 }
 
 pub(super) struct Shared<A: Actor> {
+    pub(super) number: u64,
     pub(super) queue: Mutex<Queue<A>>,
     pub(super) capacity: usize,
     overflow: Overflow,
@@ -103,6 +105,7 @@ pub(super) struct Entry<A: Actor> {
 impl<A: Actor> Inbox<A> {
     pub(crate) fn new(options: InboxOptions) -> (Self, InboxReceiver<A>) {
         let shared = Arc::new(Shared {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             queue: Mutex::new(Queue {
                 entries: VecDeque::new(),
                 cancels: Cancels::default(),
@@ -128,13 +131,33 @@ impl<A: Actor> Inbox<A> {
     /// What does not fit is refused as [`Refusal::Overloaded`], and everything as
     /// [`Refusal::Draining`] once the actor is gone for good.
     pub fn push(&self, jobs: &mut Vec<Box<dyn Job<A>>>, now: Instant) {
+        self.push_and(jobs, now, |shared| shared.bell.ring());
+    }
+
+    /// The same; but where the actor lives on the present arbiter, and has no turn just now, it has
+    /// one before this returns, instead of being woken.
+    pub fn push_and_run(&self, jobs: &mut Vec<Box<dyn Job<A>>>, now: Instant) {
+        self.push_and(jobs, now, |shared| {
+            if !take_turn(shared.number) {
+                shared.bell.ring();
+            }
+        });
+    }
+
+    /// Queues all of `jobs`; `wake` sees to it that the actor has a turn.
+    fn push_and(
+        &self,
+        jobs: &mut Vec<Box<dyn Job<A>>>,
+        now: Instant,
+        wake: impl FnOnce(&Shared<A>),
+    ) {
         if jobs.is_empty() {
             return;
         }
         let mut displaced = self.shared.displace(jobs.len());
         let (was_empty, is_closed) = self.shared.append(jobs, now);
         if was_empty {
-            self.shared.bell.ring();
+            wake(&self.shared);
         }
         jobs.append(&mut displaced);
         if !jobs.is_empty() {
@@ -361,6 +384,8 @@ impl<A: Actor> fmt::Debug for Inbox<A> {
             .finish()
     }
 }
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// Bounds of the advice to a refused caller.
 const RETRY_AFTER_LEAST: Duration = Duration::from_millis(10);

@@ -66,6 +66,11 @@ impl<A: Actor> InboxReceiver<A> {
         }
     }
 
+    /// Tells this inbox from all others.
+    pub(crate) fn number(&self) -> u64 {
+        self.shared.number
+    }
+
     pub(crate) fn register(&self, waker: &Waker) {
         self.shared.bell.register(waker);
     }

@@ -57,6 +57,7 @@ impl Session {
             lanes: Vec::new(),
             heard: Instant::now(),
             idle_time: options.idle_time,
+            is_serial: socket.is_serial(),
         });
         self.pump = Some(Pump::new(socket, outbox, options.keepalive));
     }
@@ -149,6 +150,8 @@ struct ServerRole {
     lanes: Vec<Option<OpenLane>>,
     heard: Instant,
     idle_time: Duration,
+    /// As its socket says.
+    is_serial: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -308,7 +311,11 @@ impl ServerRole {
     fn flush(&mut self, now: Instant) {
         for open in self.lanes.iter_mut().flatten().filter(|open| open.is_dirty) {
             open.is_dirty = false;
-            open.lane.flush(now);
+            if self.is_serial {
+                open.lane.flush_and_run(now);
+            } else {
+                open.lane.flush(now);
+            }
         }
     }
 

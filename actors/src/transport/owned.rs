@@ -22,19 +22,21 @@ pub struct OwnedMessages {
     queued: usize,
     taken: u64,
     max_frame: usize,
+    /// Bytes of the largest body of late; the next one is given as much room from the beginning.
+    room: usize,
 }
 
 impl OwnedMessages {
     /// Creates one that refuses messages of more than about `max_frame` bytes.
     pub fn new(max_frame: u32) -> Self {
         let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
-        Self { messages: Vec::new(), queued: 0, taken: 0, max_frame }
+        Self { messages: Vec::new(), queued: 0, taken: 0, max_frame, room: 0 }
     }
 }
 
 impl Encoder for OwnedMessages {
     fn encode(&mut self, message: Outgoing<'_>) -> Result<u64, TransportError> {
-        let message = own(message)?;
+        let message = own(message, &mut self.room)?;
         let size = size(&message);
         if size > self.max_frame {
             return Err(TransportError::TooLarge { size, limit: self.max_frame });
@@ -78,7 +80,7 @@ fn metadata_size(metadata: &Metadata) -> usize {
     metadata.bytes() + metadata.len() * 4
 }
 
-fn own(message: Outgoing<'_>) -> Result<Message, TransportError> {
+fn own(message: Outgoing<'_>, room: &mut usize) -> Result<Message, TransportError> {
     Ok(match message {
         Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
             if route.0 >= RouteSlot::MAX {
@@ -86,11 +88,11 @@ fn own(message: Outgoing<'_>) -> Result<Message, TransportError> {
                 return Err(TransportError::Encode(reason));
             }
             let define = define.cloned().map(Box::new);
-            let (metadata, body) = (checked(metadata)?, encoded(body)?);
+            let (metadata, body) = (checked(metadata)?, encoded(body, room)?);
             Message::Request { id, one_way, stream, route, define, time_left, metadata, body }
         }
         Outgoing::Reply { id, metadata, body } => {
-            Message::Reply { id, metadata: checked(metadata)?, body: encoded(body)? }
+            Message::Reply { id, metadata: checked(metadata)?, body: encoded(body, room)? }
         }
         Outgoing::Status { id, status, refusal } => {
             Message::Status { id, status: Box::new(status.clone()), refusal }
@@ -107,9 +109,12 @@ fn own(message: Outgoing<'_>) -> Result<Message, TransportError> {
     })
 }
 
-fn encoded(body: &dyn Body) -> Result<Bytes, TransportError> {
-    let mut buffer = BytesMut::new();
+/// Codecs write a few bytes at a time: a buffer that has room for all of them does not grow.
+fn encoded(body: &dyn Body, room: &mut usize) -> Result<Bytes, TransportError> {
+    let mut buffer = BytesMut::with_capacity(*room);
     body.encode(&mut buffer).map_err(TransportError::Encode)?;
+    // A body keeps the whole buffer alive, so that it is not to be much larger.
+    *room = buffer.len().max(*room / 2).min(ROOM_MOST);
     Ok(buffer.freeze())
 }
 
@@ -118,5 +123,35 @@ fn checked(metadata: &Metadata) -> Result<Metadata, TransportError> {
     Ok(metadata.clone())
 }
 
+/// Room for a body in advance, at most.
+const ROOM_MOST: usize = 4096;
+
 /// What a header takes at least, roughly.
 const HEADER: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::RequestId;
+
+    /// A body of this many bytes, written one by one.
+    struct Bit(usize);
+
+    impl Body for Bit {
+        fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+            (0..self.0).for_each(|_| buffer.extend_from_slice(b"x"));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_body_has_as_much_room_as_those_before_it_took_and_soon_no_more() {
+        let mut encoder = OwnedMessages::new(u32::MAX);
+        let metadata = Metadata::new();
+        for (length, room) in [(100, 100), (10, 50), (10, 25), (10, 12), (10_000, ROOM_MOST)] {
+            let (id, body) = (RequestId(1), &Bit(length));
+            encoder.encode(Outgoing::Reply { id, metadata: &metadata, body }).unwrap();
+            assert_eq!(encoder.room, room);
+        }
+    }
+}

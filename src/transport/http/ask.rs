@@ -3,8 +3,9 @@
 //! Both run in one task, so the lock is never contended; it is there because a connection may be
 //! handed to another thread before it begins.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -19,9 +20,15 @@ use parking_lot::Mutex;
 use super::go_micro::GoMicro;
 use super::host::Host;
 
+/// What is called, and in which content type.
+pub(super) struct Called {
+    pub(super) endpoint: String,
+    pub(super) content_type: Cow<'static, str>,
+}
+
 /// A request, understood.
 pub(super) struct Asked {
-    pub(super) route: Route,
+    pub(super) called: Called,
     /// None when the client said nothing of it.
     pub(super) time_left: Option<Duration>,
     pub(super) metadata: Metadata,
@@ -53,6 +60,7 @@ pub(super) struct Desk {
     state: Mutex<State>,
     /// Whose connection it is.
     server: OnceLock<Arc<Server>>,
+    is_draining: AtomicBool,
 }
 
 struct State {
@@ -69,7 +77,6 @@ struct State {
     is_read: bool,
     /// Changes with each phase, so that two of a kind are told apart.
     turn: u64,
-    is_draining: bool,
     /// Answers given, and how many of them the client has been sent.
     answered: u64,
     flushed: u64,
@@ -88,7 +95,6 @@ impl Default for State {
             has_next: false,
             is_read: false,
             turn: 0,
-            is_draining: false,
             answered: 0,
             flushed: 0,
             opening: None,
@@ -97,13 +103,16 @@ impl Default for State {
 }
 
 impl State {
-    /// The slot of a route, and the route if its slot is new.
-    fn slot(&mut self, route: Route) -> Option<(RouteSlot, Option<Box<Route>>)> {
+    /// The slot of what is called, and its route if the slot is new.
+    fn slot(&mut self, called: Called) -> Option<(RouteSlot, Option<Box<Route>>)> {
+        let Called { endpoint, content_type } = called;
         if let Some((recent, slot)) = &self.recent
-            && *recent == route
+            && recent.endpoint == endpoint
+            && recent.content_type == content_type
         {
             return Some((*slot, None));
         }
+        let route = Route { endpoint, content_type: content_type.into_owned() };
         let known = self.routes.get(&route).copied();
         let slot = known.unwrap_or(RouteSlot(u32::try_from(self.routes.len()).ok()?));
         if slot.0 >= RouteSlot::MAX {
@@ -124,29 +133,28 @@ impl State {
 }
 
 impl Desk {
-    /// Hands a request to the engine and waits for its answer; none when the connection has asked
-    /// for too many different things.
-    ///
-    /// # Cancellation
-    /// The request is cancelled.
-    pub(super) async fn ask(self: &Arc<Self>, asked: Asked) -> Option<Message> {
+    /// Hands a request to the engine; none when the connection has asked for too many different
+    /// things.
+    pub(super) fn ask(self: &Arc<Self>, asked: Asked) -> Option<Waiting> {
         let id = self.send(asked, false)?;
-        let waiting = Waiting { desk: Some(Arc::clone(self)), id };
-        // No waker is needed: the engine polls the connection after it has answered.
-        let answer = poll_fn(|_| match self.state.lock().answer.take() {
-            Some(answer) => Poll::Ready(answer),
-            None => Poll::Pending,
-        });
-        let answer = answer.await;
-        waiting.forget();
-        Some(answer)
+        Some(Waiting { desk: Some(Arc::clone(self)), id })
+    }
+
+    /// For an endpoint that is a stream: whether its client sends items.
+    pub(super) fn is_stream(&self, endpoint: &str) -> Option<bool> {
+        // One that was called before on this connection is none: nodes keep their endpoints.
+        let is_call = match &self.state.lock().recent {
+            Some((recent, _)) => recent.endpoint == endpoint,
+            None => false,
+        };
+        if is_call { None } else { self.host().is_stream(endpoint) }
     }
 
     /// Hands a request to the engine.
     pub(super) fn send(&self, asked: Asked, is_stream: bool) -> Option<RequestId> {
-        let Asked { route, time_left, metadata, body } = asked;
+        let Asked { called, time_left, metadata, body } = asked;
         let mut state = self.state.lock();
-        let (slot, define) = state.slot(route)?;
+        let (slot, define) = state.slot(called)?;
         state.requests += 1;
         state.is_read = true;
         let id = RequestId(state.requests);
@@ -169,10 +177,12 @@ impl Desk {
         self.state.lock().opening = Some(Box::new(opening));
     }
 
-    /// The stream that takes the connection, when it may.
-    pub(super) fn take_opening(&self) -> Option<Box<Opening>> {
+    /// What the connection is doing, and the stream that takes it, when it may.
+    pub(super) fn look(&self) -> ((Phase, u64), Option<Box<Opening>>) {
         let mut state = self.state.lock();
-        if state.answered == state.flushed { state.opening.take() } else { None }
+        let may_open = state.answered == state.flushed;
+        let opening = if may_open { state.opening.take() } else { None };
+        ((state.phase, state.turn), opening)
     }
 
     /// All that was answered so far has been handed to the system.
@@ -189,6 +199,12 @@ impl Desk {
     /// What the node tells of itself.
     pub(super) fn host(&self) -> Host<'_> {
         Host(self.server.get())
+    }
+
+    /// Whether a request has been read to its end, and the engine has it.
+    pub(super) fn is_asked(&self) -> bool {
+        let state = self.state.lock();
+        state.phase == Phase::Asked && state.is_read && state.opening.is_none()
     }
 
     pub(super) fn arrive(&self, message: Message) {
@@ -232,44 +248,46 @@ impl Desk {
         state.enter(Phase::Asked);
     }
 
-    /// An answer has been given.
-    pub(super) fn end(&self) {
+    /// An answer has been given; whether it is to be the last one, because the node drains.
+    pub(super) fn end(&self) -> bool {
         let mut state = self.state.lock();
         state.answered += 1;
         let next = if state.has_next { Phase::Head } else { Phase::Idle };
         state.enter(next);
-    }
-
-    pub(super) fn phase(&self) -> (Phase, u64) {
-        let state = self.state.lock();
-        (state.phase, state.turn)
+        drop(state);
+        self.is_draining.load(Ordering::Acquire)
     }
 
     pub(super) fn drain(&self) {
-        self.state.lock().is_draining = true;
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.state.lock().is_draining
+        self.is_draining.store(true, Ordering::Release);
     }
 
     /// Whether a node that drains may close the connection: it has had a request, and has none.
     pub(super) fn is_done(&self) -> bool {
+        if !self.is_draining.load(Ordering::Acquire) {
+            return false;
+        }
         let state = self.state.lock();
         // A connection that is new may be a load balancer's, which asks whether the node is ready.
-        state.is_draining && state.phase == Phase::Idle && state.turn > 0
+        state.phase == Phase::Idle && state.turn > 0
     }
 }
 
-/// Cancels the request when nobody waits for its answer any more.
-struct Waiting {
+/// Waits for the answer to a request; cancels it when dropped before.
+pub(super) struct Waiting {
     desk: Option<Arc<Desk>>,
     id: RequestId,
 }
 
 impl Waiting {
-    fn forget(mut self) {
+    /// Resolves to the answer, once.
+    ///
+    /// Needs no waker: whoever hands the answer over has this polled.
+    pub(super) fn poll(&mut self) -> Poll<Message> {
+        let Some(desk) = &self.desk else { return Poll::Pending };
+        let Some(answer) = desk.state.lock().answer.take() else { return Poll::Pending };
         self.desk = None;
+        Poll::Ready(answer)
     }
 }
 
@@ -289,27 +307,27 @@ mod tests {
     use super::*;
 
     fn asked() -> Asked {
-        let route = Route { endpoint: "A.B".into(), content_type: "application/json".into() };
+        let called = Called { endpoint: "A.B".into(), content_type: "application/json".into() };
         let (metadata, body) = (Metadata::new(), Bytes::new());
-        Asked { route, time_left: None, metadata, body }
+        Asked { called, time_left: None, metadata, body }
     }
 
     #[test]
     fn a_head_that_begins_while_a_request_is_handled_has_no_more_time_than_others() {
         let desk = Arc::new(Desk::default());
         desk.heard();
-        assert_eq!(desk.phase().0, Phase::Head);
+        assert_eq!(desk.look().0.0, Phase::Head);
         desk.begin();
         // The body, and then what follows it.
         desk.heard();
         desk.send(asked(), false);
         desk.end();
-        assert_eq!(desk.phase().0, Phase::Idle);
+        assert_eq!(desk.look().0.0, Phase::Idle);
         desk.begin();
         desk.send(asked(), false);
         desk.heard();
         desk.end();
-        assert_eq!(desk.phase().0, Phase::Head);
+        assert_eq!(desk.look().0.0, Phase::Head);
     }
 
     #[test]
@@ -317,7 +335,7 @@ mod tests {
         let desk = Arc::new(Desk::default());
         let other = |number: u32| {
             let mut asked = asked();
-            asked.route.endpoint = format!("A.{number}");
+            asked.called.endpoint = format!("A.{number}");
             asked
         };
         assert!((0..RouteSlot::MAX).all(|number| desk.send(other(number), false).is_some()));

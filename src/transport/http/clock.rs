@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 use std::task::Context;
-use std::time::Duration;
 
 use callboard_actors::transport::TransportError;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::ask::{Desk, Phase};
+use super::ask::Phase;
+use super::options::HttpOptions;
 
 /// Watches over a connection between two requests, and over the head of the next.
 #[derive(Default)]
@@ -18,12 +18,21 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// Whether the client is the one to do something.
+    pub(super) fn is_running(&self) -> bool {
+        self.watched.is_some()
+    }
+
     /// Why the connection is over, if it is; else has the task woken when it may be.
-    pub(super) fn check(&mut self, desk: &Desk, cx: &mut Context<'_>) -> Option<TransportError> {
-        let phase = desk.phase();
+    pub(super) fn check(
+        &mut self,
+        phase: (Phase, u64),
+        options: &HttpOptions,
+        cx: &mut Context<'_>,
+    ) -> Option<TransportError> {
         let limit = match phase.0 {
-            Phase::Idle => IDLE_TIME,
-            Phase::Head => HEAD_TIME,
+            Phase::Idle => options.idle_time,
+            Phase::Head => options.head_time,
             Phase::Asked => {
                 self.watched = None;
                 return None;
@@ -46,15 +55,9 @@ impl Clock {
         }
         is_over.then(|| match phase.0 {
             Phase::Head => {
-                TransportError::Broken(format!("no whole head of a request within {HEAD_TIME:?}"))
+                TransportError::Broken(format!("no whole head of a request within {limit:?}"))
             }
             _ => TransportError::Closed,
         })
     }
 }
-
-/// Time for the head of a request, from its first byte.
-const HEAD_TIME: Duration = Duration::from_secs(5);
-
-/// Time between two requests; longer than clients keep idle connections, so that they close first.
-const IDLE_TIME: Duration = Duration::from_secs(180);

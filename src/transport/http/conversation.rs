@@ -8,7 +8,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use callboard_actors::message::{Message, RequestId};
@@ -22,14 +21,16 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ask::{Asked, Desk, Opening};
 use super::go_micro::{GoMicro, Id, Next};
+use super::options::HttpOptions;
 use super::service::Answer;
 use crate::codec::Generation;
-use crate::transport::http_message::{HttpMessage, Kind, MessageReader, encode};
+use crate::transport::http_message::{HttpMessage, MessageReader, encode};
 
 /// The node's side of a stream.
 pub(super) struct Conversation<S> {
     stream: S,
     desk: Arc<Desk>,
+    options: Arc<HttpOptions>,
     reader: MessageReader,
     /// Answers the message taken last, as Go Micro does.
     talk: GoMicro,
@@ -86,12 +87,12 @@ struct Credit {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
-    /// Goes on with a connection of which `begun` has been read behind the opening message.
+    /// Goes on with a connection; the reader has what was read behind the opening message.
     pub(super) fn new(
         stream: S,
-        begun: &[u8],
-        max_body: usize,
+        reader: MessageReader,
         desk: Arc<Desk>,
+        options: Arc<HttpOptions>,
         opening: Opening,
     ) -> Self {
         let Opening { talk, mut asked, headers, takes_items } = opening;
@@ -107,11 +108,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
                 echo.extend(known);
             }
         }
-        let due = Instant::now() + OPENING_TIME;
+        let due = Instant::now() + options.opening_time;
         let mut conversation = Self {
             stream,
             desk,
-            reader: MessageReader::new(Kind::Requests, max_body, begun),
+            options,
+            reader,
             opening_id: talk.id().clone(),
             talk,
             echo,
@@ -211,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// The client has closed its side, which those of 2016 do to say that nothing follows.
     fn closed(&mut self) {
-        self.client = Client::Gone { due: Instant::now() + END_TIME };
+        self.client = Client::Gone { due: Instant::now() + self.options.ending_time };
         if matches!(self.phase, Phase::Announced { .. }) {
             self.phase = Phase::Ended { due: Instant::now() };
         }
@@ -219,7 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
 
     /// Has the engine open the stream.
     fn open(&mut self, message: Option<Bytes>) {
-        let due = Instant::now() + LINGER;
+        let due = Instant::now() + self.options.closing_time;
         let Phase::Announced { mut asked, .. } =
             std::mem::replace(&mut self.phase, Phase::Ended { due })
         else {
@@ -263,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
         let answer = self.talk.error(text);
         self.put(answer);
-        self.phase = Phase::Ended { due: Instant::now() + LINGER };
+        self.phase = Phase::Ended { due: Instant::now() + self.options.closing_time };
     }
 
     // ===== To the client =====
@@ -276,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             status => self.talk.answer(status, self.desk.host()),
         };
         self.put(answer);
-        self.phase = Phase::Ended { due: Instant::now() + LINGER };
+        self.phase = Phase::Ended { due: Instant::now() + self.options.closing_time };
     }
 
     fn put(&mut self, mut answer: Answer) {
@@ -311,7 +313,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Option<TransportError> {
         // While it waits for room, it is not the client that is slow.
         let is_arriving = self.may_read() && self.reader.has_begun();
-        let since = || Instant::now() + MESSAGE_TIME;
+        let limit = self.options.message_time;
+        let since = || Instant::now() + limit;
         self.message_due = is_arriving.then(|| self.message_due.unwrap_or_else(since));
         let phase_due = match (&self.phase, &self.client) {
             (Phase::Announced { due, .. } | Phase::Ended { due }, _)
@@ -327,9 +330,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         }
         let is_over = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
         is_over.then(|| match message_due {
-            Some(message_due) if message_due == due => TransportError::Broken(format!(
-                "no whole message of a stream within {MESSAGE_TIME:?}"
-            )),
+            Some(message_due) if message_due == due => {
+                TransportError::Broken(format!("no whole message of a stream within {limit:?}"))
+            }
             _ => TransportError::Closed,
         })
     }
@@ -342,15 +345,3 @@ fn size(body: &Bytes) -> i64 {
 /// Headers that all messages of a stream share.
 const ECHOED: &[&str] =
     &["micro-endpoint", "micro-id", "micro-method", "micro-service", "micro-stream"];
-
-/// Time for the message that opens a stream, after the one that announces it.
-const OPENING_TIME: Duration = Duration::from_secs(60);
-
-/// Time for a message, from its first byte.
-const MESSAGE_TIME: Duration = Duration::from_secs(30);
-
-/// Time for a handler whose client has closed the connection: it may be about to end by itself.
-const END_TIME: Duration = Duration::from_secs(5);
-
-/// Time that the client has to close the connection when the stream has ended.
-const LINGER: Duration = Duration::from_secs(5);

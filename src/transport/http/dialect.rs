@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use callboard_actors::message::{Message, Route};
+use callboard_actors::message::Message;
 use callboard_actors::{Metadata, Status};
 use hyper::http::request::Parts;
 
+use super::ask::Called;
 use super::go_micro::GoMicro;
 use super::host::Host;
 use super::inbox::Inbox;
@@ -75,7 +76,7 @@ impl Trouble {
 impl Dialect {
     /// The way to ask that a request uses, or the answer if that needs nothing more.
     pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
-        if let Some(answer) = plain::probe(head, host.readiness()) {
+        if let Some(answer) = plain::probe(head, host) {
             return Err(Box::new(answer));
         }
         if let Some(event) = Inbox::of(head) {
@@ -88,7 +89,7 @@ impl Dialect {
     }
 
     /// What is asked, and with which message; or the answer if that cannot be told.
-    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Route, Bytes), Box<Answer>> {
+    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Called, Bytes), Box<Answer>> {
         match self {
             Self::Plain(plain) => Ok(plain.open(body)),
             Self::GoMicro(go_micro) => go_micro.open(body),
@@ -97,7 +98,7 @@ impl Dialect {
     }
 
     /// The engine's answer.
-    pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
+    pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match self {
             Self::Plain(plain) => plain.answer(message, host),
             Self::GoMicro(go_micro) => go_micro.answer(message, host),

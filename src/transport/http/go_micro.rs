@@ -7,15 +7,17 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use callboard_actors::Status;
-use callboard_actors::message::{Message, Refusal, Route};
+use callboard_actors::message::{Message, Refusal};
 use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 
+use super::ask::Called;
 use super::dialect::Trouble;
+use super::headers::{add_metadata, is_go_micros};
 use super::host::Host;
-use super::service::{Answer, add_metadata};
+use super::service::Answer;
 use crate::codec::{Generation, MediaType, bson_rpc, json_rpc, proto_rpc};
 
 /// A call over Go Micro's wire.
@@ -61,10 +63,15 @@ impl GoMicro {
     /// The call that a request is, if it is one by Go Micro's rules.
     pub(super) fn of(head: &Parts) -> Option<Result<Self, Box<Answer>>> {
         let headers = &head.headers;
+        let is_early = head.method == Method::POST && head.uri.path() == "/";
+        // Looking for each of them costs more.
+        if !is_early && !headers.keys().any(is_go_micros) {
+            return None;
+        }
         let method = ["micro-endpoint", "micro-method"].iter().find_map(|name| said(headers, name));
         let generation = if method.is_some() || said(headers, "micro-service").is_some() {
             Generation::Current
-        } else if head.method == Method::POST && head.uri.path() == "/" {
+        } else if is_early {
             Generation::Early
         } else {
             return None;
@@ -76,7 +83,7 @@ impl GoMicro {
         Some(Ok(Self { generation, form, content_type, method, id: Id::None }))
     }
 
-    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Route, Bytes), Box<Answer>> {
+    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Called, Bytes), Box<Answer>> {
         let body = match self.unwrap(body) {
             Ok(body) => body,
             Err(text) => return Err(Box::new(self.error(&text))),
@@ -94,8 +101,8 @@ impl GoMicro {
             Form::Protobuf | Form::ProtoRpc => "application/protobuf",
             Form::BsonRpc => "application/bson",
         };
-        let route = Route { endpoint: self.method.clone(), content_type: content_type.to_owned() };
-        Ok((route, body))
+        let called = Called { endpoint: self.method.clone(), content_type: content_type.into() };
+        Ok((called, body))
     }
 
     /// Takes the message out of its envelope, and notes what that says.

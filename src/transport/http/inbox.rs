@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use callboard_actors::broker::{EventDesk, EventFrame, Published};
-use callboard_actors::message::{Body, Message, Refusal, Route};
+use callboard_actors::message::{Body, Message, Refusal};
 use callboard_actors::{Metadata, Status};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::ask::Called;
 use super::dialect::Trouble;
 use super::service::Answer;
 use crate::broker::EARLY_PATH;
@@ -29,15 +30,15 @@ pub(super) struct Inbox {
 impl Inbox {
     /// The event that a request brings, if it is one by Go Micro's rules.
     pub(super) fn of(head: &Parts) -> Option<Result<Self, Box<Answer>>> {
-        let id = subscription(head.uri.query());
-        let is_call = ["micro-endpoint", "micro-method", "micro-service"]
-            .iter()
-            .any(|name| head.headers.contains_key(*name));
-        match head.uri.path() {
-            EARLY_PATH => {}
-            "/" if id.is_some() && !is_call => {}
+        let is_call = || {
+            let names = ["micro-endpoint", "micro-method", "micro-service"];
+            names.iter().any(|name| head.headers.contains_key(*name))
+        };
+        let id = match head.uri.path() {
+            EARLY_PATH => subscription(head.uri.query()),
+            "/" => Some(subscription(head.uri.query()).filter(|_| !is_call())?),
             _ => return None,
-        }
+        };
         if head.method != Method::POST {
             let status = Status::new(ID, 400, "Method not allowed");
             let mut answer = wrong(StatusCode::METHOD_NOT_ALLOWED, &status, "\n");
@@ -50,7 +51,7 @@ impl Inbox {
     }
 
     /// What is asked of the node, and with which message.
-    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Route, Bytes), Box<Answer>> {
+    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Called, Bytes), Box<Answer>> {
         let refused = |detail: String| {
             let status = Status::new(ID, 500, detail);
             Box::new(wrong(StatusCode::INTERNAL_SERVER_ERROR, &status, ""))
@@ -62,7 +63,9 @@ impl Inbox {
         let frame = EventFrame { topic: &topic, group: Some(&self.id), body: &body };
         frame.encode(&mut framed).map_err(refused)?;
         self.metadata = metadata;
-        Ok((Route { endpoint: EventDesk::INBOX.to_owned(), content_type }, framed.freeze()))
+        let called =
+            Called { endpoint: EventDesk::INBOX.to_owned(), content_type: content_type.into() };
+        Ok((called, framed.freeze()))
     }
 
     /// What travels beside the event: not the headers of the request, but those in its body.

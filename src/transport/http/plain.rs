@@ -4,24 +4,29 @@
 //!
 //! Pure.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_actors::Status;
-use callboard_actors::message::{Message, Refusal, Route};
+use callboard_actors::message::{Message, Refusal};
 use http_body_util::Full;
 use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 
+use super::ask::Called;
 use super::dialect::{ID, Trouble};
+use super::headers::add_metadata;
 use super::host::{Host, Readiness};
-use super::service::{Answer, add_metadata};
+use super::service::Answer;
 use crate::codec::{MediaType, MediaTypeError};
 
 /// A call by its path.
 pub(super) struct Plain {
-    route: Route,
+    /// Empty once it has been opened.
+    endpoint: String,
+    content_type: Cow<'static, str>,
 }
 
 impl Plain {
@@ -43,27 +48,26 @@ impl Plain {
             let detail = format!("the answer would be {content_type}, like the request");
             return Err(Box::new(error(&Status::new(ID, 406, detail))));
         }
-        Ok(Self { route: Route { endpoint, content_type } })
+        Ok(Self { endpoint, content_type })
     }
 
-    pub(super) fn open(&mut self, body: &Bytes) -> (Route, Bytes) {
+    pub(super) fn open(&mut self, body: &Bytes) -> (Called, Bytes) {
         // `curl -X POST` sends nothing at all; an endpoint without fields needs no more.
-        let is_missing = body.is_empty() && self.route.content_type == JSON;
+        let is_missing = body.is_empty() && self.content_type == JSON;
         // The answer needs the content type only.
-        let endpoint = std::mem::take(&mut self.route.endpoint);
-        let route = Route { endpoint, content_type: self.route.content_type.clone() };
-        (route, if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
+        let endpoint = std::mem::take(&mut self.endpoint);
+        let called = Called { endpoint, content_type: self.content_type.clone() };
+        (called, if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
     }
 
-    pub(super) fn answer(self, message: Message, host: Host<'_>) -> Answer {
+    pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = Response::new(Full::new(body));
                 add_metadata(answer.headers_mut(), &metadata);
-                let content_type = if self.route.content_type == JSON {
-                    Ok(HeaderValue::from_static(JSON))
-                } else {
-                    self.route.content_type.try_into()
+                let content_type = match &self.content_type {
+                    Cow::Borrowed(known) => Ok(HeaderValue::from_static(known)),
+                    Cow::Owned(other) => HeaderValue::from_str(other),
                 };
                 if let Ok(content_type) = content_type {
                     answer.headers_mut().insert(CONTENT_TYPE, content_type);
@@ -77,12 +81,12 @@ impl Plain {
 }
 
 /// The answer to a question about the node itself, if it is one.
-pub(super) fn probe(head: &Parts, readiness: Readiness) -> Option<Answer> {
+pub(super) fn probe(head: &Parts, host: Host<'_>) -> Option<Answer> {
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return None;
     }
     let unready = |why| Some(text(StatusCode::SERVICE_UNAVAILABLE, why));
-    match (head.uri.path(), readiness) {
+    match (head.uri.path(), host.readiness()) {
         ("/healthz", _) | ("/readyz", Readiness::Ready) => Some(text(StatusCode::OK, "ok\n")),
         ("/readyz", Readiness::NotRegistered) => unready("not registered\n"),
         ("/readyz", Readiness::Draining) => unready("draining\n"),
@@ -177,17 +181,29 @@ fn endpoint(path: &str) -> Option<String> {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%')
     };
-    (is_name(before) && is_name(method)).then(|| format!("{}.{method}", before.replace('/', ".")))
+    if !is_name(before) || !is_name(method) {
+        return None;
+    }
+    let mut endpoint = String::with_capacity(path.len());
+    for part in before.split('/').chain([method]) {
+        if !endpoint.is_empty() {
+            endpoint.push('.');
+        }
+        endpoint.push_str(part);
+    }
+    Some(endpoint)
 }
 
-fn content_type(headers: &HeaderMap) -> Result<String, MediaTypeError> {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(JSON.to_owned()) };
+fn content_type(headers: &HeaderMap) -> Result<Cow<'static, str>, MediaTypeError> {
+    let Some(value) = headers.get(CONTENT_TYPE).filter(|value| *value != JSON) else {
+        return Ok(Cow::Borrowed(JSON));
+    };
     let text = String::from_utf8_lossy(value.as_bytes());
     let media_type = MediaType::parse(&text)?;
     Ok(match media_type.essence() {
         // What curl says of any `-d`.
-        "application/x-www-form-urlencoded" => JSON.to_owned(),
-        essence => essence.to_owned(),
+        JSON | "application/x-www-form-urlencoded" => Cow::Borrowed(JSON),
+        essence => Cow::Owned(essence.to_owned()),
     })
 }
 
@@ -242,14 +258,14 @@ mod tests {
 
     #[test]
     fn metadata_of_a_reply_become_headers_and_do_not_frame_it() {
-        let route = Route { endpoint: "A.B".into(), content_type: JSON.into() };
+        let plain = Plain { endpoint: String::new(), content_type: JSON.into() };
         let metadata = Metadata::new()
             .with("X-Trace-Id", "7")
             .with("Content-Length", "999")
             .with("Transfer-Encoding", "chunked")
             .with("Connection", "close");
         let (id, body) = (RequestId(1), Bytes::from_static(b"{}"));
-        let answer = Plain { route }.answer(Message::Reply { id, metadata, body }, Host(None));
+        let answer = plain.answer(Message::Reply { id, metadata, body }, Host(None));
         let names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-trace-id", "content-type"]);
     }

@@ -17,7 +17,7 @@ use callboard_actors::transport::{Batch, Hello, Socket, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
-use super::HttpSocket;
+use super::{HttpOptions, HttpSocket};
 use crate::transport::socket::Stream;
 
 impl Stream for DuplexStream {
@@ -88,8 +88,16 @@ struct Client {
 impl Client {
     /// Connects to a node on which `handle` says what the engine answers to a message.
     fn connect(handle: impl FnMut(Message, &mut Vec<Message>) + Send + 'static) -> Self {
+        Self::connect_with(HttpOptions::default(), handle)
+    }
+
+    /// The same to a node with other limits.
+    fn connect_with(
+        options: HttpOptions,
+        handle: impl FnMut(Message, &mut Vec<Message>) + Send + 'static,
+    ) -> Self {
         let (stream, accepted) = tokio::io::duplex(64 * 1024);
-        let mut socket = HttpSocket::new(accepted, b"", 1024 * 1024);
+        let mut socket = HttpSocket::new(accepted, b"", 1024 * 1024, Arc::new(options));
         socket.serves(&Greeter::server());
         Self { stream, ended: tokio::spawn(serve(socket, handle)) }
     }

@@ -33,7 +33,9 @@ impl Outbox {
         self.figures.queued.store(0, Ordering::Release);
         let room = state.max_in_flight.saturating_sub(state.calls.len());
         state.wake_waiters(room);
-        std::mem::take(&mut state.item_waiters).into_values().for_each(Waker::wake);
+        if !state.item_waiters.is_empty() {
+            std::mem::take(&mut state.item_waiters).into_values().for_each(Waker::wake);
+        }
         !batch.is_empty()
     }
 

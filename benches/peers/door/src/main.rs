@@ -100,7 +100,7 @@ fn ask(call: &Call) -> Result<Sample, Unsupported> {
 /// Measures both in turns, with 1 and with 64 connections.
 fn compare() {
     let program = std::env::current_exe().expect("this program has a path");
-    println!("connections  system     requests/s  server µs  p50 µs  p99 µs");
+    println!("connections  system     requests/s  server µs  client µs  p50 µs  p99 µs");
     for connections in [1, 64] {
         let workload =
             Workload { in_flight: connections, seconds: SECONDS, ..Workload::default() };
@@ -120,10 +120,11 @@ fn compare() {
                 median(&figures).expect("it was measured")
             };
             println!(
-                "{connections:11}  {:9}  {:10.0}  {:9.2}  {:6.0}  {:6.0}",
+                "{connections:11}  {:9}  {:10.0}  {:9.2}  {:9.2}  {:6.0}  {:6.0}",
                 system.name(),
                 of(|it| it.per_second),
                 of(|it| it.server_cpu),
+                of(|it| it.client_cpu),
                 of(|it| it.p50),
                 of(|it| it.p99),
             );

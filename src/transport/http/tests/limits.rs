@@ -124,3 +124,63 @@ async fn a_client_has_five_seconds_to_go_when_its_stream_has_ended() {
     assert_eq!(began.elapsed().as_secs(), 5);
     assert!(matches!(client.ended().await, TransportError::Closed));
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_time_is_an_option() {
+    let head = "POST /Greeter/Hello HTTP/1.1\r\nHost: x\r\n";
+    let message = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{";
+    let seconds = Duration::from_secs;
+    let default = HttpOptions::default();
+    let idle = format!("{head}Content-Length: 3\r\n\r\n\"a\"");
+    let body = format!("{head}Content-Length: 5\r\n\r\n\"a");
+    let announced = super::streams::post("Greeter.Count", "{}");
+    let stream = [super::streams::chat("{}"), message.to_owned()].concat();
+    for (options, sent, expected) in [
+        (HttpOptions { head_time: seconds(11), ..default }, head, 11),
+        (HttpOptions { body_time: seconds(12), ..default }, &*body, 12),
+        (HttpOptions { idle_time: seconds(13), ..default }, &*idle, 13),
+        (HttpOptions { opening_time: seconds(14), ..default }, &*announced, 14),
+        (HttpOptions { message_time: seconds(15), ..default }, &*stream, 15),
+    ] {
+        let mut client = Client::connect_with(options, |message, answers| {
+            if matches!(message, Message::Request { stream: false, .. }) {
+                echo(message, answers);
+            } else {
+                super::streams::listen(message, answers);
+            }
+        });
+        client.send(sent).await;
+        let began = Instant::now();
+        client.rest().await;
+        assert_eq!(began.elapsed().as_secs(), expected, "{sent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_times_at_the_end_of_a_stream_are_options() {
+    let default = HttpOptions::default();
+    let options = HttpOptions { ending_time: Duration::from_secs(16), ..default };
+    let (told, opened) = tokio::sync::oneshot::channel();
+    let mut told = Some(told);
+    let mut client = Client::connect_with(options, move |message, answers| {
+        super::streams::listen(message, answers);
+        told.take().into_iter().for_each(|told| told.send(()).unwrap());
+    });
+    client.send(super::streams::chat("{}")).await;
+    opened.await.unwrap();
+    client.stream.shutdown().await.unwrap();
+    let began = Instant::now();
+    client.ended.await.unwrap();
+    assert_eq!(began.elapsed().as_secs(), 16);
+    let options = HttpOptions { closing_time: Duration::from_secs(17), ..default };
+    let mut client = Client::connect_with(options, |message, answers| {
+        if let Message::Request { id, .. } = message {
+            answers.push(Message::Reply { id, metadata: Metadata::new(), body: Bytes::new() });
+        }
+    });
+    client.send(super::streams::chat("{}")).await;
+    client.until("Micro-Error: EOS\r\n").await;
+    let began = Instant::now();
+    client.rest().await;
+    assert_eq!(began.elapsed().as_secs(), 17);
+}
