@@ -2,9 +2,13 @@
 
 use super::table;
 use crate::number::{digits, short};
-use crate::point::{BODIES, CONNECTIONS, IN_FLIGHT, OFFERED, Point};
+use callboard_benches::worker::Shape;
+
+use crate::point::{
+    BODIES, CONNECTIONS, DOOR, IN_FLIGHT, OFFERED, Point, STREAMS, SUBSCRIBERS, WAYS, way_name,
+};
 use crate::record::{Comparison, Metric, Spread};
-use crate::systems::{FLOOR, PLAIN, SYSTEMS};
+use crate::systems::{AXUM, FLOOR, NATS_PUBLISH, PLAIN, SYSTEMS};
 
 /// All tables.
 pub(super) fn render(comparison: &Comparison) -> String {
@@ -49,9 +53,88 @@ pub(super) fn render(comparison: &Comparison) -> String {
             .to_owned(),
         page.table("calls/s: median (least – most)", &offered, |cell| cell.spread(Metric::Rate)),
         page.table("µs: p50 / p99 / p99.9", &offered, Cell::latency),
-        gaps(comparison),
+        streams(&page),
+        publish(&page),
+        door(&page),
     ]
     .concat()
+}
+
+fn streams(page: &Page<'_>) -> String {
+    let all: Vec<Point> =
+        WAYS.into_iter().flat_map(|way| STREAMS.map(|count| Point::Stream(way, count))).collect();
+    let of = |way: Shape| {
+        let points: Vec<Point> = all
+            .iter()
+            .copied()
+            .filter(|it| matches!(it, Point::Stream(own, _) if *own == way))
+            .collect();
+        let spread = page.table("messages/s: median (least – most)", &points, |cell| {
+            cell.spread(Metric::Rate)
+        });
+        format!("### {}\n\n{spread}", heading(way_name(way)))
+    };
+    [
+        "## Streams\n\nOne connection, messages of 128 bytes, as many as flow control allows. From \
+         the client, each 256th message comes back before more are sent; both ways, each one does. \
+         The floor's streams are frames with the same id, without any flow control but TCP's. \
+         Systems without streams are left out.\n\n"
+            .to_owned(),
+        WAYS.map(of).concat(),
+        page.table("messages/s, x floor", &all, |cell| cell.ratio(FLOOR, Metric::Rate)),
+        page.table("CPU µs per message: client + server", &all, Cell::cpu),
+        page.table("resident MiB, client and server together", &all, |cell| {
+            cell.median(Metric::Memory)
+        }),
+    ]
+    .concat()
+}
+
+fn publish(page: &Page<'_>) -> String {
+    let points = SUBSCRIBERS.map(Point::Publish);
+    [
+        "## Publish and subscribe\n\nOne publisher, and subscribers that are together in another \
+         process, each with a connection of its own; those of `callboard-memory` are in the \
+         publisher's process. Events of 128 bytes, 256 under way. What counts is deliveries: events \
+         times subscribers. **Acknowledged** is each event by each subscriber with `callboard`, \
+         `callboard-memory` and `nats-acknowledged`; with `nats-publish` only the last of 128, by \
+         which those before it have come. The nats-server is part of the side of the subscribers. \
+         The other systems have no publish and subscribe.\n\n"
+            .to_owned(),
+        page.table("deliveries/s: median (least – most)", &points, |cell| {
+            cell.spread(Metric::Rate)
+        }),
+        page.table("deliveries/s, x nats-publish", &points, |cell| {
+            cell.ratio(NATS_PUBLISH, Metric::Rate)
+        }),
+        page.table("CPU µs per delivery: publisher + subscribers", &points, Cell::cpu),
+        page.table("resident MiB, both sides together", &points, |cell| {
+            cell.median(Metric::Memory)
+        }),
+    ]
+    .concat()
+}
+
+fn door(page: &Page<'_>) -> String {
+    let points = DOOR.map(Point::Door);
+    [
+        "## JSON over HTTP/1.1\n\ncallboard's port, which speaks HTTP too, beside axum on hyper: the \
+         same echo, the same client, one call on each connection. The client parses no more than it \
+         must, so that the server is what is measured; the other tables have axum with hyper's \
+         client.\n\n"
+            .to_owned(),
+        page.table("requests/s: median (least – most)", &points, |cell| cell.spread(Metric::Rate)),
+        page.table("requests/s, x axum", &points, |cell| cell.ratio(AXUM, Metric::Rate)),
+        page.table("µs: p50 / p99 / p99.9", &points, Cell::latency),
+        page.table("CPU µs per request: client + server", &points, Cell::cpu),
+    ]
+    .concat()
+}
+
+/// A text that begins with a capital.
+fn heading(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 struct Page<'a>(&'a Comparison);
@@ -126,23 +209,4 @@ impl Cell<'_> {
         let [least, median, greatest] = [least, median, greatest].map(|it| digits(it / 1e6));
         Some(format!("{median} ({least} – {greatest})"))
     }
-}
-
-/// What has no figure although it was tried, and why.
-fn gaps(comparison: &Comparison) -> String {
-    let mut lines = Vec::new();
-    for point in Point::all() {
-        for system in SYSTEMS {
-            let (all, failed) = comparison.attempts(system.name, point);
-            if let Some(note) = comparison.note(system.name, point).filter(|_| failed > 0) {
-                let often =
-                    if failed < all { format!(" ({failed} of {all} runs)") } else { String::new() };
-                lines.push(format!("- {}, {point}: {note}{often}\n", system.name));
-            }
-        }
-    }
-    if lines.is_empty() {
-        return String::new();
-    }
-    format!("## What has no figure\n\n{}\n", lines.concat())
 }
