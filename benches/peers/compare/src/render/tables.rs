@@ -2,10 +2,8 @@
 
 use super::table;
 use crate::number::{digits, short};
-use callboard_benches::worker::Shape;
-
 use crate::point::{
-    BODIES, CONNECTIONS, DOOR, IN_FLIGHT, OFFERED, Point, STREAMS, SUBSCRIBERS, WAYS, way_name,
+    BODIES, CONNECTIONS, DOOR, IN_FLIGHT, OFFERED, Point, STREAMS, SUBSCRIBERS, WAYS,
 };
 use crate::record::{Comparison, Metric, Spread};
 use crate::systems::{AXUM, FLOOR, NATS_PUBLISH, PLAIN, SYSTEMS};
@@ -61,80 +59,72 @@ pub(super) fn render(comparison: &Comparison) -> String {
 }
 
 fn streams(page: &Page<'_>) -> String {
-    let all: Vec<Point> =
-        WAYS.into_iter().flat_map(|way| STREAMS.map(|count| Point::Stream(way, count))).collect();
-    let of = |way: Shape| {
-        let points: Vec<Point> = all
-            .iter()
-            .copied()
-            .filter(|it| matches!(it, Point::Stream(own, _) if *own == way))
-            .collect();
-        let spread = page.table("messages/s: median (least – most)", &points, |cell| {
-            cell.spread(Metric::Rate)
-        });
-        format!("### {}\n\n{spread}", heading(way_name(way)))
-    };
-    [
+    let points = WAYS.map(|way| STREAMS.map(|count| Point::Stream(way, count))).concat();
+    section(
         "## Streams\n\nOne connection, messages of 128 bytes, as many as flow control allows. From \
          the client, each 256th message comes back before more are sent; both ways, each one does. \
          The floor's streams are frames with the same id, without any flow control but TCP's. \
-         Systems without streams are left out.\n\n"
-            .to_owned(),
-        WAYS.map(of).concat(),
-        page.table("messages/s, x floor", &all, |cell| cell.ratio(FLOOR, Metric::Rate)),
-        page.table("CPU µs per message: client + server", &all, Cell::cpu),
-        page.table("resident MiB, client and server together", &all, |cell| {
-            cell.median(Metric::Memory)
-        }),
-    ]
-    .concat()
+         Systems without streams are left out.\n\n",
+        &[
+            page.table("messages/s: median (least – most)", &points, |cell| {
+                cell.spread(Metric::Rate)
+            }),
+            page.table("messages/s, x floor", &points, |cell| cell.ratio(FLOOR, Metric::Rate)),
+            page.table("CPU µs per message: client + server", &points, Cell::cpu),
+            page.table("resident MiB, client and server together", &points, |cell| {
+                cell.median(Metric::Memory)
+            }),
+        ],
+    )
 }
 
 fn publish(page: &Page<'_>) -> String {
     let points = SUBSCRIBERS.map(Point::Publish);
-    [
+    section(
         "## Publish and subscribe\n\nOne publisher, and subscribers that are together in another \
          process, each with a connection of its own; those of `callboard-memory` are in the \
          publisher's process. Events of 128 bytes, 256 under way. What counts is deliveries: events \
          times subscribers. **Acknowledged** is each event by each subscriber with `callboard`, \
          `callboard-memory` and `nats-acknowledged`; with `nats-publish` only the last of 128, by \
          which those before it have come. The nats-server is part of the side of the subscribers. \
-         The other systems have no publish and subscribe.\n\n"
-            .to_owned(),
-        page.table("deliveries/s: median (least – most)", &points, |cell| {
-            cell.spread(Metric::Rate)
-        }),
-        page.table("deliveries/s, x nats-publish", &points, |cell| {
-            cell.ratio(NATS_PUBLISH, Metric::Rate)
-        }),
-        page.table("CPU µs per delivery: publisher + subscribers", &points, Cell::cpu),
-        page.table("resident MiB, both sides together", &points, |cell| {
-            cell.median(Metric::Memory)
-        }),
-    ]
-    .concat()
+         The other systems have no publish and subscribe.\n\n",
+        &[
+            page.table("deliveries/s: median (least – most)", &points, |cell| {
+                cell.spread(Metric::Rate)
+            }),
+            page.table("deliveries/s, x nats-publish", &points, |cell| {
+                cell.ratio(NATS_PUBLISH, Metric::Rate)
+            }),
+            page.table("CPU µs per delivery: publisher + subscribers", &points, Cell::cpu),
+            page.table("resident MiB, both sides together", &points, |cell| {
+                cell.median(Metric::Memory)
+            }),
+        ],
+    )
 }
 
 fn door(page: &Page<'_>) -> String {
     let points = DOOR.map(Point::Door);
-    [
+    section(
         "## JSON over HTTP/1.1\n\ncallboard's port, which speaks HTTP too, beside axum on hyper: the \
          same echo, the same client, one call on each connection. The client parses no more than it \
          must, so that the server is what is measured; the other tables have axum with hyper's \
-         client.\n\n"
-            .to_owned(),
-        page.table("requests/s: median (least – most)", &points, |cell| cell.spread(Metric::Rate)),
-        page.table("requests/s, x axum", &points, |cell| cell.ratio(AXUM, Metric::Rate)),
-        page.table("µs: p50 / p99 / p99.9", &points, Cell::latency),
-        page.table("CPU µs per request: client + server", &points, Cell::cpu),
-    ]
-    .concat()
+         client.\n\n",
+        &[
+            page.table("requests/s: median (least – most)", &points, |cell| {
+                cell.spread(Metric::Rate)
+            }),
+            page.table("requests/s, x axum", &points, |cell| cell.ratio(AXUM, Metric::Rate)),
+            page.table("µs: p50 / p99 / p99.9", &points, Cell::latency),
+            page.table("CPU µs per request: client + server", &points, Cell::cpu),
+        ],
+    )
 }
 
-/// A text that begins with a capital.
-fn heading(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+/// Tables and what is said about them; nothing when there is nothing in them.
+fn section(text: &str, tables: &[String]) -> String {
+    let tables = tables.concat();
+    if tables.is_empty() { tables } else { format!("{text}{tables}") }
 }
 
 struct Page<'a>(&'a Comparison);
@@ -147,7 +137,7 @@ struct Cell<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// A table; systems without any figure are left out.
+    /// A table; systems without any figure are left out, and it is, when all are.
     fn table(
         &self,
         title: &str,
@@ -172,7 +162,7 @@ impl<'a> Page<'a> {
                 rows.push(std::iter::once(system.name.to_owned()).chain(cells).collect());
             }
         }
-        table(&head, &rows)
+        if rows.is_empty() { String::new() } else { table(&head, &rows) }
     }
 }
 
@@ -208,5 +198,30 @@ impl Cell<'_> {
         let Spread { least, median, greatest } = self.figures(Metric::Bytes)?;
         let [least, median, greatest] = [least, median, greatest].map(|it| digits(it / 1e6));
         Some(format!("{median} ({least} – {greatest})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callboard_benches::worker::Shape;
+
+    use super::*;
+    use crate::record::tests::comparison;
+
+    #[test]
+    fn streams_topics_and_the_door_have_tables_once_they_are_measured() {
+        for (point, heading, row) in [
+            (Point::Stream(Shape::Up, 8), "## Streams", "| callboard | – | – | – | 0.50 | – | – |"),
+            (Point::Publish(8), "## Publish and subscribe", "| callboard | – | 0.50 | – |"),
+            (Point::Door(64), "## JSON over HTTP/1.1", "| callboard | – | 0.50 |"),
+        ] {
+            let all: &[(&str, &[f64])] =
+                &[("callboard", &[50.0]), (FLOOR, &[100.0]), (AXUM, &[100.0])];
+            let mut this = comparison(point, all);
+            this.runs.extend(comparison(point, &[(NATS_PUBLISH, &[100.0])]).runs);
+            let text = render(&this);
+            assert!(text.contains(heading) && text.contains(row), "{text}");
+            assert!(!render(&comparison(Point::OneWay, all)).contains(heading));
+        }
     }
 }
