@@ -9,6 +9,9 @@ fn main() {
         .name("Echo")
         .method(method("echo", "Echo").build())
         .method(method("gather", "Gather").client_streaming().build())
+        .method(method("down", "Down").server_streaming().build())
+        .method(method("up", "Up").client_streaming().server_streaming().build())
+        .method(method("both", "Both").client_streaming().server_streaming().build())
         .build();
     Builder::new().compile(&[service]);
 }

@@ -5,6 +5,8 @@
 //! The client's tasks are local ones, as its callers' are, so that all share one queue and what
 //! writes comes after all callers that are ready.
 
+mod flow;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::hint::black_box;
@@ -20,6 +22,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
+pub use self::flow::Flow;
+use self::flow::{Down, Waiting};
 use crate::echo::Echo;
 
 /// Answers echoes on all connections, for ever.
@@ -39,6 +43,7 @@ pub async fn serve(listener: TcpListener) -> io::Result<()> {
 async fn answer(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut arrived, mut out) = (BytesMut::new(), BytesMut::new());
+    let mut streams = Vec::new();
     loop {
         reserve(&mut arrived);
         if stream.read_buf(&mut arrived).await? == 0 {
@@ -47,12 +52,17 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
         while let Some((id, echo)) = take_frame(&mut arrived) {
             if id == UNANSWERED {
                 black_box(echo);
+            } else if let Some(down) = Down::of(id, &echo) {
+                streams.push(down);
             } else {
                 put_frame(&mut out, id, &echo);
             }
         }
         stream.write_all(&out).await?;
         out.clear();
+        if !streams.is_empty() {
+            return flow::pour(stream, arrived, streams).await;
+        }
     }
 }
 
@@ -105,6 +115,7 @@ struct State {
     writer: Option<Waker>,
     slots: Vec<Slot>,
     free: VecDeque<usize>,
+    has_streams: bool,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +124,7 @@ enum Slot {
     Free,
     Waiting(Waker),
     Answered(Echo),
+    Flowing(Waiting),
 }
 
 impl Multiplexed {
@@ -188,6 +200,11 @@ impl Multiplexed {
                 while let Some((id, echo)) = take_frame(&mut arrived) {
                     state.answer(id, echo);
                 }
+                // A stream never waits for anybody: whoever reads it has the next turn.
+                if state.has_streams {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
         })
         .await
@@ -200,12 +217,18 @@ impl Multiplexed {
 
 impl State {
     fn send(&mut self, echo: &Echo, waker: &Waker) -> usize {
+        let index = self.open(Slot::Waiting(waker.clone()));
+        self.put(index as u64, echo);
+        index
+    }
+
+    fn open(&mut self, slot: Slot) -> usize {
         let index = self.free.pop_front().unwrap_or_else(|| {
             self.slots.push(Slot::Free);
             self.slots.len() - 1
         });
-        self.slots[index] = Slot::Waiting(waker.clone());
-        self.put(index as u64, echo);
+        self.has_streams |= matches!(slot, Slot::Flowing(_));
+        self.slots[index] = slot;
         index
     }
 
@@ -218,10 +241,14 @@ impl State {
 
     fn answer(&mut self, id: u64, echo: Echo) {
         let slot = usize::try_from(id).ok().and_then(|index| self.slots.get_mut(index));
-        if let Some(Slot::Waiting(waker)) =
-            slot.map(|slot| std::mem::replace(slot, Slot::Answered(echo)))
-        {
-            waker.wake();
+        match slot {
+            Some(Slot::Flowing(waiting)) => waiting.push(echo),
+            Some(slot) => {
+                if let Slot::Waiting(waker) = std::mem::replace(slot, Slot::Answered(echo)) {
+                    waker.wake();
+                }
+            }
+            None => {}
         }
     }
 }

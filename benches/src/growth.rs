@@ -18,6 +18,7 @@ pub mod peer;
 pub mod processes;
 pub mod series;
 pub mod services;
+pub mod subscribers;
 
 use crate::figure::Figure;
 
@@ -42,6 +43,7 @@ pub const SUBJECTS: &[Subject] = &[
     futures::SUBJECT,
     metadata::SUBJECT,
     endpoints::SUBJECT,
+    subscribers::SUBJECT,
 ];
 
 /// Finds a subject, or the part of one, by its name.

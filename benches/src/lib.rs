@@ -11,5 +11,6 @@ pub mod meter;
 pub mod micro;
 pub mod ratio;
 pub mod talk;
+pub mod topic;
 pub mod usage;
 pub mod worker;

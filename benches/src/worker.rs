@@ -3,16 +3,17 @@
 //! A program of measured systems hands its [`System`]s to [`run`], and is then run twice:
 //!
 //! ```text
-//! program serve SYSTEM                            prints its address; ends with standard input
+//! program serve SYSTEM [flags]                    prints its address; ends with standard input
 //! program call SYSTEM ADDRESS SERVER-PID [flags]  prints one line, a Sample as JSON
 //! ```
 //!
 //! | flag | meaning | default |
 //! |---|---|---|
-//! | `--shape` | `unary`, `one-way`, `open`, `stream-down`, `stream-up` or `stream-both` | `unary` |
-//! | `--in-flight` | callers, or streams; with `open` the most calls at once | 1 |
+//! | `--shape` | `unary`, `one-way`, `open`, `stream-down`, `stream-up`, `stream-both` or `publish` | `unary` |
+//! | `--in-flight` | callers, or streams; with `open` the most calls at once, with `publish` events | 1 |
 //! | `--body` | bytes of text in a message | 100 |
 //! | `--connections` | connections, over which callers are spread in turn | 1 |
+//! | `--subscribers` | subscribers, each with a connection of its own, for `publish` | 1 |
 //! | `--seconds` | time that is measured, after a warm-up | 1 |
 //! | `--rate` | calls per second, for `open` | |
 //!
@@ -61,6 +62,19 @@ pub trait Caller: Clone + 'static {
         let _ = (shape, body);
         async {}
     }
+
+    /// Events of a [lap](crate::meter::Laps) of one publisher; 0: the system has no topics.
+    const EVENTS_PER_LAP: u32 = 0;
+
+    /// Publishes an event to all subscribers; after the last one of a lap, waits until each has
+    /// told that it has it, and by that those before.
+    ///
+    /// # Panics
+    /// When a subscriber missed one.
+    fn publish(&self, event: Echo, is_last: bool) -> impl Future<Output = ()> {
+        let _ = (event, is_last);
+        async {}
+    }
 }
 
 /// A system under measurement.
@@ -69,7 +83,9 @@ pub trait System {
     fn name(&self) -> &'static str;
 
     /// [Announces](announce) an address and answers echoes until the [input ends](end_of_input).
-    fn serve(&self);
+    ///
+    /// For [`Shape::Publish`] it has as many subscribers as the workload says.
+    fn serve(&self, workload: &Workload);
 
     /// Connects, and [drives](drive) the workload.
     ///
@@ -102,13 +118,12 @@ pub fn run(systems: &[&dyn System]) {
 /// Serves or calls, if that is what the words ask for; else returns false.
 pub fn answer(systems: &[&dyn System], words: &[&str]) -> bool {
     match *words {
-        ["serve", name] => find(systems, name).serve(),
+        ["serve", name, ref flags @ ..] => find(systems, name).serve(&workload(flags)),
         ["call", name, address, server, ref flags @ ..] => {
             let system = find(systems, name);
             let server = server.parse().unwrap_or_else(|_| fail("the server's process id"));
-            let workload = Workload::parse(flags).unwrap_or_else(|error| fail(&error));
             let address = address.to_owned();
-            match system.call(&Call { address, server, workload }) {
+            match system.call(&Call { address, server, workload: workload(flags) }) {
                 Ok(sample) => println!("{}", sample.to_line()),
                 Err(unsupported) => {
                     eprintln!("{unsupported}");
@@ -119,6 +134,10 @@ pub fn answer(systems: &[&dyn System], words: &[&str]) -> bool {
         _ => return false,
     }
     true
+}
+
+fn workload(flags: &[&str]) -> Workload {
+    Workload::parse(flags).unwrap_or_else(|error| fail(&error))
 }
 
 fn find<'a>(systems: &[&'a dyn System], name: &str) -> &'a dyn System {

@@ -7,7 +7,7 @@
 //!
 //! The flags are those of [`callboard_benches::worker`]. Each rival has the configuration that its
 //! manual recommends for speed: one thread on each side, `TCP_NODELAY`, its compact codec, and
-//! limits that let every workload through. `nats` needs `nats-server` to be installed.
+//! limits that let every workload through. Those of NATS need `nats-server` to be installed.
 
 mod axum;
 mod kameo;
@@ -29,5 +29,7 @@ fn main() {
         &Peer(kameo::Kameo),
         &Peer(axum::Axum),
         &Peer(nats::Nats),
+        &nats::Topic::<128> { name: "nats-publish" },
+        &nats::Topic::<1> { name: "nats-acknowledged" },
     ]);
 }

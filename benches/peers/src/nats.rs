@@ -2,6 +2,8 @@
 //!
 //! The broker runs beside the server's process, on the same core, and ends with it.
 
+mod topic;
+
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
+pub(crate) use self::topic::Topic;
 use crate::rival::{IN_FLIGHT, MAX_MESSAGE, Rival, free_port};
 
 /// NATS as the worker knows it.
@@ -28,9 +31,8 @@ impl Rival for Nats {
     type Client = Client;
 
     async fn serve() -> SocketAddr {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let mut broker = start_broker(address).await;
-        let Client(connection) = Self::connect(address).await;
+        let address = serve_broker().await;
+        let connection = connect(address).await;
         let requests = connection.queue_subscribe(SUBJECT, SUBJECT.into()).await;
         let mut requests = requests.expect("the broker takes subscriptions");
         connection.flush().await.expect("the broker lives");
@@ -42,21 +44,24 @@ impl Rival for Nats {
                 }
             }
         });
-        // A child is killed when its handle is dropped, which is when the runtime ends.
-        tokio::spawn(async move { broker.wait().await });
         address
     }
 
     async fn connect(address: SocketAddr) -> Client {
-        for _ in 0..TRIES {
-            let options = ConnectOptions::new().client_capacity(IN_FLIGHT);
-            match options.connect(address.to_string()).await {
-                Ok(connection) => return Client(connection),
-                Err(_) => sleep(PAUSE).await,
-            }
-        }
-        panic!("the broker does not listen");
+        Client(connect(address).await)
     }
+}
+
+/// Connects to a broker, as soon as it listens.
+async fn connect(address: SocketAddr) -> Connection {
+    for _ in 0..TRIES {
+        let options = ConnectOptions::new().client_capacity(IN_FLIGHT);
+        match options.connect(address.to_string()).await {
+            Ok(connection) => return connection,
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+    panic!("the broker does not listen");
 }
 
 /// A connection to the broker.
@@ -83,6 +88,15 @@ fn encode(echo: &Echo) -> Bytes {
 fn decode(bytes: &[u8]) -> Echo {
     let decoded = bincode::serde::decode_from_slice(bytes, bincode::config::standard());
     decoded.expect("the peer encodes echoes").0
+}
+
+/// Runs a broker until the runtime ends.
+async fn serve_broker() -> SocketAddr {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let mut broker = start_broker(address).await;
+    // A child is killed when its handle is dropped, which is when the runtime ends.
+    tokio::spawn(async move { broker.wait().await });
+    address
 }
 
 /// Its limit of message size has no flag, so the settings go through its standard input.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use callboard_benches::worker::{
-    Call, Caller, Sample, System, Unsupported, announce, block_on, drive, end_of_input,
+    Call, Caller, Sample, System, Unsupported, Workload, announce, block_on, drive, end_of_input,
 };
 
 /// A system that is measured beside callboard.
@@ -38,7 +38,7 @@ impl<R: Rival> System for Peer<R> {
         R::NAME
     }
 
-    fn serve(&self) {
+    fn serve(&self, _: &Workload) {
         block_on(async {
             announce(R::serve().await);
             end_of_input().await;

@@ -2,12 +2,15 @@
 //!
 //! Its flow control stays as it is: with larger windows large bodies cost more, not less.
 
+mod talk;
+
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use callboard_benches::echo::Echo;
-use callboard_benches::worker::Caller;
-use futures_util::stream;
+use callboard_benches::worker::{Caller, Shape};
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -95,6 +98,12 @@ impl Caller for Client {
         self.stream.replace(Some(stream));
         true
     }
+
+    const HAS_STREAMS: bool = true;
+
+    async fn talk(&self, shape: Shape, body: usize) {
+        talk::talk(self.stub.clone(), shape, body).await;
+    }
 }
 
 /// Messages on their way, and the answer to them all.
@@ -153,6 +162,31 @@ impl echo_server::Echo for Echoer {
             count += 1;
         }
         Ok(Response::new(Message { id: count, text: String::new() }))
+    }
+
+    type DownStream = BoxStream<'static, Result<Message, Status>>;
+
+    async fn down(&self, request: Request<Message>) -> Result<Response<Self::DownStream>, Status> {
+        let messages = talk::messages(request.into_inner().text);
+        Ok(Response::new(stream::iter(messages.map(Ok)).boxed()))
+    }
+
+    type UpStream = BoxStream<'static, Result<Message, Status>>;
+
+    async fn up(
+        &self,
+        request: Request<Streaming<Message>>,
+    ) -> Result<Response<Self::UpStream>, Status> {
+        Ok(Response::new(talk::last_of_each_batch(request.into_inner()).boxed()))
+    }
+
+    type BothStream = Streaming<Message>;
+
+    async fn both(
+        &self,
+        request: Request<Streaming<Message>>,
+    ) -> Result<Response<Self::BothStream>, Status> {
+        Ok(Response::new(request.into_inner()))
     }
 }
 

@@ -25,7 +25,7 @@ use self::report::Table;
 
 fn main() {
     let systems: [&dyn System; 5] =
-        [&floor::Floor, &floor::Alone, &plain::Plain, &board::Callboard, &events::Events];
+        [&floor::Floor, &floor::Alone, &plain::Plain, &board::Callboard, &events::InMemory];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if worker::answer(&systems, &words) {
@@ -40,7 +40,7 @@ fn main() {
 /// Runs all systems in turn, round after round, so that a busy machine is unfair to none.
 fn compare(options: &Options) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let start = |system: &String| Server::start(&program, system, options.pin);
+    let start = |system: &String| Server::start(&program, system, options.pin, &options.workload);
     let servers = options.systems.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let mut table = Table::new(&options.systems);
     for &in_flight in &options.in_flight {

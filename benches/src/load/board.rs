@@ -1,15 +1,14 @@
 //! callboard as its users have it: by service name, with everything on that is on by default.
 
-use callboard::SystemBuilder;
 use callboard::config::RegistryKind;
 use callboard::prelude::*;
 use callboard_benches::echo::{Echo, Echoer};
 use callboard_benches::talk::Talk;
 use callboard_benches::worker::{
-    Call, Caller, Sample, Shape, System, Unsupported, announce, drive, end_of_input,
+    Call, Caller, Sample, Shape, System, Unsupported, Workload, announce, drive, end_of_input,
 };
 
-use super::talk;
+use super::{events, talk};
 
 /// The real thing.
 pub(super) struct Callboard;
@@ -19,22 +18,29 @@ impl System for Callboard {
         "callboard"
     }
 
-    fn serve(&self) {
-        serve(|system| system.handler(Echoer::default, |h| h.request::<Echo>().stream::<Talk>()));
+    fn serve(&self, workload: &Workload) {
+        match workload.shape {
+            Shape::Publish => events::serve(workload.subscribers),
+            _ => serve(),
+        }
     }
 
     fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
-        drive_from(call, "echo", |system| Named(system.service("echo")))
+        match call.workload.shape {
+            Shape::Publish => events::publish(call),
+            _ => drive_from(call, "echo", |system| Named(system.service("echo"))),
+        }
     }
 }
 
-/// Runs a node with what `describe` gives it, until whoever started this process ends.
-pub(super) fn serve(describe: impl FnOnce(SystemBuilder) -> SystemBuilder) {
+/// Runs a node that echoes, until whoever started this process ends.
+fn serve() {
     actix_rt::System::new().block_on(async {
         let system = ServiceSystem::new("echo")
             .without_environment()
-            .configure(|config| config.registry = RegistryKind::Memory);
-        let system = describe(system).start().await.expect("the system starts");
+            .configure(|config| config.registry = RegistryKind::Memory)
+            .handler(Echoer::default, |h| h.request::<Echo>().stream::<Talk>());
+        let system = system.start().await.expect("the system starts");
         announce(&system.node().address);
         end_of_input().await;
         system.stop().await;

@@ -1,61 +1,87 @@
-//! callboard's direct broker: each call is an event to one subscriber in the other process, and ends
-//! with its acknowledgement.
+//! Publish and subscribe: events that end with the acknowledgement of every subscriber.
 
 use callboard::TopicRef;
+use callboard::actors::broker::MemoryBroker;
+use callboard::config::RegistryKind;
 use callboard::prelude::*;
 use callboard_benches::echo::Echo;
-use callboard_benches::worker::{Call, Caller, Sample, System, Unsupported};
+use callboard_benches::topic::{self, Said};
+use callboard_benches::worker::{
+    Call, Caller, Sample, Shape, System, Unsupported, Workload, announce, block_on, drive,
+    end_of_input,
+};
 
 use super::board;
 
-/// Publish and subscribe.
-pub(super) struct Events;
-
-#[derive(Debug, Serialize, Deserialize, Topic)]
-#[topic(name = "echo")]
-struct Said(Echo);
-
-#[derive(Default)]
-struct Listener;
-
-impl Actor for Listener {
-    type Context = Context<Self>;
+/// Has so many nodes with a subscriber each, until whoever started this process ends.
+pub(super) fn serve(subscribers: usize) {
+    actix_rt::System::new().block_on(async {
+        let mut nodes = Vec::new();
+        for _ in 0..subscribers {
+            nodes.push(topic::node(1).await);
+        }
+        announce(topic::list(&nodes));
+        end_of_input().await;
+        // Together: the time to end is short for many.
+        let stopping = |node: ServiceSystem| actix_rt::spawn(async move { node.stop().await });
+        for stopped in nodes.into_iter().map(stopping).collect::<Vec<_>>() {
+            stopped.await.expect("stopping does not panic");
+        }
+    });
 }
 
-impl Handler<Event<Said>> for Listener {
-    type Result = Result<(), Status>;
-
-    fn handle(&mut self, event: Event<Said>, _: &mut Context<Self>) -> Self::Result {
-        if event.0.text.is_empty() { Err(Status::bad_request("echo", "empty")) } else { Ok(()) }
-    }
+/// Publishes to the nodes of the other process, by the broker `direct`.
+pub(super) fn publish(call: &Call) -> Result<Sample, Unsupported> {
+    let subscribers = call.workload.subscribers;
+    board::drive_from(call, topic::SERVICE, |system| Publishes(system.topic::<Said>(), subscribers))
 }
 
-impl System for Events {
+/// Publisher and subscribers in the client's process; the other one has nothing to do.
+pub(super) struct InMemory;
+
+impl System for InMemory {
     fn name(&self) -> &'static str {
-        "events"
+        "callboard-memory"
     }
 
-    fn serve(&self) {
-        board::serve(|system| system.handler(Listener::default, |h| h.event::<Said>()));
+    fn serve(&self, _: &Workload) {
+        announce("memory");
+        block_on(end_of_input());
     }
 
     fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
-        board::drive_from(call, "topic:echo", |system| Publishes(system.topic::<Said>()))
+        if call.workload.shape != Shape::Publish {
+            return Err(Unsupported("the broker within a process publishes, nothing else".into()));
+        }
+        let subscribers = call.workload.subscribers;
+        actix_rt::System::new().block_on(async {
+            let system = ServiceSystem::new("echo")
+                .without_environment()
+                .configure(|config| config.registry = RegistryKind::Memory)
+                .broker(MemoryBroker::new());
+            let system = topic::subscribers(system, subscribers).start().await;
+            let system = system.expect("the system starts");
+            let publishes = Publishes(system.topic::<Said>(), subscribers);
+            let sample = drive(vec![publishes], &call.workload, call.server).await;
+            system.stop().await;
+            sample
+        })
     }
 }
 
+/// A topic, and how many must acknowledge.
 #[derive(Clone)]
-struct Publishes(TopicRef<Said>);
+struct Publishes(TopicRef<Said>, usize);
 
 impl Caller for Publishes {
     async fn call(&self, echo: Echo) -> Echo {
-        let said = Said(echo);
-        let published = self.0.publish(&said).await.expect("it can be published");
-        assert!(published.acknowledged == 1 && published.is_complete(), "{published:?}");
-        said.0
+        self.publish(echo.clone(), true).await;
+        echo
     }
 
-    async fn tell(&self, _: Echo) -> bool {
-        false
+    const EVENTS_PER_LAP: u32 = 1;
+
+    async fn publish(&self, echo: Echo, _: bool) {
+        topic::publish(&self.0, echo, self.1).await;
     }
 }

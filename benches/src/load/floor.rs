@@ -5,10 +5,13 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
-use callboard_benches::echo::Echo;
-use callboard_benches::floor::{self, Multiplexed, PingPong};
+use callboard_benches::echo::{Echo, text};
+use callboard_benches::floor::{self, Flow, Multiplexed, PingPong};
+use callboard_benches::meter::Laps;
+use callboard_benches::talk::BATCH;
 use callboard_benches::worker::{
-    Call, Caller, Sample, Shape, System, Unsupported, announce, block_on, drive, end_of_input,
+    Call, Caller, Sample, Shape, System, Unsupported, Workload, announce, block_on, drive,
+    end_of_input,
 };
 use tokio::net::TcpListener;
 
@@ -20,7 +23,7 @@ impl System for Floor {
         "floor"
     }
 
-    fn serve(&self) {
+    fn serve(&self, _: &Workload) {
         block_on(serve(floor::serve));
     }
 
@@ -49,7 +52,40 @@ impl Caller for Shared {
         self.0.tell(&echo);
         true
     }
+
+    const HAS_STREAMS: bool = true;
+
+    async fn talk(&self, shape: Shape, body: usize) {
+        let (mut laps, text) = (Laps::default(), text(body));
+        let (mut flow, mut ids) = (Flow::open(&self.0), 0..);
+        match shape {
+            Shape::Up => {
+                let mut echo = Echo { id: 0, text };
+                while let Some(id) = laps.next_call() {
+                    echo.id = id;
+                    (1..BATCH).for_each(|_| self.0.tell(&echo));
+                    self.0.call(&echo).await.check_body(id, body);
+                }
+                return;
+            }
+            Shape::Down => flow.pour(text.clone()),
+            _ => (0..AHEAD).for_each(|id| flow.send(&Echo { id, text: text.clone() })),
+        }
+        let mut next = Echo { id: AHEAD, text };
+        while laps.next_call().is_some() {
+            for id in ids.by_ref().take(BATCH as usize) {
+                flow.next().await.check_body(id, body);
+                if shape == Shape::Both {
+                    flow.send(&next);
+                    next.id += 1;
+                }
+            }
+        }
+    }
 }
+
+/// Messages that are under way on a stream both ways.
+const AHEAD: u64 = 2 * BATCH as u64;
 
 /// A connection for each caller, which waits for each answer.
 pub(super) struct Alone;
@@ -59,8 +95,8 @@ impl System for Alone {
         "ping-pong"
     }
 
-    fn serve(&self) {
-        Floor.serve();
+    fn serve(&self, workload: &Workload) {
+        Floor.serve(workload);
     }
 
     fn call(&self, call: &Call) -> Result<Sample, Unsupported> {

@@ -38,6 +38,7 @@ impl Options {
                 "--shape" => workload.shape = one(value()?)?,
                 "--body" => workload.body = one(value()?)?,
                 "--connections" => workload.connections = one(value()?)?,
+                "--subscribers" => workload.subscribers = one(value()?)?,
                 "--seconds" => workload.seconds = one(value()?)?,
                 "--rate" => workload.rate = one(value()?)?,
                 "--rounds" => options.rounds = one(value()?)?,
@@ -62,12 +63,13 @@ fn one<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 }
 
 const HELP: &str = "\
---systems floor,ping-pong,callboard   and plain, events
+--systems floor,ping-pong,callboard   and plain, callboard-memory
 --in-flight 1,16,64,256
---shape unary                         or one-way, stream-down, stream-up, stream-both, or open
-                                      with --rate CALLS-PER-SECOND
+--shape unary                         or one-way, stream-down, stream-up, stream-both, publish, or
+                                      open with --rate CALLS-PER-SECOND
 --body 100
 --connections 1
+--subscribers 1                       with --shape publish
 --seconds 3
 --rounds 3
 --pin       server on processor 0, client on 1; needs the program taskset

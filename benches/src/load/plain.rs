@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use callboard_benches::meter::{Phase, count, phase};
-use callboard_benches::worker::{Call, Sample, Shape, System, Unsupported, block_on, measure};
+use callboard_benches::worker::{
+    Call, Sample, Shape, System, Unsupported, Workload, block_on, measure,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,7 +26,7 @@ impl System for Plain {
         "plain"
     }
 
-    fn serve(&self) {
+    fn serve(&self, _: &Workload) {
         block_on(serve(accept));
     }
 

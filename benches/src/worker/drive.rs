@@ -19,7 +19,8 @@ use crate::usage::{Usage, usage, usage_with_children};
 /// `System` do.
 ///
 /// # Errors
-/// The system has no message without an answer, or no streams, and the workload is made of those.
+/// The system has no message without an answer, no streams or no topics, and the workload is made of
+/// those.
 ///
 /// # Panics
 /// When a call fails, a reply is wrong, there is no connection, or callers do not end.
@@ -38,7 +39,10 @@ pub async fn drive<C: Caller>(
     if workload.shape.is_stream() && !C::HAS_STREAMS {
         return Err(Unsupported("there are no streams".into()));
     }
-    let callers = connections.into_iter().cycle().take(workload.in_flight);
+    if workload.shape == Shape::Publish && C::EVENTS_PER_LAP == 0 {
+        return Err(Unsupported("there is no publish and subscribe".into()));
+    }
+    let callers = connections.into_iter().cycle().take(callers::<C>(workload));
     let tasks: Vec<JoinHandle<()>> = match workload.shape {
         Shape::Unary => callers.map(|caller| spawn_local(ask(caller, messages.clone()))).collect(),
         Shape::OneWay => {
@@ -50,13 +54,11 @@ pub async fn drive<C: Caller>(
             let talk = |caller: C| spawn_local(async move { caller.talk(shape, body).await });
             callers.map(talk).collect()
         }
+        Shape::Publish => {
+            callers.map(|caller| spawn_local(publish(caller, messages.clone()))).collect()
+        }
     };
-    let per_lap = match workload.shape {
-        Shape::OneWay => BATCH,
-        shape if shape.is_stream() => talk::BATCH,
-        _ => 1,
-    };
-    let sample = measure(workload, server, per_lap).await;
+    let sample = measure(workload, server, per_lap::<C>(workload)).await;
     for task in tasks {
         let ended = timeout(PATIENCE, task).await.expect("calls in flight are answered");
         ended.expect("no caller panics");
@@ -98,6 +100,27 @@ pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
     }
 }
 
+/// Who calls, or publishes: of those, together, no more events are under way than asked for.
+fn callers<C: Caller>(workload: &Workload) -> usize {
+    match workload.shape {
+        Shape::Publish => (workload.in_flight / C::EVENTS_PER_LAP as usize).max(1),
+        _ => workload.in_flight,
+    }
+}
+
+/// Messages of a lap; of events each delivery is one.
+fn per_lap<C: Caller>(workload: &Workload) -> u32 {
+    match workload.shape {
+        Shape::OneWay => BATCH,
+        shape if shape.is_stream() => talk::BATCH,
+        Shape::Publish => {
+            let subscribers = u32::try_from(workload.subscribers).unwrap_or(u32::MAX);
+            C::EVENTS_PER_LAP.saturating_mul(subscribers)
+        }
+        _ => 1,
+    }
+}
+
 /// The usage of this process and of the server.
 fn used(server: u32) -> [Usage; 2] {
     [usage(process::id()), usage_with_children(server)]
@@ -122,6 +145,15 @@ async fn send<C: Caller>(caller: C, mut messages: Messages) {
     }
 }
 
+async fn publish<C: Caller>(caller: C, mut messages: Messages) {
+    let mut laps = Laps::default();
+    while let Some(id) = laps.next_call() {
+        for index in 1..=C::EVENTS_PER_LAP {
+            caller.publish(messages.next(id), index == C::EVENTS_PER_LAP).await;
+        }
+    }
+}
+
 /// Messages without an answer in a row.
 const BATCH: u32 = 256;
 
@@ -129,3 +161,44 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Time in which calls in flight are answered when the measurement is over.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::echo::Echo;
+
+    /// Publishes this many events per lap.
+    #[derive(Clone)]
+    struct Speaker<const EVENTS: u32>;
+
+    impl<const EVENTS: u32> Caller for Speaker<EVENTS> {
+        async fn call(&self, echo: Echo) -> Echo {
+            echo
+        }
+
+        const EVENTS_PER_LAP: u32 = EVENTS;
+    }
+
+    #[test]
+    fn as_many_events_are_under_way_whatever_is_a_lap() {
+        let shape = Shape::Publish;
+        let workload = Workload { shape, in_flight: 256, subscribers: 8, ..Workload::default() };
+        assert_eq!((callers::<Speaker<1>>(&workload), per_lap::<Speaker<1>>(&workload)), (256, 8));
+        assert_eq!(callers::<Speaker<128>>(&workload), 2);
+        assert_eq!(per_lap::<Speaker<128>>(&workload), 1024);
+    }
+
+    #[test]
+    fn what_a_system_has_not_is_said_and_not_driven() {
+        for (shape, why) in [
+            (Shape::Publish, "there is no publish and subscribe"),
+            (Shape::Down, "there are no streams"),
+            (Shape::OneWay, "there is no message without an answer"),
+        ] {
+            let workload = Workload { shape, ..Workload::default() };
+            let driven =
+                super::super::block_on(drive(vec![Speaker::<0>], &workload, process::id()));
+            assert_eq!(driven, Err(Unsupported(why.into())));
+        }
+    }
+}

@@ -66,13 +66,19 @@ pub enum Answer {
 }
 
 impl Server {
-    /// Starts the server of a system, and waits for its address.
+    /// Starts the server of a system for a workload, and waits for its address.
     ///
     /// # Errors
     /// The program cannot be run or announces nothing.
-    pub fn start(program: &Path, system: &str, is_pinned: bool) -> Result<Self, String> {
+    pub fn start(
+        program: &Path,
+        system: &str,
+        is_pinned: bool,
+        workload: &Workload,
+    ) -> Result<Self, String> {
         let mut command = on_processor(program, is_pinned.then_some(0));
-        command.args(["serve", system]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["serve", system]).args(workload.to_flags());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let text = |error: std::io::Error| format!("{}: {error}", program.display());
         let mut process = command.spawn().map_err(text)?;
         let mut address = String::new();

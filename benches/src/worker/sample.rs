@@ -4,12 +4,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What one run measured; a message is a call, or with `one-way` a message without an answer.
+/// What one run measured; a message is a call, or with `one-way` a message without an answer, or
+/// with `publish` the delivery of an event to one subscriber.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Messages per second.
     pub per_second: f64,
-    /// Median latency in µs: of a call, or with `one-way` of a batch with the call that ends it.
+    /// Median latency in µs: of a call, with `one-way` of a batch with the call that ends it, with
+    /// `publish` until all subscribers have told that they have it.
     pub p50: f64,
     /// In µs, not exceeded by 99 %.
     pub p99: f64,

@@ -24,12 +24,14 @@ pub enum Shape {
     Up,
     /// Each caller has one stream on which what it sends comes back, counted by 256.
     Both,
+    /// Each caller publishes one event after the other to all subscribers.
+    Publish,
 }
 
 impl Shape {
     /// All of them.
-    const ALL: [Self; 6] =
-        [Self::Unary, Self::OneWay, Self::Open, Self::Down, Self::Up, Self::Both];
+    const ALL: [Self; 7] =
+        [Self::Unary, Self::OneWay, Self::Open, Self::Down, Self::Up, Self::Both, Self::Publish];
 
     /// Whether messages go over streams.
     pub fn is_stream(self) -> bool {
@@ -44,6 +46,7 @@ impl Shape {
             Self::Down => "stream-down",
             Self::Up => "stream-up",
             Self::Both => "stream-both",
+            Self::Publish => "publish",
         }
     }
 }
@@ -70,12 +73,15 @@ impl FromStr for Shape {
 pub struct Workload {
     /// How messages follow each other.
     pub shape: Shape,
-    /// Callers; with [`Shape::Open`] the most calls at once.
+    /// Callers; with [`Shape::Open`] the most calls at once, with [`Shape::Publish`] events.
     pub in_flight: usize,
     /// Bytes of text in a message.
     pub body: usize,
     /// Connections, over which callers are spread in turn.
     pub connections: usize,
+    /// Subscribers that the server has for [`Shape::Publish`].
+    #[serde(default = "one")]
+    pub subscribers: usize,
     /// Time that is measured.
     pub seconds: f64,
     /// Calls per second of [`Shape::Open`]; else 0.
@@ -85,7 +91,16 @@ pub struct Workload {
 impl Default for Workload {
     fn default() -> Self {
         let shape = Shape::default();
-        Self { shape, in_flight: 1, body: 100, connections: 1, seconds: 1.0, rate: 0.0 }
+        let subscribers = one();
+        Self {
+            shape,
+            in_flight: 1,
+            body: 100,
+            connections: 1,
+            subscribers,
+            seconds: 1.0,
+            rate: 0.0,
+        }
     }
 }
 
@@ -103,6 +118,7 @@ impl Workload {
                 "--in-flight" => this.in_flight = read(flag, value)?,
                 "--body" => this.body = read(flag, value)?,
                 "--connections" => this.connections = read(flag, value)?,
+                "--subscribers" => this.subscribers = read(flag, value)?,
                 "--seconds" => this.seconds = read(flag, value)?,
                 "--rate" => this.rate = read(flag, value)?,
                 _ => return Err(format!("`{flag}` is no flag")),
@@ -114,8 +130,10 @@ impl Workload {
 
     fn check(&self) -> Result<(), String> {
         let is_some = |number: f64| number > 0.0 && number.is_finite();
-        if self.in_flight == 0 || self.connections == 0 || !is_some(self.seconds) {
-            return Err("--in-flight, --connections and --seconds are more than 0".into());
+        let counts = [self.in_flight, self.connections, self.subscribers];
+        if counts.contains(&0) || !is_some(self.seconds) {
+            let flags = "--in-flight, --connections, --subscribers and --seconds";
+            return Err(format!("{flags} are more than 0"));
         }
         if self.shape == Shape::Open && !is_some(self.rate) {
             return Err("--shape open needs a --rate of more than 0".into());
@@ -125,17 +143,22 @@ impl Workload {
 
     /// The flags that [`parse`](Self::parse) reads as this.
     pub fn to_flags(&self) -> Vec<String> {
-        let Self { shape, in_flight, body, connections, seconds, rate } = self;
+        let Self { shape, in_flight, body, connections, subscribers, seconds, rate } = self;
         let flags = [
             ("--shape", shape.to_string()),
             ("--in-flight", in_flight.to_string()),
             ("--body", body.to_string()),
             ("--connections", connections.to_string()),
+            ("--subscribers", subscribers.to_string()),
             ("--seconds", seconds.to_string()),
             ("--rate", rate.to_string()),
         ];
         flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
     }
+}
+
+fn one() -> usize {
+    1
 }
 
 fn read<T: FromStr<Err: fmt::Display>>(flag: &str, value: &str) -> Result<T, String> {
@@ -153,6 +176,7 @@ mod tests {
             in_flight: 64,
             body: 65_536,
             connections: 8,
+            subscribers: 3,
             seconds: 1.5,
             rate: 1234.5,
         };
@@ -169,9 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn results_from_before_there_were_subscribers_are_read() {
+        let mut json = serde_json::to_value(Workload::default()).unwrap();
+        json.as_object_mut().unwrap().remove("subscribers");
+        assert_eq!(serde_json::from_value::<Workload>(json).unwrap(), Workload::default());
+    }
+
+    #[test]
     fn what_cannot_be_driven_is_refused() {
         for words in [
             &["--in-flight", "0"][..],
+            &["--subscribers", "0"],
             &["--shape", "open"],
             &["--shape", "round"],
             &["--seconds", "inf"],

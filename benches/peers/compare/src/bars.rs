@@ -5,7 +5,7 @@ use callboard_benches::figure::Figure;
 use crate::number::{bytes, digits, thousands};
 use crate::point::{BODIES, IN_FLIGHT, Point};
 use crate::record::{Comparison, Metric};
-use crate::systems::{FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS};
+use crate::systems::{AXUM, FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS};
 
 /// One demand, and what became of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +65,10 @@ pub(crate) fn bars(comparison: &Comparison, figures: &[Figure]) -> Vec<Bar> {
     bars.extend(bodies(comparison));
     let one_way = (Point::OneWay, Metric::Rate, Demand::AtLeast(0.6));
     bars.push(beside(comparison, "one-way, messages/s", FLOOR, one_way));
+    bars.push(events(comparison));
+    let many = Point::Door(64);
+    let subject = format!("requests/s, {many}");
+    bars.push(beside(comparison, &subject, AXUM, (many, Metric::Rate, Demand::AtLeast(1.0))));
     bars.extend(ELSEWHERE.iter().flat_map(|elsewhere| elsewhere.bars(figures)));
     bars
 }
@@ -120,6 +124,26 @@ fn bodies(comparison: &Comparison) -> Vec<Bar> {
         bars.push(above_every_rival(comparison, subject, point));
     }
     bars
+}
+
+/// Events to one subscriber: so many, or half of the one-way messages of the same run if that is
+/// less.
+fn events(comparison: &Comparison) -> Bar {
+    let one = Point::Publish(1);
+    let rate = |point| comparison.spread(SUBJECT, point, Metric::Rate).map(|rate| rate.median);
+    let (events, messages) = (rate(one), rate(Point::OneWay));
+    let bar = messages.map_or(EVENTS, |messages| (messages / 2.0).min(EVENTS));
+    let remark = events.map_or_else(
+        || missing(comparison, SUBJECT, one),
+        |events| format!("{} of {}", thousands(events), thousands(bar)),
+    );
+    Bar {
+        subject: format!("events/s, {one} in another process"),
+        demand: Demand::AtLeast(1.0),
+        unit: format!("x {}, or half of one-way if less", thousands(EVENTS)),
+        measured: events.map(|events| events / bar),
+        remark,
+    }
 }
 
 /// callboard's figure in those of another system.
@@ -212,6 +236,9 @@ impl Elsewhere {
         }
     }
 }
+
+/// Events per second to one subscriber.
+const EVENTS: f64 = 500_000.0;
 
 /// How the names of groups end that say how a cost grows.
 const GROWTH: &str = ", exponents";
@@ -317,6 +344,30 @@ mod tests {
         let bars = bars(&this, &[]);
         let bar = find(&bars, "MB/s, bodies of 64 KiB", "x the best rival");
         assert_eq!((bar.measured, bar.remark.as_str()), (Some(0.75), "tarpc"));
+    }
+
+    #[test]
+    fn events_are_compared_with_the_lower_of_a_number_and_half_of_one_way() {
+        let bar = |events: f64, messages: f64| {
+            let mut this = comparison(Point::Publish(1), &[(SUBJECT, &[events])]);
+            this.runs.extend(comparison(Point::OneWay, &[(SUBJECT, &[messages])]).runs);
+            bars(&this, &[]).into_iter().find(|bar| bar.subject.starts_with("events/s")).unwrap()
+        };
+        assert_eq!(bar(600_000.0, 2e6).is_met(), Some(true));
+        assert_eq!(bar(400_000.0, 2e6).remark, "400,000 of 500,000");
+        assert_eq!(bar(400_000.0, 2e6).is_met(), Some(false));
+        assert_eq!(bar(400_000.0, 700_000.0).is_met(), Some(true));
+        // What is not there is no zero.
+        assert_eq!(bar(600_000.0, 0.0).is_met(), Some(true));
+        assert_eq!(bar(0.0, 2e6).is_met(), None);
+    }
+
+    #[test]
+    fn the_door_is_compared_with_axum_at_64_connections() {
+        let rates: &[(&str, &[f64])] = &[(SUBJECT, &[90.0]), (AXUM, &[100.0])];
+        let bars = bars(&comparison(Point::Door(64), rates), &[]);
+        let bar = find(&bars, "requests/s, HTTP, 64 connections", "x axum");
+        assert_eq!((bar.measured, bar.is_met()), (Some(0.9), Some(false)));
     }
 
     #[test]

@@ -49,17 +49,21 @@ fn better(comparison: &Comparison, point: Point, metric: Metric) -> Vec<(&'stati
 /// sleeps, and every system's throughput there is what was offered.
 fn metrics(point: Point) -> &'static [Metric] {
     match point {
-        Point::InFlight(_) | Point::Connections(_) => {
+        Point::InFlight(_) | Point::Connections(_) | Point::Door(_) => {
             &[Metric::Rate, Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory]
         }
         Point::Body(_) => &[Metric::Bytes, Metric::P50, Metric::P99, Metric::Cpu, Metric::Memory],
-        Point::OneWay => &[Metric::Rate, Metric::Cpu, Metric::Memory],
+        Point::OneWay | Point::Stream(..) | Point::Publish(_) => {
+            &[Metric::Rate, Metric::Cpu, Metric::Memory]
+        }
         Point::Offered(_) => &[Metric::P50, Metric::P99, Metric::P999],
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use callboard_benches::worker::Shape;
+
     use super::*;
     use crate::record::tests::comparison;
     use crate::systems::FLOOR;
@@ -73,6 +77,19 @@ mod tests {
         assert_eq!(losses[0].metric, Metric::Rate);
         assert_eq!(losses[0].better, [(FLOOR, 0.5), ("tarpc", 0.625)]);
         assert_eq!((losses[1].metric, losses[1].better[0]), (Metric::P50, (FLOOR, 2.0)));
+    }
+
+    #[test]
+    fn streams_topics_and_the_door_are_looked_at_too() {
+        for (point, other) in [
+            (Point::Stream(Shape::Down, 8), "tonic"),
+            (Point::Publish(64), "nats-publish"),
+            (Point::Door(64), "axum"),
+        ] {
+            let losses = losses(&comparison(point, &[(SUBJECT, &[50.0]), (other, &[80.0])]));
+            assert_eq!((losses[0].metric, losses[0].point), (Metric::Rate, point));
+            assert_eq!(losses[0].better, [(other, 0.625)]);
+        }
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Runs everything, in turns.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use callboard_benches::worker::{Answer, Server, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::about::About;
-use crate::options::Options;
+use crate::options::{Options, Programs};
 use crate::point::Point;
 use crate::record::{Comparison, Run};
 use crate::systems::{Role, System};
 
-/// Measures all systems with all workloads, round after round.
+/// Measures all systems with all workloads, round after round; what a system has not is asked for
+/// once.
 ///
 /// Within a workload the systems follow each other directly, so that a machine that is busy for a
 /// while is unfair to none. Each run has a server of its own, so that none pays for another's past.
@@ -21,8 +25,13 @@ pub(crate) fn measure(options: &Options) -> Comparison {
         .filter(|(point, system)| system.is_measured_at(*point))
         .collect();
     let bar = progress(plan.len() as u64 * u64::from(options.rounds));
+    let mut unsupported = HashSet::new();
     for round in 0..options.rounds {
         for (point, system) in &plan {
+            bar.inc(1);
+            if unsupported.contains(&(*point, system.name)) {
+                continue;
+            }
             let whole = options.rounds;
             bar.set_message(format!("round {} of {whole}, {point}, {}", round + 1, system.name));
             let run = run(&comparison, (round, *point, system), options);
@@ -31,8 +40,10 @@ pub(crate) fn measure(options: &Options) -> Comparison {
             {
                 bar.println(format!("{}, {point}: {note}", system.name));
             }
+            if is_unsupported(&run) {
+                unsupported.insert((*point, system.name));
+            }
             comparison.runs.push(run);
-            bar.inc(1);
         }
     }
     bar.finish_with_message("measured");
@@ -48,20 +59,33 @@ fn run(
     let workload = point.workload(options.seconds, peak);
     let answer = match &workload {
         None => Answer::Unsupported("no unary call came through".into()),
-        Some(workload) => call(system, workload, options),
+        Some(workload) => call(program(options, point, system), system, workload, options),
     };
     let (sample, note) = match answer {
         Answer::Measured(sample) => (Some(sample), None),
         Answer::Unsupported(why) => (None, Some(why)),
-        Answer::Failed(why) => (None, Some(format!("failed: {why}"))),
+        Answer::Failed(why) => (None, Some(format!("{FAILED}{why}"))),
     };
     Run { round, system: system.name.to_owned(), point, workload, sample, note }
 }
 
-fn call(system: &System, workload: &Workload, options: &Options) -> Answer {
-    let [load, peers] = &options.programs;
-    let program = if system.role == Role::Rival { peers } else { load };
-    match Server::start(program, system.name, options.is_pinned) {
+/// Whether the system said that it has no such workload, rather than failed at it.
+fn is_unsupported(run: &Run) -> bool {
+    let note = run.note.as_ref().filter(|_| run.workload.is_some());
+    note.is_some_and(|note| !note.starts_with(FAILED))
+}
+
+fn program<'a>(options: &'a Options, point: Point, system: &System) -> &'a Path {
+    let Programs { load, peers, door } = &options.programs;
+    match (point, system.role) {
+        (Point::Door(_), _) => door,
+        (_, Role::Rival) => peers,
+        _ => load,
+    }
+}
+
+fn call(program: &Path, system: &System, workload: &Workload, options: &Options) -> Answer {
+    match Server::start(program, system.name, options.is_pinned, workload) {
         Ok(server) => server.measure(workload),
         Err(error) => Answer::Failed(error),
     }
@@ -72,4 +96,29 @@ fn progress(steps: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({eta} left)");
     bar.set_style(style.expect("the template is right"));
     bar
+}
+
+/// Begins the note about a client that broke.
+const FAILED: &str = "failed: ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_tried_again_and_what_there_is_not_is_not() {
+        let run = |workload: Option<Workload>, note: Option<&str>| Run {
+            round: 0,
+            system: "a".into(),
+            point: Point::OneWay,
+            workload,
+            sample: None,
+            note: note.map(str::to_owned),
+        };
+        let workload = Some(Workload::default());
+        assert!(is_unsupported(&run(workload, Some("there are no streams"))));
+        assert!(!is_unsupported(&run(workload, Some("failed: no end in 15 s"))));
+        assert!(!is_unsupported(&run(None, Some("no unary call came through"))));
+        assert!(!is_unsupported(&run(workload, None)));
+    }
 }

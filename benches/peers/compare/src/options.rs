@@ -11,8 +11,7 @@ pub(crate) struct Options {
     pub(crate) home: PathBuf,
     /// Where results, plots and the text go; the home by default, but not for a trial.
     pub(crate) output: PathBuf,
-    /// The program of the yardsticks and callboard, and that of the rivals.
-    pub(crate) programs: [PathBuf; 2],
+    pub(crate) programs: Programs,
     pub(crate) systems: Vec<&'static System>,
     pub(crate) rounds: u32,
     pub(crate) seconds: f64,
@@ -21,12 +20,23 @@ pub(crate) struct Options {
     pub(crate) only_render: bool,
 }
 
+/// The programs of measured systems.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Programs {
+    /// The yardsticks and callboard.
+    pub(crate) load: PathBuf,
+    /// The rivals.
+    pub(crate) peers: PathBuf,
+    /// Both sides of what is measured over HTTP.
+    pub(crate) door: PathBuf,
+}
+
 impl Options {
     pub(crate) fn parse(words: &[&str]) -> Result<Self, String> {
         let mut options = Self {
             home: PathBuf::from("benches"),
             output: PathBuf::new(),
-            programs: [PathBuf::from("load"), PathBuf::from("peers")],
+            programs: Programs { load: "load".into(), peers: "peers".into(), door: "door".into() },
             systems: SYSTEMS.iter().collect(),
             rounds: 5,
             seconds: 1.0,
@@ -39,8 +49,9 @@ impl Options {
             match *flag {
                 "--home" => options.home = value()?.into(),
                 "--output" => options.output = value()?.into(),
-                "--load" => options.programs[0] = value()?.into(),
-                "--peers" => options.programs[1] = value()?.into(),
+                "--load" => options.programs.load = value()?.into(),
+                "--peers" => options.programs.peers = value()?.into(),
+                "--door" => options.programs.door = value()?.into(),
                 "--systems" => options.systems = systems(value()?)?,
                 "--rounds" => options.rounds = number(value()?)?,
                 "--seconds" => options.seconds = number(value()?)?,

@@ -3,8 +3,9 @@
 mod draw;
 
 use callboard_benches::figure::Figure;
+use callboard_benches::worker::Shape;
 
-use crate::point::{BODIES, IN_FLIGHT, OFFERED, Point};
+use crate::point::{BODIES, DOOR, IN_FLIGHT, OFFERED, Point, STREAMS, SUBSCRIBERS, WAYS, way_name};
 use crate::record::{Comparison, Metric};
 use crate::systems::SYSTEMS;
 
@@ -37,36 +38,30 @@ pub(crate) fn all(comparison: &Comparison, figures: &[Figure]) -> Vec<Plot> {
         offered(comparison, Metric::P99),
         bodies(comparison),
     ];
+    plots.extend(WAYS.map(|way| streams(comparison, way)));
+    plots.extend([publish(comparison), door(comparison)]);
     plots.extend(growth(figures));
     plots.retain(|plot| !plot.lines.is_empty());
     plots
 }
 
 fn throughput(comparison: &Comparison) -> Plot {
-    let at = |system: &str, in_flight: usize| {
-        let point = Point::InFlight(in_flight);
-        median(comparison, system, point, Metric::Rate).map(|rate| (in_flight as f64, rate))
-    };
     Plot {
         title: "Throughput over calls in flight".into(),
         file: "throughput.svg".into(),
         x: "calls in flight".into(),
         y: "calls per second".into(),
-        lines: lines(|system| IN_FLIGHT.iter().filter_map(|it| at(system, *it)).collect()),
+        lines: lines_over(comparison, &IN_FLIGHT, Point::InFlight, Metric::Rate),
     }
 }
 
 fn processor_time(comparison: &Comparison) -> Plot {
-    let at = |system: &str, in_flight: usize| {
-        let point = Point::InFlight(in_flight);
-        median(comparison, system, point, Metric::Cpu).map(|cpu| (in_flight as f64, cpu))
-    };
     Plot {
         title: "Processor time per call, client and server together".into(),
         file: "cpu.svg".into(),
         x: "calls in flight".into(),
         y: "µs per call".into(),
-        lines: lines(|system| IN_FLIGHT.iter().filter_map(|it| at(system, *it)).collect()),
+        lines: lines_over(comparison, &IN_FLIGHT, Point::InFlight, Metric::Cpu),
     }
 }
 
@@ -104,9 +99,52 @@ fn bodies(comparison: &Comparison) -> Plot {
     }
 }
 
+fn streams(comparison: &Comparison, way: Shape) -> Plot {
+    Plot {
+        title: format!("Messages over streams {}", way_name(way)),
+        file: format!("{way}.svg"),
+        x: "streams over one connection".into(),
+        y: "messages per second".into(),
+        lines: lines_over(comparison, &STREAMS, |count| Point::Stream(way, count), Metric::Rate),
+    }
+}
+
+fn publish(comparison: &Comparison) -> Plot {
+    Plot {
+        title: "Deliveries over subscribers".into(),
+        file: "publish.svg".into(),
+        x: "subscribers".into(),
+        y: "deliveries per second".into(),
+        lines: lines_over(comparison, &SUBSCRIBERS, Point::Publish, Metric::Rate),
+    }
+}
+
+fn door(comparison: &Comparison) -> Plot {
+    Plot {
+        title: "JSON over HTTP/1.1".into(),
+        file: "http.svg".into(),
+        x: "connections, one call on each".into(),
+        y: "requests per second".into(),
+        lines: lines_over(comparison, &DOOR, Point::Door, Metric::Rate),
+    }
+}
+
 fn median(comparison: &Comparison, system: &str, point: Point, metric: Metric) -> Option<f64> {
     let median = comparison.spread(system, point, metric)?.median;
     (median > 0.0).then_some(median)
+}
+
+/// A line for each system over so many of something.
+fn lines_over(
+    comparison: &Comparison,
+    counts: &[usize],
+    point: impl Fn(usize) -> Point,
+    metric: Metric,
+) -> Vec<Line> {
+    let at = |system: &str, count: usize| {
+        Some((count as f64, median(comparison, system, point(count), metric)?))
+    };
+    lines(|system| counts.iter().filter_map(|count| at(system, *count)).collect())
 }
 
 /// A line for each system that has two points at least.
@@ -163,6 +201,22 @@ mod tests {
         assert_eq!(plots[0].lines[0].points, [(1.0, 10.0), (16.0, 100.0)]);
         let svg = plots[0].draw().unwrap();
         assert!(svg.contains("Throughput over calls in flight") && svg.contains("floor"));
+    }
+
+    #[test]
+    fn streams_topics_and_the_door_have_plots() {
+        for (points, file) in [
+            ([Point::Stream(Shape::Down, 1), Point::Stream(Shape::Down, 8)], "stream-down.svg"),
+            ([Point::Stream(Shape::Both, 1), Point::Stream(Shape::Both, 8)], "stream-both.svg"),
+            ([Point::Publish(1), Point::Publish(64)], "publish.svg"),
+            ([Point::Door(1), Point::Door(64)], "http.svg"),
+        ] {
+            let mut this = comparison(points[0], &[("callboard", &[10.0])]);
+            this.runs.extend(comparison(points[1], &[("callboard", &[20.0])]).runs);
+            let plots = all(&this, &[]);
+            assert_eq!((plots.len(), plots[0].file.as_str()), (1, file));
+            assert_eq!(plots[0].lines[0].points.len(), 2);
+        }
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub(crate) enum Point {
     OneWay,
     /// Calls at a fixed rate, in per cent of the system's own peak.
     Offered(u32),
+    /// Streams of this way, so many over one connection.
+    Stream(Shape, usize),
+    /// Events for so many subscribers, each with a connection of its own.
+    Publish(usize),
+    /// JSON over HTTP/1.1 with so many connections, each with one call.
+    Door(usize),
 }
 
 impl Point {
@@ -31,6 +37,11 @@ impl Point {
         all.extend(CONNECTIONS.into_iter().map(Self::Connections));
         all.push(Self::OneWay);
         all.extend(OFFERED.into_iter().map(Self::Offered));
+        for way in WAYS {
+            all.extend(STREAMS.into_iter().map(|count| Self::Stream(way, count)));
+        }
+        all.extend(SUBSCRIBERS.into_iter().map(Self::Publish));
+        all.extend(DOOR.into_iter().map(Self::Door));
         all
     }
 
@@ -47,6 +58,12 @@ impl Point {
                 let rate = (per_second * f64::from(percent) / 100.0).round();
                 Workload { shape: Shape::Open, rate, in_flight, ..base }
             }
+            Self::Stream(shape, in_flight) => Workload { shape, in_flight, body: BODY, ..base },
+            Self::Publish(subscribers) => {
+                let shape = Shape::Publish;
+                Workload { shape, in_flight: EVENTS, subscribers, body: BODY, ..base }
+            }
+            Self::Door(in_flight) => Workload { in_flight, ..base },
         })
     }
 }
@@ -65,12 +82,28 @@ impl fmt::Display for Point {
         match *self {
             Self::InFlight(count) => write!(f, "{} in flight", thousands(count as f64)),
             Self::Body(size) => write!(f, "bodies of {}", bytes(size)),
-            Self::Connections(1) => f.write_str("1 connection"),
-            Self::Connections(count) => write!(f, "{count} connections"),
+            Self::Connections(count) => f.write_str(&many(count, "connection")),
             Self::OneWay => f.write_str("one-way"),
             Self::Offered(percent) => write!(f, "{percent} % of own peak"),
+            Self::Stream(way, count) => write!(f, "{}, {}", way_name(way), many(count, "stream")),
+            Self::Publish(count) => f.write_str(&many(count, "subscriber")),
+            Self::Door(count) => write!(f, "HTTP, {}", many(count, "connection")),
         }
     }
+}
+
+/// What a way of streams is called.
+pub(crate) fn way_name(way: Shape) -> &'static str {
+    match way {
+        Shape::Down => "from the server",
+        Shape::Up => "from the client",
+        _ => "both ways",
+    }
+}
+
+fn many(count: usize, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 pub(crate) const IN_FLIGHT: [usize; 5] = [1, 16, 64, 256, 1024];
@@ -78,6 +111,17 @@ pub(crate) const BODIES: [usize; 2] = [64 * 1024, 1024 * 1024];
 /// One connection with 256 calls is [`Point::InFlight`].
 pub(crate) const CONNECTIONS: [usize; 2] = [2, 8];
 pub(crate) const OFFERED: [u32; 3] = [20, 50, 80];
+pub(crate) const WAYS: [Shape; 3] = [Shape::Down, Shape::Up, Shape::Both];
+pub(crate) const STREAMS: [usize; 2] = [1, 8];
+pub(crate) const SUBSCRIBERS: [usize; 3] = [1, 8, 64];
+pub(crate) const DOOR: [usize; 2] = [1, 64];
+
+/// Text of what is streamed and published: with its number a message has 128 bytes.
+const BODY: usize = 120;
+
+/// Events under way, whether each is acknowledged or the last of a batch; a subscriber's queue has
+/// room for four times as many.
+const EVENTS: usize = 256;
 
 /// Callers, each of which has up to 257 messages under way: one sends while the other waits for the
 /// call that proves arrival, and together they stay below every system's bound of queued messages,
@@ -95,6 +139,21 @@ mod tests {
         assert!((workload.rate - 800.0).abs() < 1e-9);
         assert_eq!((workload.shape, workload.in_flight), (Shape::Open, 256));
         assert_eq!(Point::Offered(80).workload(1.0, None), None);
+    }
+
+    #[test]
+    fn a_message_of_streams_and_topics_has_128_bytes() {
+        for point in [Point::Stream(Shape::Up, 8), Point::Publish(8)] {
+            let workload = point.workload(1.0, None).unwrap();
+            assert_eq!(size_of::<u64>() + workload.body, 128);
+        }
+    }
+
+    #[test]
+    fn points_say_what_there_is_one_of_and_what_more() {
+        let all = [Point::Stream(Shape::Down, 1), Point::Publish(8), Point::Door(64)];
+        let names = ["from the server, 1 stream", "8 subscribers", "HTTP, 64 connections"];
+        assert_eq!(all.map(|point| point.to_string()), names);
     }
 
     #[test]

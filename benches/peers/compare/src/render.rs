@@ -2,6 +2,7 @@
 
 mod bars;
 mod figures;
+mod gaps;
 mod machine;
 mod tables;
 
@@ -29,6 +30,7 @@ pub(crate) fn render(material: &Material<'_>) -> String {
         bars::bars(comparison, figures),
         bars::losses(comparison),
         tables::render(comparison),
+        gaps::render(comparison),
         pictures(plots),
         figures::render(figures),
         machine::method(comparison),
@@ -68,7 +70,7 @@ const INTRODUCTION: &str = "\
 # Figures
 
 callboard beside what a Rust team would pick otherwise, and beside what the machine can do at all: \
-the same echo, in one run, on one machine, in turns. Read the ratios; absolute numbers drift with the \
+the same messages, in one run, on one machine, in turns. Read the ratios; absolute numbers drift with the \
 machine.
 
 | | |
@@ -77,5 +79,6 @@ machine.
 | `benches/compare --quick` | the same in a short time, to see that it works, into `peers/target/trial` |
 | `benches/compare --render` | writes text and plots anew from what was measured |
 | `cargo run --release -p callboard-benches --bin load -- --pin` | callboard and the floor only, as a table |
+| `cargo run --release -p callboard-benches --bin growth -- --json > benches/results/growth.json` | how costs grow, for the next `--render`; `micro` likewise |
 
 ";

@@ -21,6 +21,8 @@ pub(crate) enum Role {
     Yardstick,
     /// Is what all this is about.
     Subject,
+    /// The same in another place, where it competes with nobody.
+    Elsewhere,
     /// Is what one would pick instead.
     Rival,
 }
@@ -33,18 +35,22 @@ impl System {
 
     /// Whether the system is measured at this point.
     ///
-    /// Ping-pong and the plain loop are yardsticks of one thing each.
+    /// Ping-pong and the plain loop are yardsticks of one thing each, and of those that call only
+    /// NATS publishes. What has no streams is asked for them, so that it says so itself.
     pub(crate) fn is_measured_at(&self, point: Point) -> bool {
-        match self.name {
-            "ping-pong" => point == Point::InFlight(1),
-            "plain" => matches!(point, Point::Body(_)),
-            _ => true,
+        match (self.name, point) {
+            (SUBJECT, _) => true,
+            (PING_PONG, _) => point == Point::InFlight(1),
+            (PLAIN, _) => matches!(point, Point::Body(_)),
+            (MEMORY | NATS_PUBLISH | NATS_ACKNOWLEDGED, _) => matches!(point, Point::Publish(_)),
+            (AXUM, Point::Door(_)) => true,
+            (_, point) => !matches!(point, Point::Publish(_) | Point::Door(_)),
         }
     }
 }
 
 /// All of them, in the order of tables.
-pub(crate) const SYSTEMS: [System; 10] = [
+pub(crate) const SYSTEMS: [System; 13] = [
     System {
         name: FLOOR,
         role: Role::Yardstick,
@@ -68,8 +74,17 @@ pub(crate) const SYSTEMS: [System; 10] = [
     System {
         name: SUBJECT,
         role: Role::Subject,
-        about: "`service(name).send(…)` to `Handler<Request<T>>` with all defaults",
+        about: "`service(name).send(…)` to `Handler<Request<T>>` with all defaults; streams and \
+                topics likewise, with the broker `direct`, which acknowledges each event; over HTTP \
+                the port that it has anyway",
         package: Some("callboard"),
+    },
+    System {
+        name: MEMORY,
+        role: Role::Elsewhere,
+        about: "callboard's broker `memory`: publisher and subscribers are in the client's process, \
+                on one thread, and each event is acknowledged",
+        package: None,
     },
     System { name: "tarpc", role: Role::Rival, about: "bincode over TCP", package: Some("tarpc") },
     System {
@@ -91,7 +106,7 @@ pub(crate) const SYSTEMS: [System; 10] = [
         package: Some("kameo"),
     },
     System {
-        name: "axum",
+        name: AXUM,
         role: Role::Rival,
         about: "JSON over HTTP/1.1, with hyper's client",
         package: Some("axum"),
@@ -102,9 +117,48 @@ pub(crate) const SYSTEMS: [System; 10] = [
         about: "request and reply through a nats-server, which counts as part of the server",
         package: Some("async-nats"),
     },
+    System {
+        name: NATS_PUBLISH,
+        role: Role::Rival,
+        about: "publish and subscribe through a nats-server, **not acknowledged**: the last of each \
+                128 events asks the subscribers whether it has come",
+        package: None,
+    },
+    System {
+        name: NATS_ACKNOWLEDGED,
+        role: Role::Rival,
+        about: "the same, and each subscriber answers each event, which a program has to do itself",
+        package: None,
+    },
 ];
 
 pub(crate) const FLOOR: &str = "floor";
 pub(crate) const PING_PONG: &str = "ping-pong";
 pub(crate) const PLAIN: &str = "plain";
 pub(crate) const SUBJECT: &str = "callboard";
+pub(crate) const AXUM: &str = "axum";
+pub(crate) const NATS_PUBLISH: &str = "nats-publish";
+const MEMORY: &str = "callboard-memory";
+const NATS_ACKNOWLEDGED: &str = "nats-acknowledged";
+
+#[cfg(test)]
+mod tests {
+    use callboard_benches::worker::Shape;
+
+    use super::*;
+
+    fn at(point: Point) -> Vec<&'static str> {
+        let measured = SYSTEMS.iter().filter(|system| system.is_measured_at(point));
+        measured.map(|system| system.name).collect()
+    }
+
+    #[test]
+    fn each_workload_has_the_systems_that_it_is_about() {
+        let publishing = [SUBJECT, MEMORY, NATS_PUBLISH, NATS_ACKNOWLEDGED];
+        assert_eq!(at(Point::Publish(8)), publishing);
+        assert_eq!(at(Point::Door(64)), [SUBJECT, AXUM]);
+        let calling = [FLOOR, SUBJECT, "tarpc", "tonic", "ractor", "kameo", AXUM, "nats"];
+        assert_eq!(at(Point::Stream(Shape::Both, 1)), calling);
+        assert_eq!(at(Point::OneWay), calling);
+    }
+}

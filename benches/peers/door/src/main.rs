@@ -47,7 +47,7 @@ impl System for Axum {
         "axum"
     }
 
-    fn serve(&self) {
+    fn serve(&self, _: &Workload) {
         block_on(async {
             let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listener = TcpListener::bind(loopback).await.expect("a loopback port is free");
@@ -74,7 +74,7 @@ impl System for Callboard {
         "callboard"
     }
 
-    fn serve(&self) {
+    fn serve(&self, _: &Workload) {
         actix_rt::System::new().block_on(async {
             let system = ServiceSystem::new("echo")
                 .without_environment()
@@ -102,12 +102,11 @@ fn compare() {
     let program = std::env::current_exe().expect("this program has a path");
     println!("connections  system     requests/s  server µs  client µs  p50 µs  p99 µs");
     for connections in [1, 64] {
-        let workload =
-            Workload { in_flight: connections, seconds: SECONDS, ..Workload::default() };
+        let workload = Workload { in_flight: connections, seconds: SECONDS, ..Workload::default() };
         let mut samples = [const { Vec::new() }; SYSTEMS.len()];
         for _ in 0..ROUNDS {
             for (system, samples) in SYSTEMS.iter().zip(&mut samples) {
-                let server = Server::start(&program, system.name(), true);
+                let server = Server::start(&program, system.name(), true, &workload);
                 match server.expect("a server starts").measure(&workload) {
                     Answer::Measured(sample) => samples.push(sample),
                     other => panic!("{}: {other:?}", system.name()),

@@ -47,6 +47,8 @@ pub(super) fn method(comparison: &Comparison) -> String {
          and length are checked. Every client runs on one thread.\n\n\
          - *Closed loop*: each caller makes one call after the other; the clock is read once per \
          call.\n\
+         - *Streams* are counted by 256 messages, which are checked one by one; each caller has one.\n\
+         - *Events*: the subscribers acknowledge, or answer, and a publisher checks that all did.\n\
          - *Open loop*: evenly spaced beginnings; a call that begins late, because as many as may \
          be in flight are, counts from when it should have begun. The client looks at the clock \
          whenever it has nothing else to do and never sleeps, so its processor time says nothing.\n\

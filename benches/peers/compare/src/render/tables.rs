@@ -2,9 +2,11 @@
 
 use super::table;
 use crate::number::{digits, short};
-use crate::point::{BODIES, CONNECTIONS, IN_FLIGHT, OFFERED, Point};
+use crate::point::{
+    BODIES, CONNECTIONS, DOOR, IN_FLIGHT, OFFERED, Point, STREAMS, SUBSCRIBERS, WAYS,
+};
 use crate::record::{Comparison, Metric, Spread};
-use crate::systems::{FLOOR, PLAIN, SYSTEMS};
+use crate::systems::{AXUM, FLOOR, NATS_PUBLISH, PLAIN, SYSTEMS};
 
 /// All tables.
 pub(super) fn render(comparison: &Comparison) -> String {
@@ -49,9 +51,80 @@ pub(super) fn render(comparison: &Comparison) -> String {
             .to_owned(),
         page.table("calls/s: median (least – most)", &offered, |cell| cell.spread(Metric::Rate)),
         page.table("µs: p50 / p99 / p99.9", &offered, Cell::latency),
-        gaps(comparison),
+        streams(&page),
+        publish(&page),
+        door(&page),
     ]
     .concat()
+}
+
+fn streams(page: &Page<'_>) -> String {
+    let points = WAYS.map(|way| STREAMS.map(|count| Point::Stream(way, count))).concat();
+    section(
+        "## Streams\n\nOne connection, messages of 128 bytes, as many as flow control allows. From \
+         the client, each 256th message comes back before more are sent; both ways, each one does. \
+         The floor's streams are frames with the same id, without any flow control but TCP's. \
+         Systems without streams are left out.\n\n",
+        &[
+            page.table("messages/s: median (least – most)", &points, |cell| {
+                cell.spread(Metric::Rate)
+            }),
+            page.table("messages/s, x floor", &points, |cell| cell.ratio(FLOOR, Metric::Rate)),
+            page.table("CPU µs per message: client + server", &points, Cell::cpu),
+            page.table("resident MiB, client and server together", &points, |cell| {
+                cell.median(Metric::Memory)
+            }),
+        ],
+    )
+}
+
+fn publish(page: &Page<'_>) -> String {
+    let points = SUBSCRIBERS.map(Point::Publish);
+    section(
+        "## Publish and subscribe\n\nOne publisher, and subscribers that are together in another \
+         process, each with a connection of its own; those of `callboard-memory` are in the \
+         publisher's process. Events of 128 bytes, 256 under way. What counts is deliveries: events \
+         times subscribers. **Acknowledged** is each event by each subscriber with `callboard`, \
+         `callboard-memory` and `nats-acknowledged`; with `nats-publish` only the last of 128, by \
+         which those before it have come. The nats-server is part of the side of the subscribers. \
+         The other systems have no publish and subscribe.\n\n",
+        &[
+            page.table("deliveries/s: median (least – most)", &points, |cell| {
+                cell.spread(Metric::Rate)
+            }),
+            page.table("deliveries/s, x nats-publish", &points, |cell| {
+                cell.ratio(NATS_PUBLISH, Metric::Rate)
+            }),
+            page.table("CPU µs per delivery: publisher + subscribers", &points, Cell::cpu),
+            page.table("resident MiB, both sides together", &points, |cell| {
+                cell.median(Metric::Memory)
+            }),
+        ],
+    )
+}
+
+fn door(page: &Page<'_>) -> String {
+    let points = DOOR.map(Point::Door);
+    section(
+        "## JSON over HTTP/1.1\n\ncallboard's port, which speaks HTTP too, beside axum on hyper: the \
+         same echo, the same client, one call on each connection. The client parses no more than it \
+         must, so that the server is what is measured; the other tables have axum with hyper's \
+         client.\n\n",
+        &[
+            page.table("requests/s: median (least – most)", &points, |cell| {
+                cell.spread(Metric::Rate)
+            }),
+            page.table("requests/s, x axum", &points, |cell| cell.ratio(AXUM, Metric::Rate)),
+            page.table("µs: p50 / p99 / p99.9", &points, Cell::latency),
+            page.table("CPU µs per request: client + server", &points, Cell::cpu),
+        ],
+    )
+}
+
+/// Tables and what is said about them; nothing when there is nothing in them.
+fn section(text: &str, tables: &[String]) -> String {
+    let tables = tables.concat();
+    if tables.is_empty() { tables } else { format!("{text}{tables}") }
 }
 
 struct Page<'a>(&'a Comparison);
@@ -64,7 +137,7 @@ struct Cell<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// A table; systems without any figure are left out.
+    /// A table; systems without any figure are left out, and it is, when all are.
     fn table(
         &self,
         title: &str,
@@ -89,7 +162,7 @@ impl<'a> Page<'a> {
                 rows.push(std::iter::once(system.name.to_owned()).chain(cells).collect());
             }
         }
-        table(&head, &rows)
+        if rows.is_empty() { String::new() } else { table(&head, &rows) }
     }
 }
 
@@ -128,21 +201,27 @@ impl Cell<'_> {
     }
 }
 
-/// What has no figure although it was tried, and why.
-fn gaps(comparison: &Comparison) -> String {
-    let mut lines = Vec::new();
-    for point in Point::all() {
-        for system in SYSTEMS {
-            let (all, failed) = comparison.attempts(system.name, point);
-            if let Some(note) = comparison.note(system.name, point).filter(|_| failed > 0) {
-                let often =
-                    if failed < all { format!(" ({failed} of {all} runs)") } else { String::new() };
-                lines.push(format!("- {}, {point}: {note}{often}\n", system.name));
-            }
+#[cfg(test)]
+mod tests {
+    use callboard_benches::worker::Shape;
+
+    use super::*;
+    use crate::record::tests::comparison;
+
+    #[test]
+    fn streams_topics_and_the_door_have_tables_once_they_are_measured() {
+        for (point, heading, row) in [
+            (Point::Stream(Shape::Up, 8), "## Streams", "| callboard | – | – | – | 0.50 | – | – |"),
+            (Point::Publish(8), "## Publish and subscribe", "| callboard | – | 0.50 | – |"),
+            (Point::Door(64), "## JSON over HTTP/1.1", "| callboard | – | 0.50 |"),
+        ] {
+            let all: &[(&str, &[f64])] =
+                &[("callboard", &[50.0]), (FLOOR, &[100.0]), (AXUM, &[100.0])];
+            let mut this = comparison(point, all);
+            this.runs.extend(comparison(point, &[(NATS_PUBLISH, &[100.0])]).runs);
+            let text = render(&this);
+            assert!(text.contains(heading) && text.contains(row), "{text}");
+            assert!(!render(&comparison(Point::OneWay, all)).contains(heading));
         }
     }
-    if lines.is_empty() {
-        return String::new();
-    }
-    format!("## What has no figure\n\n{}\n", lines.concat())
 }

@@ -1,0 +1,98 @@
+//! Subscribers: what an event costs that all of them acknowledge.
+//!
+//! Publisher and subscribers share a process and a thread, so that the cost is that of all sides;
+//! with the broker `direct` they talk over TCP, and each node has a connection.
+
+use std::time::Duration;
+
+use callboard::actors::broker::MemoryBroker;
+use callboard::config::RegistryKind;
+use callboard::prelude::*;
+
+use super::Subject;
+use super::series::FOR_ALL;
+use crate::echo::Echo;
+use crate::figure::Figure;
+use crate::micro::looping::ask;
+use crate::micro::rounds::{Way, figures, interleave};
+use crate::topic::{self, Said};
+
+/// One to a thousand.
+pub const SUBJECT: Subject = Subject { name: "subscribers", sizes: &[1, 10, 100, 1_000], measure };
+
+fn measure(count: u64) -> Vec<Figure> {
+    let runner = actix_rt::System::new();
+    let subscribers = usize::try_from(count).expect("a number of actors");
+    let all = runner.block_on(Publishers::start(subscribers));
+    let way = |name: &str, publisher: &ServiceSystem| {
+        let (runner, topic) = (&runner, publisher.topic::<Said>());
+        Way::new(name, move || {
+            let topic = topic.clone();
+            runner.block_on(ask(UNDER_WAY, TIME, async move |id| {
+                topic::publish(&topic, Echo::new(id), subscribers).await;
+            }))
+        })
+    };
+    let ways = vec![
+        way("an event, each on a node of its own", &all.apart),
+        way("an event, all on one node", &all.together),
+        way("an event, all in the publisher's process", &all.within),
+    ];
+    let samples = interleave(ROUNDS, ways);
+    let mut figures = figures("subscribers", ("subscribers", count), &samples);
+    for figure in &mut figures {
+        figure.unit.push_str(FOR_ALL);
+    }
+    figures
+}
+
+/// Who publishes to as many subscribers each.
+struct Publishers {
+    apart: ServiceSystem,
+    together: ServiceSystem,
+    within: ServiceSystem,
+    /// They live as long as whoever publishes to them.
+    _nodes: Vec<ServiceSystem>,
+}
+
+impl Publishers {
+    async fn start(count: usize) -> Self {
+        let mut nodes = Vec::new();
+        for _ in 0..count {
+            nodes.push(topic::node(1).await);
+        }
+        let apart = publisher(&topic::list(&nodes)).await;
+        let node = topic::node(count).await;
+        let together = publisher(&topic::list([&node])).await;
+        nodes.push(node);
+        let within = ServiceSystem::new("speaker")
+            .without_environment()
+            .configure(|config| config.registry = RegistryKind::Memory)
+            .broker(MemoryBroker::new());
+        let within = topic::subscribers(within, count).start().await.expect(STARTS);
+        Self { apart, together, within, _nodes: nodes }
+    }
+}
+
+async fn publisher(addresses: &str) -> ServiceSystem {
+    let list = format!("{}={addresses}", topic::SERVICE);
+    ServiceSystem::new("speaker")
+        .without_environment()
+        .timeout(Duration::from_secs(60))
+        .configure(|config| {
+            config.registry = RegistryKind::Static;
+            config.registry_address = Some(list);
+        })
+        .start()
+        .await
+        .expect(STARTS)
+}
+
+const STARTS: &str = "the publisher starts";
+
+/// Events at once: with one, waiting would be measured; with many, too few of them would end.
+const UNDER_WAY: u64 = 4;
+
+const ROUNDS: usize = 5;
+
+const TIME: Duration = Duration::from_millis(500);
