@@ -49,7 +49,7 @@ impl Point {
     pub(crate) fn workload(self, seconds: f64, peak: Option<Peak>) -> Option<Workload> {
         let base = Workload { seconds, ..Workload::default() };
         Some(match self {
-            Self::InFlight(in_flight) => Workload { in_flight, ..base },
+            Self::InFlight(in_flight) | Self::Door(in_flight) => Workload { in_flight, ..base },
             Self::Body(body) => Workload { in_flight: 16, body, ..base },
             Self::Connections(connections) => Workload { in_flight: 256, connections, ..base },
             Self::OneWay => Workload { shape: Shape::OneWay, in_flight: ONE_WAY, ..base },
@@ -63,7 +63,6 @@ impl Point {
                 let shape = Shape::Publish;
                 Workload { shape, in_flight: EVENTS, subscribers, body: BODY, ..base }
             }
-            Self::Door(in_flight) => Workload { in_flight, ..base },
         })
     }
 }
@@ -85,7 +84,7 @@ impl fmt::Display for Point {
             Self::Connections(count) => f.write_str(&many(count, "connection")),
             Self::OneWay => f.write_str("one-way"),
             Self::Offered(percent) => write!(f, "{percent} % of own peak"),
-            Self::Stream(way, count) => write!(f, "{}, {}", way_name(way), many(count, "stream")),
+            Self::Stream(way, count) => write!(f, "{} {}", many(count, "stream"), way_name(way)),
             Self::Publish(count) => f.write_str(&many(count, "subscriber")),
             Self::Door(count) => write!(f, "HTTP, {}", many(count, "connection")),
         }
@@ -152,7 +151,7 @@ mod tests {
     #[test]
     fn points_say_what_there_is_one_of_and_what_more() {
         let all = [Point::Stream(Shape::Down, 1), Point::Publish(8), Point::Door(64)];
-        let names = ["from the server, 1 stream", "8 subscribers", "HTTP, 64 connections"];
+        let names = ["1 stream from the server", "8 subscribers", "HTTP, 64 connections"];
         assert_eq!(all.map(|point| point.to_string()), names);
     }
 

@@ -39,11 +39,10 @@ impl System {
     /// NATS publishes. What has no streams is asked for them, so that it says so itself.
     pub(crate) fn is_measured_at(&self, point: Point) -> bool {
         match (self.name, point) {
-            (SUBJECT, _) => true,
+            (SUBJECT, _) | (AXUM, Point::Door(_)) => true,
             (PING_PONG, _) => point == Point::InFlight(1),
             (PLAIN, _) => matches!(point, Point::Body(_)),
             (MEMORY | NATS_PUBLISH | NATS_ACKNOWLEDGED, _) => matches!(point, Point::Publish(_)),
-            (AXUM, Point::Door(_)) => true,
             (_, point) => !matches!(point, Point::Publish(_) | Point::Door(_)),
         }
     }
