@@ -29,15 +29,26 @@ impl System for Callboard {
 }
 
 /// Runs a node with what `describe` gives it, until whoever started this process ends.
-pub(super) fn serve(describe: impl FnOnce(SystemBuilder) -> SystemBuilder) {
+pub(super) fn serve(describe: impl Fn(SystemBuilder) -> SystemBuilder) {
+    serve_nodes(1, describe);
+}
+
+/// Runs several such nodes on one thread.
+pub(super) fn serve_nodes(count: usize, describe: impl Fn(SystemBuilder) -> SystemBuilder) {
     actix_rt::System::new().block_on(async {
-        let system = ServiceSystem::new("echo")
-            .without_environment()
-            .configure(|config| config.registry = RegistryKind::Memory);
-        let system = describe(system).start().await.expect("the system starts");
-        announce(&system.node().address);
+        let mut systems = Vec::new();
+        for _ in 0..count {
+            let system = ServiceSystem::new("echo")
+                .without_environment()
+                .configure(|config| config.registry = RegistryKind::Memory);
+            systems.push(describe(system).start().await.expect("the system starts"));
+        }
+        let addresses = systems.iter().map(|system| system.node().address.as_str());
+        announce(&addresses.collect::<Vec<_>>().join(","));
         end_of_input().await;
-        system.stop().await;
+        for system in systems {
+            system.stop().await;
+        }
     });
 }
 

@@ -1,5 +1,5 @@
-//! callboard's direct broker: each call is an event to one subscriber in the other process, and ends
-//! with its acknowledgement.
+//! callboard's direct broker: each call is an event to one subscriber in the other process, or to one
+//! of a queue group's members there, and ends with its acknowledgement.
 
 use callboard::TopicRef;
 use callboard::prelude::*;
@@ -10,6 +10,9 @@ use super::board;
 
 /// Publish and subscribe.
 pub(super) struct Events;
+
+/// The same with a queue group, of which each event goes to one node of several.
+pub(super) struct Group;
 
 #[derive(Debug, Serialize, Deserialize, Topic)]
 #[topic(name = "echo")]
@@ -43,6 +46,25 @@ impl System for Events {
         board::drive_from(call, "topic:echo", |system| Publishes(system.topic::<Said>()))
     }
 }
+
+impl System for Group {
+    fn name(&self) -> &'static str {
+        "events-group"
+    }
+
+    fn serve(&self) {
+        board::serve_nodes(MEMBERS, |system| {
+            system.handler(Listener::default, |h| h.event::<Said>().group("listeners"))
+        });
+    }
+
+    fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
+        board::drive_from(call, "topic:echo@listeners", |system| Publishes(system.topic::<Said>()))
+    }
+}
+
+/// Nodes of the group; in one process, so that the subscribers have a processor as one has.
+const MEMBERS: usize = 3;
 
 #[derive(Clone)]
 struct Publishes(TopicRef<Said>);

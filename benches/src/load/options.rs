@@ -62,7 +62,7 @@ fn one<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 }
 
 const HELP: &str = "\
---systems floor,ping-pong,callboard   and plain, events
+--systems floor,ping-pong,callboard   and plain, events, events-group
 --in-flight 1,16,64,256
 --shape unary                         or one-way, stream-down, stream-up, stream-both, or open
                                       with --rate CALLS-PER-SECOND
