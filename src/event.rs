@@ -56,6 +56,7 @@ use serde::de::DeserializeOwned;
 pub use self::publish::{PublishBuilder, TopicRef};
 pub use self::subscriber::Subscriber;
 use crate::codec::{Codec, CodecError};
+use crate::schema::TopicSchema;
 
 /// A message that is published under a topic; derived with `#[derive(Topic)]`.
 ///
@@ -83,6 +84,14 @@ pub trait Topic: Serialize + DeserializeOwned + Send + 'static {
         Self: Sized,
     {
         None
+    }
+
+    /// What it looks like; looked at once.
+    fn schema() -> &'static TopicSchema
+    where
+        Self: Sized,
+    {
+        TopicSchema::cached::<Self>()
     }
 }
 

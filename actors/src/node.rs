@@ -6,7 +6,7 @@
 //! ├── selector
 //! ├── pool of each client arbiter ── connection × peer
 //! ├── handlers ── user actor × (1, pool size or arbiters), per handler
-//! │            └─ subscriber ── user actor, for those that were added since
+//! │   └── supervisor ── the same, for each subscriber added since
 //! ├── sessions of each arbiter ── session × peer
 //! ├── acceptor
 //! ├── subscriptions ── announcement × topic and queue group
