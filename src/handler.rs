@@ -278,8 +278,10 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
 /// A handler before its node's arbiters are known.
 pub(crate) struct HandlerPlan {
     pub(crate) placement: Placement,
-    build: Box<dyn FnOnce(&HandlerHome, &SystemPlace) -> HandlerParts + Send>,
+    build: Box<Build>,
 }
+
+type Build = dyn FnOnce(&HandlerHome, &SystemPlace) -> HandlerParts + Send;
 
 /// Where handlers live, and what they have in common.
 #[derive(Clone)]

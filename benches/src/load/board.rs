@@ -44,7 +44,7 @@ pub(super) fn serve_nodes(count: usize, describe: impl Fn(SystemBuilder) -> Syst
             systems.push(describe(system).start().await.expect("the system starts"));
         }
         let addresses = systems.iter().map(|system| system.node().address.as_str());
-        announce(&addresses.collect::<Vec<_>>().join(","));
+        announce(addresses.collect::<Vec<_>>().join(","));
         end_of_input().await;
         for system in systems {
             system.stop().await;

@@ -92,7 +92,7 @@ async fn in_every_way<T: Topic + Debug + Clone + Sync>(
         let client = start(house.system("client").client_fallback(fallback)).await;
         // In a written list nothing is said of types, nor of groups.
         let list = format!("topic:shop.sold={0};topic:shop.sold@clerks={0}", shop.node().address);
-        let list = StaticRegistry::parse(&list).unwrap();
+        let list = StaticRegistry::parse(&list).expect("it is a list");
         let reader = house.system("reader").client_fallback(fallback).registry(list);
         let reader = start(reader).await;
         for (publisher, others) in [(&client, 0), (&reader, 1), (&shop, 0)] {
@@ -109,7 +109,7 @@ async fn in_every_way<T: Topic + Debug + Clone + Sync>(
                 };
                 let is_understood = has_same_type || way != Way::Compact;
                 let before = house.diary.count(heard);
-                let told = within(LONG, publishing).await.unwrap();
+                let told = within(LONG, publishing).await.expect("it is published");
                 let what = format!("{event:?} in {codec:?}, {way:?} of {fallback:?}");
                 // Nobody is where the list has one entry too many: in no group, or in one.
                 let expected =

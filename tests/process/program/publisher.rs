@@ -18,7 +18,7 @@ use super::now;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Publisher {
     /// Events under way at the same time.
-    pub(crate) places: u32,
+    pub(crate) places: usize,
     /// Whether an event that failed is published again.
     pub(crate) repeats: bool,
     /// It publishes until this file is there.

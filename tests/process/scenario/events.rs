@@ -161,7 +161,7 @@ impl Stage {
 
     fn publisher(&self, repeats: bool) -> PublisherProcess {
         let (stop, journal) = (self.file("stop"), self.file("publisher.journal"));
-        let orders = Publisher { places: PLACES as u32, repeats, stop, journal };
+        let orders = Publisher { places: PLACES, repeats, stop, journal };
         let child = self.start_client("publisher", &Program::Publisher(orders.clone()));
         PublisherProcess { child, orders }
     }
