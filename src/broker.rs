@@ -17,7 +17,7 @@ pub(crate) mod outcome;
 
 pub use callboard_actors::broker::{
     Acknowledgement, Acknowledger, Broker, BrokerError, Delivery, DirectBroker, EncodedEvent,
-    EventSink, Interest, MemoryBroker, Published, Publisher, Subscription,
+    EventSink, Interest, MemoryBroker, OtherForm, Published, Publisher, Subscription,
 };
 
 pub(crate) use self::courier::EARLY_PATH;

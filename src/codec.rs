@@ -59,7 +59,7 @@ pub use self::envelope::{EnvelopeError, RequestEnvelope, ResponseEnvelope};
 pub use self::generated::Proto;
 pub use self::media_type::{MediaType, MediaTypeError};
 pub use self::protobuf::ProtobufCodec;
-pub(crate) use self::streamed::StreamCodec;
+pub(crate) use self::streamed::{Opening, StreamCodec};
 pub use self::streamed::{ProtobufMessage, StreamProtobufCodec};
 pub(crate) use self::table::Codecs;
 pub(crate) use self::typed::{

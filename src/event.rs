@@ -1,7 +1,7 @@
 //! Publish and subscribe, as the user's types see it.
 //!
 //! A subscriber is an actor that handles [`Event`]s of a [`Topic`]; it is added to a system like any
-//! handler, and may be one. Whoever has a [`ServiceSystem`](crate::ServiceSystem) publishes.
+//! handler, and may be one, or [while the system runs](crate::ServiceSystem::subscribe). Whoever has a [`ServiceSystem`](crate::ServiceSystem) publishes.
 //!
 //! ```no_run
 //! use callboard::prelude::*;
@@ -42,6 +42,7 @@
 //! What a broker guarantees is told in the [manual](crate::manual::events).
 
 mod publish;
+mod subscriber;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -53,7 +54,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::publish::{PublishBuilder, TopicRef};
+pub use self::subscriber::Subscriber;
 use crate::codec::{Codec, CodecError};
+use crate::schema::TopicSchema;
 
 /// A message that is published under a topic; derived with `#[derive(Topic)]`.
 ///
@@ -81,6 +84,14 @@ pub trait Topic: Serialize + DeserializeOwned + Send + 'static {
         Self: Sized,
     {
         None
+    }
+
+    /// What it looks like; looked at once.
+    fn schema() -> &'static TopicSchema
+    where
+        Self: Sized,
+    {
+        TopicSchema::cached::<Self>()
     }
 }
 

@@ -24,6 +24,7 @@ pub use callboard_actors::inbox::Overflow;
 use callboard_actors::node::HandlerParts;
 use callboard_actors::registry::EndpointInfo;
 use callboard_actors::stream::StreamWindow;
+use callboard_actors::supervisor::Intensity;
 
 use crate::codec::Codecs;
 use crate::event::{Event, Topic};
@@ -277,16 +278,19 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
 /// A handler before its node's arbiters are known.
 pub(crate) struct HandlerPlan {
     pub(crate) placement: Placement,
-    build: Box<dyn FnOnce(&HandlerHome) -> HandlerParts + Send>,
+    build: Box<Build>,
 }
 
-/// Where handlers live.
+type Build = dyn FnOnce(&HandlerHome, &SystemPlace) -> HandlerParts + Send;
+
+/// Where handlers live, and what they have in common.
+#[derive(Clone)]
 pub(crate) struct HandlerHome {
     pub(crate) service: String,
     pub(crate) arbiters: Vec<actix_rt::ArbiterHandle>,
     pub(crate) middleware: Vec<Arc<dyn Middleware>>,
     pub(crate) codecs: Codecs,
-    pub(crate) system: SystemPlace,
+    pub(crate) intensity: Intensity,
 }
 
 impl HandlerPlan {
@@ -295,12 +299,15 @@ impl HandlerPlan {
         builder: HandlerBuilder<A>,
     ) -> Self {
         let placement = builder.placement;
-        let build = Box::new(move |home: &HandlerHome| port::build(builder, factory, home));
+        let build = Box::new(move |home: &HandlerHome, system: &SystemPlace| {
+            port::build(builder, factory, home, system)
+        });
         Self { placement, build }
     }
 
-    pub(crate) fn build(self, home: &HandlerHome) -> HandlerParts {
-        (self.build)(home)
+    /// Makes its parts; its actors find their system in `system`.
+    pub(crate) fn build(self, home: &HandlerHome, system: &SystemPlace) -> HandlerParts {
+        (self.build)(home, system)
     }
 }
 

@@ -1,13 +1,16 @@
-//! What an endpoint's types look like: for the record, and for codecs without names.
+//! What the types of an endpoint, or of a topic, look like: for the record, and for codecs without
+//! names.
 //!
-//! Both come from how the types are read by serde, once per endpoint and process, when a handler is
-//! described or a call is made for the first time.
+//! Both come from how the types are read by serde, once per endpoint or topic and process, when a
+//! handler is described, or a call or an event is made for the first time.
 
+mod content_types;
 mod describe;
 mod fingerprint;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod trace;
 
 use std::any::TypeId;
@@ -17,11 +20,14 @@ use std::sync::LazyLock;
 
 use callboard_actors::contain::contain;
 use callboard_actors::registry::{EndpointInfo, EndpointKind, Schema};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
 
+use self::content_types::ContentTypes;
+pub(crate) use self::content_types::fingerprint_in;
 use self::describe::describe;
 use self::fingerprint::{Fnv, fingerprint};
+pub use self::topic::TopicSchema;
 use self::trace::outline;
 use crate::codec::Codec;
 use crate::request::Endpoint;
@@ -42,11 +48,7 @@ use crate::stream::StreamEndpoint;
 /// ```
 pub struct EndpointSchema {
     info: EndpointInfo,
-    fingerprint: Option<u64>,
-    /// The content type of the default codec.
-    bincode: Box<str>,
-    /// Those of other codecs without names; as many as there are such codecs.
-    others: Mutex<Vec<(Codec, &'static str)>>,
+    content_types: ContentTypes,
 }
 
 impl EndpointSchema {
@@ -87,7 +89,7 @@ impl EndpointSchema {
     /// None where it cannot be told, because a type reads what describes itself (an untagged enum,
     /// `serde_json::Value`) or demands values that nobody could guess.
     pub fn fingerprint(&self) -> Option<u64> {
-        self.fingerprint
+        self.content_types.fingerprint()
     }
 
     /// The endpoint's record.
@@ -95,25 +97,10 @@ impl EndpointSchema {
         self.info.clone()
     }
 
-    /// What a request says of its body: a codec without names needs both sides to have the same
-    /// types, so there the fingerprint goes with it.
+    /// What a request says of its body.
     #[inline]
     pub(crate) fn content_type(&'static self, codec: Codec) -> &'static str {
-        match codec {
-            Codec::Bincode => &self.bincode,
-            codec if codec.describes_itself() => codec.content_type(),
-            codec => self.other_content_type(codec),
-        }
-    }
-
-    fn other_content_type(&self, codec: Codec) -> &'static str {
-        let mut others = self.others.lock();
-        if let Some((_, text)) = others.iter().find(|(known, _)| *known == codec) {
-            return text;
-        }
-        let text = Box::leak(content_type(codec, self.fingerprint));
-        others.push((codec, text));
-        text
+        self.content_types.of(codec)
     }
 
     fn new<T: DeserializeOwned, R: DeserializeOwned>(
@@ -134,26 +121,7 @@ impl EndpointSchema {
         if let Some(fingerprint) = fingerprint {
             info.metadata.insert(EndpointInfo::FINGERPRINT.into(), format!("{fingerprint:016x}"));
         }
-        let bincode = content_type(Codec::Bincode, fingerprint);
-        Self { info, fingerprint, bincode, others: Mutex::default() }
-    }
-}
-
-/// The fingerprint that goes with a content type.
-pub(crate) fn fingerprint_in(content_type: &str) -> Option<u64> {
-    let mut parameters = content_type.split(';').skip(1);
-    parameters.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        let is_it = name.trim().eq_ignore_ascii_case(PARAMETER);
-        u64::from_str_radix(value.trim().trim_matches('"'), 16).ok().filter(|_| is_it)
-    })
-}
-
-fn content_type(codec: Codec, fingerprint: Option<u64>) -> Box<str> {
-    let plain = codec.content_type();
-    match fingerprint {
-        Some(fingerprint) => format!("{plain}; {PARAMETER}={fingerprint:016x}").into(),
-        None => plain.into(),
+        Self { info, content_types: ContentTypes::new(fingerprint) }
     }
 }
 
@@ -192,14 +160,11 @@ type Key = (TypeId, EndpointKind);
 static KNOWN: LazyLock<RwLock<HashMap<Key, &'static EndpointSchema>>> =
     LazyLock::new(RwLock::default);
 
-/// Goes with the content types of codecs without names.
-const PARAMETER: &str = "schema";
-
 impl fmt::Debug for EndpointSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointSchema")
             .field("info", &self.info)
-            .field("fingerprint", &self.fingerprint)
+            .field("fingerprint", &self.fingerprint())
             .finish_non_exhaustive()
     }
 }

@@ -13,19 +13,22 @@ use std::future::Future;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use actix::prelude::Actor;
+use callboard_actors::Context;
 use callboard_actors::broker::{Broker, Publisher};
 use callboard_actors::client::Caller;
 use callboard_actors::node::NodeRef;
 use callboard_actors::registry::NodeInfo;
-use callboard_actors::supervisor::{Exit, SupervisorRef};
+use callboard_actors::supervisor::{Exit, Supervisor, SupervisorRef};
 use callboard_actors::transport::Hello;
 use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
 use crate::codec::Form;
-use crate::event::{PublishBuilder, Topic, TopicRef};
-use crate::handler::{Delivery, LocalEndpoint};
+use crate::error::Error;
+use crate::event::{PublishBuilder, Subscriber, Topic, TopicRef};
+use crate::handler::{Delivery, HandlerBuilder, HandlerHome, HandlerPlan, LocalEndpoint};
 use crate::middleware::Middleware;
 
 pub use self::builder::SystemBuilder;
@@ -60,6 +63,8 @@ struct Inner {
     service: String,
     hello: Arc<Hello>,
     local: LocalTable,
+    /// For those that are added.
+    handlers: HandlerHome,
     client_middleware: Arc<[Arc<dyn Middleware>]>,
     home: Arc<Home>,
     /// Places for messages that nobody waits for and that cannot leave at once.
@@ -100,6 +105,56 @@ impl ServiceSystem {
     /// Dropping the future takes nothing back: the event reaches all subscribers, some or none.
     pub fn publish<'a, T: Topic>(&self, event: &'a T) -> PublishBuilder<'a, T> {
         self.topic().publish(event)
+    }
+
+    /// Subscribes an actor while the system runs; resolves once publishers can find it.
+    ///
+    /// As at the start: `factory` makes its actors, and makes them anew after a panic; `describe`
+    /// says which [events](HandlerBuilder::event) they hear, of which queue group, how many may
+    /// wait and how many actors there are; the system's middleware wraps them; and when they fail
+    /// too often the node gives up. It hears events until what is returned is
+    /// [closed](crate::event::Subscriber::close) or dropped, or the system stops.
+    ///
+    /// ```no_run
+    /// # use callboard::prelude::*;
+    /// # #[derive(Debug, Serialize, Deserialize, Topic)]
+    /// # #[topic(name = "user.created")]
+    /// # struct UserCreated { name: String }
+    /// # #[derive(Default)]
+    /// # struct Mailer;
+    /// # impl Actor for Mailer { type Context = Context<Self>; }
+    /// # impl Handler<Event<UserCreated>> for Mailer {
+    /// #     type Result = Result<(), Status>;
+    /// #     fn handle(&mut self, _: Event<UserCreated>, _: &mut Context<Self>) -> Self::Result { Ok(()) }
+    /// # }
+    /// # async fn example(system: ServiceSystem) -> Result<(), callboard::Error> {
+    /// let mailer = system
+    ///     .subscribe(Mailer::default, |h| h.event::<UserCreated>().group("mailer").queue(100))
+    ///     .await?;
+    /// mailer.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancellation
+    /// What has been started is ended.
+    ///
+    /// # Errors
+    /// The handler answers requests too, which the system must know when it starts, or hears
+    /// nothing; the broker did not take a subscription within the start timeout (10 s by default);
+    /// with the brokers `direct` and `http`, the system serves nothing, so that no event can reach
+    /// it ([`BrokerError::NotServing`](crate::BrokerError::NotServing)); the system stops. Nothing of
+    /// it is left then.
+    pub async fn subscribe<A: Actor<Context = Context<A>>>(
+        &self,
+        factory: impl Fn() -> A + Send + Sync + 'static,
+        describe: impl FnOnce(HandlerBuilder<A>) -> HandlerBuilder<A>,
+    ) -> Result<Subscriber, Error> {
+        let home = &self.inner.handlers;
+        let plan = HandlerPlan::new(factory, describe(HandlerBuilder::new()));
+        let handler = plan.build(home, &SystemPlace::of(self.clone()));
+        let supervisor = Supervisor::builder(&handler.name).intensity(home.intensity);
+        Ok(Subscriber::new(self.inner.node.subscribe(handler, supervisor).await?))
     }
 
     /// The broker that brings events, for those who subscribe without an actor.

@@ -7,6 +7,8 @@
 mod delivery;
 mod desk;
 mod direct;
+mod event;
+mod forms;
 mod frame;
 mod memory;
 mod tally;
@@ -16,11 +18,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::client::{CallError, Caller};
 use crate::heartbeat::HeartbeatOptions;
-use crate::metadata::Metadata;
 use crate::registry::{BoxFuture, NodeInfo, Registry, RegistryError};
 use crate::server::HandlerPort;
 use crate::supervisor::SupervisorRef;
@@ -31,6 +30,7 @@ pub use self::direct::{
     BROADCAST, Courier, DirectBroker, DirectDirectory, Directory, Letter, Mailbox, Subscriber,
     TOPIC_PREFIX,
 };
+pub use self::event::{EncodedEvent, OtherForm};
 pub use self::frame::{EventFrame, FrameError};
 pub use self::memory::MemoryBroker;
 
@@ -145,18 +145,28 @@ pub struct Interest {
     pub topic: Arc<str>,
     /// The queue group, of which one member gets each event; none: it gets every event.
     pub group: Option<Arc<str>>,
+    /// The fingerprint of the types as which it reads events; none: it takes them as they come.
+    pub types: Option<u64>,
 }
 
 impl Interest {
     /// In every event of a topic.
     pub fn new(topic: impl Into<Arc<str>>) -> Self {
-        Self { topic: topic.into(), group: None }
+        Self { topic: topic.into(), group: None, types: None }
     }
 
     /// In those that fall to this member of a group.
     #[must_use]
     pub fn group(mut self, group: impl Into<Arc<str>>) -> Self {
         self.group = Some(group.into());
+        self
+    }
+
+    /// Of somebody who reads events as types of this fingerprint, so that publishers with other
+    /// types send them in a form that says which field is which.
+    #[must_use]
+    pub fn types(mut self, fingerprint: impl Into<Option<u64>>) -> Self {
+        self.types = fingerprint.into();
         self
     }
 
@@ -182,31 +192,6 @@ fn check_name(what: &'static str, name: &str) -> Result<(), BrokerError> {
     Err(BrokerError::Invalid { reason })
 }
 
-/// An event as brokers carry it; cheap to clone.
-///
-/// ```
-/// use callboard_actors::broker::EncodedEvent;
-///
-/// let event = EncodedEvent::new("text/plain", "John is here");
-/// assert!(event.metadata.is_empty());
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedEvent {
-    /// Pairs beside the body.
-    pub metadata: Metadata,
-    /// How the body is encoded.
-    pub content_type: &'static str,
-    /// The encoded event.
-    pub body: Bytes,
-}
-
-impl EncodedEvent {
-    /// Creates one without metadata.
-    pub fn new(content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        Self { metadata: Metadata::new(), content_type, body: body.into() }
-    }
-}
-
 /// What became of an event.
 ///
 /// A queue group counts as one subscriber. How much a broker knows of this is its own matter; the
@@ -226,7 +211,8 @@ pub struct Published {
     /// Those that got it and failed: an error, a panic, a body they could not decode; and those of
     /// which it is not known, because the connection broke or the time was over.
     pub failed: u32,
-    /// Those that did not get it: their queue was full, or they were leaving.
+    /// Those that did not get it: their queue was full, they were leaving, they do not know its
+    /// codec, or the codec needs other types than theirs.
     pub refused: u32,
 }
 

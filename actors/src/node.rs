@@ -6,6 +6,7 @@
 //! ├── selector
 //! ├── pool of each client arbiter ── connection × peer
 //! ├── handlers ── user actor × (1, pool size or arbiters), per handler
+//! │   └── supervisor ── the same, for each subscriber added since
 //! ├── sessions of each arbiter ── session × peer
 //! ├── acceptor
 //! ├── subscriptions ── announcement × topic and queue group
@@ -22,6 +23,7 @@
 mod error;
 mod start;
 mod stop;
+mod subscriber;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -43,6 +45,8 @@ use crate::transport::Transport;
 
 pub use self::error::NodeError;
 pub use self::start::start;
+use self::subscriber::Running;
+pub use self::subscriber::Subscriber;
 
 /// What a node is made of.
 pub struct NodeParts {
@@ -178,8 +182,12 @@ struct Shared {
     /// Once it is registered.
     heartbeat: OnceLock<Addr<Heartbeat>>,
     broker: Arc<dyn Broker>,
-    /// Those of its handlers.
+    /// Supervises the actors of handlers, once they start.
+    handlers: OnceLock<SupervisorRef>,
+    /// Those of the handlers that it was started with.
     subscriptions: Mutex<Vec<Box<dyn Subscription>>>,
+    /// Those that were added since.
+    subscribers: Mutex<Vec<Arc<Running>>>,
     arbiter: ArbiterHandle,
     options: NodeOptions,
     before_stop: Mutex<Vec<Hook>>,

@@ -32,24 +32,33 @@ impl Handler<Event<Said>> for Listener {
     }
 }
 
-/// Adds so many subscribers to a system.
-pub fn subscribers(system: SystemBuilder, count: usize) -> SystemBuilder {
+/// A queue group; in those lists its members are under the topic's name, `@`, and this.
+pub const GROUP: &str = "listeners";
+
+/// Adds so many subscribers to a system, members of a group or not.
+pub fn subscribers(system: SystemBuilder, count: usize, group: Option<&str>) -> SystemBuilder {
     (0..count).fold(system, |system, _| {
-        system.handler(Listener::default, |handler| handler.event::<Said>())
+        system.handler(Listener::default, |handler| {
+            let handler = handler.event::<Said>();
+            match group {
+                Some(group) => handler.group(group),
+                None => handler,
+            }
+        })
     })
 }
 
-/// Starts a node with so many subscribers, on the present arbiter.
+/// Starts a node with so many subscribers, as [`subscribers`] adds them, on the present arbiter.
 ///
 /// # Panics
 /// When it cannot be started.
-pub async fn node(count: usize) -> ServiceSystem {
+pub async fn node(count: usize, group: Option<&str>) -> ServiceSystem {
     let system = ServiceSystem::new("listener").without_environment().configure(|config| {
         config.registry = RegistryKind::Memory;
         // A list tells where it is, not the registry.
         config.settle_time = Duration::ZERO;
     });
-    subscribers(system, count).start().await.expect("the subscriber starts")
+    subscribers(system, count, group).start().await.expect("the subscriber starts")
 }
 
 /// The publisher's list of these nodes.
@@ -75,19 +84,21 @@ mod tests {
     use super::*;
 
     #[actix::test]
-    async fn an_event_is_acknowledged_by_every_subscriber_of_every_node() {
-        let nodes = [node(1).await, node(2).await];
-        let addresses = list(&nodes);
+    async fn an_event_is_acknowledged_by_every_subscriber_and_one_of_a_group() {
+        let nodes = [node(1, None).await, node(2, None).await];
+        let group = [node(1, Some(GROUP)).await, node(1, Some(GROUP)).await];
+        let (addresses, members) = (list(&nodes), list(&group));
         let publisher = ServiceSystem::new("speaker")
             .without_environment()
             .configure(|config| {
                 config.registry = RegistryKind::Static;
-                config.registry_address = Some(format!("{SERVICE}={addresses}"));
+                config.registry_address =
+                    Some(format!("{SERVICE}={addresses};{SERVICE}@{GROUP}={members}"));
             })
             .start();
         let publisher = publisher.await.unwrap();
         let topic = publisher.topic::<Said>();
-        timeout(PATIENCE, publish(&topic, Echo::new(1), 3)).await.unwrap();
+        timeout(PATIENCE, publish(&topic, Echo::new(1), 4)).await.unwrap();
         publisher.stop().await;
     }
 

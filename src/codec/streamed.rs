@@ -5,11 +5,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::BytesMut;
-use callboard_actors::message::Body;
+use callboard_actors::message::{Alternative, Body};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Codec, CodecError};
+use super::{Codec, CodecError, Form};
 use crate::schema::EndpointSchema;
 use crate::stream::StreamEndpoint;
 
@@ -71,7 +71,13 @@ pub(crate) struct StreamCodec<T> {
     types: PhantomData<fn() -> T>,
 }
 
-/// A part of a stream that is encoded when it is sent, perhaps again, later.
+/// The message that opens a stream, in either form.
+pub(crate) struct Opening<T> {
+    pub(crate) form: Form,
+    pub(crate) value: T,
+}
+
+/// A part of a stream that is encoded when it is sent.
 pub(crate) struct Part<V, M> {
     codec: Codec,
     value: V,
@@ -87,7 +93,7 @@ impl<T: StreamEndpoint> StreamCodec<T> {
         EndpointSchema::cached_stream::<T>().content_type(self.codec)
     }
 
-    pub(crate) fn opening(self, value: T) -> Part<T, T> {
+    pub(crate) fn opening(self, value: &T) -> Part<&T, T> {
         self.part(value, |codec| codec.opening)
     }
 
@@ -143,6 +149,28 @@ impl<T: StreamEndpoint> StreamCodec<T> {
         of: fn(StreamProtobufCodec<T>) -> ProtobufMessage<M>,
     ) -> Option<ProtobufMessage<M>> {
         if self.codec == Codec::Protobuf { T::protobuf().map(of) } else { None }
+    }
+}
+
+impl<T: StreamEndpoint> Opening<T> {
+    /// Appends it as it was sent.
+    pub(crate) fn write(&self, is_alternative: bool, buffer: &mut BytesMut) -> Result<(), String> {
+        StreamCodec::<T>::new(self.form.chosen(is_alternative)).opening(&self.value).encode(buffer)
+    }
+}
+
+impl<T: StreamEndpoint> Body for Opening<T> {
+    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        self.write(false, buffer)
+    }
+
+    fn alternative(&self) -> Option<Alternative> {
+        let schema = EndpointSchema::cached_stream::<T>();
+        self.form.alternative(schema)
+    }
+
+    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        self.write(true, buffer)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use callboard_actors::broker::ContentTypes;
 
 use super::{Codec, MediaType};
+use crate::schema::fingerprint_in;
 
 /// The codecs that a system knows; cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,6 +53,11 @@ impl ContentTypes for Codecs {
 
     fn name(&self, number: u16) -> &'static str {
         self.at(number).content_type()
+    }
+
+    fn types(&self, content_type: &str) -> Option<u64> {
+        let (_, codec) = Self::find(self, content_type)?;
+        fingerprint_in(content_type).filter(|_| !codec.describes_itself())
     }
 }
 

@@ -5,6 +5,7 @@ use callboard_actors::message::{Alternative, Body};
 
 use super::{Codec, CodecError, NO_SERDE, ProtobufCodec};
 use crate::request::Endpoint;
+use crate::schema::EndpointSchema;
 
 /// How the request and the reply of a call are encoded.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +32,7 @@ impl Form {
         if is_alternative { self.other.unwrap_or(self.codec) } else { self.codec }
     }
 
-    fn alternative<T: Endpoint>(self) -> Option<Alternative> {
-        let schema = T::schema();
+    pub(super) fn alternative(self, schema: &'static EndpointSchema) -> Option<Alternative> {
         self.other.map(|other| Alternative {
             content_type: schema.content_type(other),
             fingerprint: schema.fingerprint(),
@@ -64,7 +64,7 @@ impl<T: Endpoint> Body for EncodedRequest<'_, T> {
     }
 
     fn alternative(&self) -> Option<Alternative> {
-        self.form.alternative::<T>()
+        self.form.alternative(T::schema())
     }
 
     fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
@@ -79,7 +79,7 @@ impl<T: Endpoint> Body for OwnedRequest<T> {
     }
 
     fn alternative(&self) -> Option<Alternative> {
-        self.form.alternative::<T>()
+        self.form.alternative(T::schema())
     }
 
     fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {

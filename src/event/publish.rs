@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use callboard_actors::broker::{BrokerError, EncodedEvent, Published, Publisher, TOPIC_PREFIX};
 use callboard_actors::client::CallError;
 use callboard_actors::{Deadline, Metadata, Status};
 use tokio::sync::oneshot;
 
 use super::{Topic, encode};
-use crate::codec::Codec;
+use crate::codec::{Codec, Form};
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::system::ServiceSystem;
 
@@ -55,7 +55,7 @@ impl<T: Topic> TopicRef<T> {
     pub fn publish<'a>(&self, event: &'a T) -> PublishBuilder<'a, T> {
         PublishBuilder {
             event,
-            codec: self.system.form().codec,
+            form: self.system.form(),
             timeout: self.system.caller().options().timeout,
             metadata: Metadata::new(),
             topic: self.clone(),
@@ -87,7 +87,7 @@ impl<T: Topic> TopicRef<T> {
 pub struct PublishBuilder<'a, T: Topic> {
     topic: TopicRef<T>,
     event: &'a T,
-    codec: Codec,
+    form: Form,
     timeout: Duration,
     metadata: Metadata,
 }
@@ -111,17 +111,26 @@ impl<T: Topic> PublishBuilder<'_, T> {
         self
     }
 
-    /// Encodes the event like this; default that of the system's calls, which is bincode.
+    /// Encodes the event like this, for every subscriber; default that of the system's calls, which
+    /// is bincode, and their [fallback](crate::SystemBuilder::client_fallback) for subscribers of
+    /// whom it is known that they have another type.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.codec = codec;
+        self.form = Form::fixed(codec);
         self
     }
 
-    fn encoded(&self) -> Result<Bytes, BrokerError> {
-        let mut buffer = BytesMut::new();
-        encode(self.codec, self.event, &mut buffer)
+    fn encoded(&self) -> Result<EncodedEvent, BrokerError> {
+        let (codec, mut body) = (self.form.codec, BytesMut::new());
+        encode(codec, self.event, &mut body)
             .map_err(|error| BrokerError::Invalid { reason: error.to_string() })?;
-        Ok(buffer.freeze())
+        let schema = T::schema();
+        Ok(EncodedEvent {
+            metadata: Metadata::new(),
+            content_type: schema.content_type(codec),
+            types: schema.types(codec),
+            body: body.freeze(),
+            other: schema.other_form::<T>(self.form),
+        })
     }
 }
 
@@ -133,13 +142,12 @@ impl<T: Topic> IntoFuture for PublishBuilder<'_, T> {
     type IntoFuture = Publishing;
 
     fn into_future(self) -> Publishing {
-        let body = match self.encoded() {
-            Ok(body) => body,
+        let mut event = match self.encoded() {
+            Ok(event) => event,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
-        let Self { topic, codec, timeout, metadata, .. } = self;
-        let content_type = codec.content_type();
-        let event = EncodedEvent { metadata, content_type, body };
+        let Self { topic, timeout, metadata, .. } = self;
+        event.metadata = metadata;
         let system = topic.system.clone();
         let publishing = if system.client_middleware().is_empty() {
             topic.publisher.publish(event, timeout)

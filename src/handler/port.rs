@@ -29,6 +29,7 @@ use super::{HandlerBuilder, HandlerHome, Placement};
 use crate::codec::{Codec, Codecs};
 use crate::middleware::Middleware;
 use crate::schema::{fingerprint_in, type_name};
+use crate::system::SystemPlace;
 
 /// A handler and its actors' inboxes.
 pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
@@ -87,6 +88,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
     mut builder: HandlerBuilder<A>,
     factory: impl Fn() -> A + Send + Sync + 'static,
     home: &HandlerHome,
+    system: &SystemPlace,
 ) -> HandlerParts {
     let name = type_name::<A>();
     let arbiters = &home.arbiters;
@@ -108,7 +110,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         let factory = Arc::clone(&factory);
         let child = Child::new(format!("{name} {index}"), move || factory());
         let child = child.on(arbiters[index % arbiters.len()].clone()).forgive_request_panics();
-        let child = child.provide(home.system.clone());
+        let child = child.provide(system.clone());
         let (child, inbox) = child.with_inbox(builder.inbox.clone());
         children.push(child);
         inboxes.push(inbox);

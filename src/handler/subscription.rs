@@ -6,17 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::prelude::{Actor, Handler};
 use callboard_actors::broker::{
-    Acknowledgement, Acknowledger, Delivery, EventSink, Interest, TOPIC_PREFIX,
+    Acknowledgement, Acknowledger, Delivery, EncodedEvent, EventSink, Interest, TOPIC_PREFIX,
 };
 use callboard_actors::client::{CallError, thread_hint};
 use callboard_actors::contain::{Panic, contain};
 use callboard_actors::inbox::{Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
+use callboard_actors::server::refusal_text;
 use callboard_actors::{Context, Deadline, Status};
 use tokio::sync::oneshot;
 
 use super::job::respond;
 use super::port::TypedPort;
+use crate::codec::Codec;
 use crate::event::{self, Event, Topic};
 use crate::middleware::{CallInfo, CallKind, Middleware, Side, run_chain};
 use crate::request::Annotated;
@@ -39,7 +41,7 @@ impl<A: Actor<Context = Context<A>>> SubscriptionPlan<A> {
         <A as Handler<Event<T>>>::Result: 'static,
     {
         Self {
-            interest: Interest::new(T::NAME),
+            interest: Interest::new(T::NAME).types(T::schema().fingerprint()),
             concurrency: usize::MAX,
             middleware: Vec::new(),
             sink: |port, index, topic| {
@@ -71,8 +73,12 @@ where
 
     fn deliver(&self, delivery: Delivery) {
         let Delivery { topic, event, acknowledger } = delivery;
-        let Some((_, codec)) = self.port.codecs.find(event.content_type) else {
-            return self.cannot_decode("there is no such codec", acknowledger);
+        let (codec, event) = match self.readable(event) {
+            Ok(readable) => readable,
+            Err(refusal) => {
+                self.warn(refusal_text(refusal));
+                return acknowledger.refuse(refusal);
+            }
         };
         // The user's `Deserialize` may panic; whoever brings the event must not.
         match contain(|| event::decode::<T>(codec, &event.body)) {
@@ -108,12 +114,34 @@ where
         self.port.spawn(actor, wrapped);
     }
 
+    /// The event in a form that this subscriber can read, and its codec.
+    fn readable(&self, event: EncodedEvent) -> Result<(Codec, EncodedEvent), Refusal> {
+        let own = T::schema().fingerprint();
+        let event = if own.is_some_and(|own| event.is_misread_as(own)) {
+            // From within the process it can still be written otherwise; a publisher elsewhere is
+            // told, and sends it again.
+            event.in_other_form().map_err(|_| Refusal::OtherTypes)?
+        } else {
+            event
+        };
+        // The fingerprint has been looked at.
+        let plain = event.content_type.split(';').next().filter(|_| event.types.is_some());
+        let found = self.port.codecs.find(plain.unwrap_or(event.content_type));
+        let (_, codec) = found.ok_or(Refusal::UnknownContentType)?;
+        Ok((codec, event))
+    }
+
     fn cannot_decode(&self, reason: &str, acknowledger: Acknowledger) {
+        self.warn(reason);
+        acknowledger.fail();
+    }
+
+    /// Says what is wrong with an event; ever more rarely.
+    fn warn(&self, reason: &str) {
         let count = self.undecodable.fetch_add(1, Ordering::Relaxed) + 1;
         if count.is_power_of_two() {
             tracing::warn!(topic = %self.topic, count, reason, "an event could not be decoded");
         }
-        acknowledger.fail();
     }
 }
 

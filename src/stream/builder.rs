@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use callboard_actors::Deadline;
 use callboard_actors::client::{CallError, CallTarget, Executed, StreamOptions};
-use callboard_actors::message::Body;
 use callboard_actors::stream::StreamWindow;
 use callboard_actors::transport::TransportError;
 use tokio::time::Instant;
@@ -16,7 +15,7 @@ use super::local::{Limits, LocalTalk};
 use super::side::{CallSide, put};
 use super::{StreamCall, StreamEndpoint, Streaming, takes_items};
 use crate::client::RequestBuilder;
-use crate::codec::StreamCodec;
+use crate::codec::{Opening, StreamCodec};
 use crate::handler::LocalFailure;
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::transport::is_go_micro;
@@ -123,27 +122,22 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
                 Err(failure) => return Err(explain(failure, options.timeout)),
             }
         }
-        let codec = StreamCodec::<T>::new(form.codec);
         let target = CallTarget {
             endpoint: T::NAME,
-            content_type: codec.content_type(),
+            content_type: StreamCodec::<T>::new(form.codec).content_type(),
             is_idempotent: false,
         };
-        let (body, options) = (codec.opening(message), (&options, opened_by));
+        let (opening, options) = (Opening { form, value: message }, (&options, opened_by));
         let stream = StreamOptions { deadline: whole, window: kind.window };
         let (caller, remote) = (service.system().caller(), service.remote());
-        let opened = if takes_items::<T>() {
-            caller.open_stream(remote, target, body, options, stream).await?
-        } else {
-            let body = encode(&body)?;
-            let opened = caller.open_stream(remote, target, body.clone(), options, stream).await?;
-            if is_go_micro(opened.node()) {
-                // There the first message only announces a stream, and this one opens it. With the
-                // stream came the credit for it.
-                put(opened.side(), &body)?;
-            }
-            opened
-        };
+        let (opened, opening) =
+            caller.open_stream(remote, target, opening, options, stream).await?;
+        if !takes_items::<T>() && is_go_micro(opened.node()) {
+            // There the first message only announces a stream, and this one opens it. With the
+            // stream came the credit for it.
+            put(opened.side(), &encode(&opening, opened.is_alternative())?)?;
+        }
+        let codec = StreamCodec::new(form.chosen(opened.is_alternative()));
         Ok(StreamCall::new(CallSide::Remote(opened, codec)))
     }
 }
@@ -167,9 +161,12 @@ fn explain<T: StreamEndpoint>(failure: LocalFailure<Streaming<T>>, timeout: Dura
     }
 }
 
-fn encode(body: &dyn Body) -> Result<Bytes, CallError> {
+fn encode<T: StreamEndpoint>(
+    opening: &Opening<T>,
+    is_alternative: bool,
+) -> Result<Bytes, CallError> {
     let mut buffer = BytesMut::new();
-    body.encode(&mut buffer).map_err(|reason| CallError::Codec {
+    opening.write(is_alternative, &mut buffer).map_err(|reason| CallError::Codec {
         detail: format!("the request was not sent: {}", TransportError::Encode(reason)),
         executed: Executed::No,
     })?;

@@ -66,12 +66,13 @@ pub(super) fn arbiters(builder: &SystemBuilder) -> usize {
     })
 }
 
-/// Makes a node's parts for these arbiters; handlers find their system in `place`.
+/// Makes a node's parts for these arbiters, and the home of its handlers, who find their system in
+/// `place`.
 pub(super) fn assemble(
     builder: SystemBuilder,
     arbiters: Vec<ArbiterHandle>,
     place: &SystemPlace,
-) -> Result<NodeParts, Error> {
+) -> Result<(NodeParts, HandlerHome), Error> {
     let config = builder.config;
     let registry = match builder.registry {
         Some(registry) => registry,
@@ -85,7 +86,7 @@ pub(super) fn assemble(
         arbiters: arbiters.clone(),
         middleware: builder.middleware,
         codecs,
-        system: place.clone(),
+        intensity: builder.handler_intensity,
     };
     let mut service = Service::new(&config.server_name, &config.server_version);
     service.metadata.extend(builder.service_metadata);
@@ -102,7 +103,7 @@ pub(super) fn assemble(
         handlers.push(debug::plan());
     }
     let advertise = config.server_advertise.clone();
-    Ok(NodeParts {
+    let parts = NodeParts {
         service,
         listen: listen_on(&*transport, &config.server_address, &node.id),
         node,
@@ -110,12 +111,13 @@ pub(super) fn assemble(
         transport,
         broker,
         advertise: Box::new(move |listen| advertise_as(listen, advertise.as_ref())),
-        handler_supervisor: Supervisor::builder("handlers").intensity(builder.handler_intensity),
-        handlers: handlers.into_iter().map(|handler| handler.build(&home)).collect(),
+        handler_supervisor: Supervisor::builder("handlers").intensity(home.intensity),
+        handlers: handlers.into_iter().map(|handler| handler.build(&home, place)).collect(),
         arbiters,
         hooks: builder.hooks,
         options: builder.options,
-    })
+    };
+    Ok((parts, home))
 }
 
 fn registry(config: &Config) -> Result<Arc<dyn Registry>, Error> {

@@ -129,12 +129,12 @@ impl SystemBuilder {
         self
     }
 
-    /// Encodes calls like this where the node's types are not those of this side, or where it does
+    /// Encodes calls, streams and events like this where the node's types are not those of this side, or where it does
     /// not know the [codec](Self::client_codec); default [`Codec::Json`].
     ///
     /// A codec with field names lets either side have fields that the other does not know. Without
-    /// one (`None`) such calls fail as [`CallError::Codec`](crate::CallError::Codec). A codec that a
-    /// call asks for is never replaced.
+    /// one (`None`) such calls fail as [`CallError::Codec`](crate::CallError::Codec), and such events
+    /// are refused. A codec that a call or an event asks for is never replaced.
     pub fn client_fallback(mut self, codec: impl Into<Option<Codec>>) -> Self {
         self.fallback = codec.into();
         self

@@ -115,7 +115,7 @@ async fn start_node(
     let client_middleware = builder.client_middleware.clone().into();
     let form = Form::with_fallback(builder.codec, builder.fallback);
     let place = SystemPlace::default();
-    let mut parts = assemble::assemble(builder, arbiters, &place)?;
+    let (mut parts, handlers) = assemble::assemble(builder, arbiters, &place)?;
     let (service, own) = (parts.service.name.clone(), place.clone());
     parts.hooks.prepared = Some(Box::new(move |node| {
         let info = node.node();
@@ -127,6 +127,7 @@ async fn start_node(
             service,
             hello,
             local,
+            handlers,
             client_middleware,
             home,
             detached,

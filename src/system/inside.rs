@@ -77,6 +77,11 @@ impl<A: Actor<Context = Self>> SystemContext for Context<A> {
 pub(crate) struct SystemPlace(Arc<OnceLock<ServiceSystem>>);
 
 impl SystemPlace {
+    /// That of a system that runs.
+    pub(super) fn of(system: ServiceSystem) -> Self {
+        Self(Arc::new(OnceLock::from(system)))
+    }
+
     pub(super) fn fill(&self, system: ServiceSystem) {
         // A node is prepared once.
         let _ = self.0.set(system);

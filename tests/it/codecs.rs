@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use callboard::actors::message::{Message, Outgoing, Refusal, RequestId, Route, RouteSlot};
+use callboard::actors::broker::{EventDesk, EventFrame};
+use callboard::actors::message::{Body, Message, Outgoing, Refusal, RequestId, Route, RouteSlot};
 use callboard::actors::transport::{Batch, Encoder, Hello, Socket, Transport};
 use callboard::codec::Codec;
 use callboard::prelude::*;
 use callboard::transport::NativeTransport;
-use callboard::{Metadata, ServiceSystem};
+use callboard::{Metadata, Published, ServiceSystem};
 
 use crate::stage::{House, LONG, start, stop, within};
 
@@ -29,6 +30,12 @@ struct Book {
     appendix: Option<Box<Book>>,
 }
 
+#[derive(Debug, Serialize, Deserialize, Topic)]
+#[topic(name = "shelf.placed")]
+struct Placed {
+    book: Book,
+}
+
 struct Shelf;
 
 impl Actor for Shelf {
@@ -43,9 +50,18 @@ impl Handler<Request<Put>> for Shelf {
     }
 }
 
+impl Handler<Event<Placed>> for Shelf {
+    type Result = Result<(), Status>;
+
+    fn handle(&mut self, event: Event<Placed>, _: &mut Context<Self>) -> Self::Result {
+        if event.book == book() { Ok(()) } else { Err(Status::conflict("shelf", "not that one")) }
+    }
+}
+
 async fn shelf() -> ServiceSystem {
     let house = House::default();
-    let system = house.system("shelf").handler(|| Shelf, |h| h.request::<Put>());
+    let system = house.system("shelf");
+    let system = system.handler(|| Shelf, |h| h.request::<Put>().event::<Placed>());
     start(system.configure(|config| config.max_frame = LARGEST)).await
 }
 
@@ -209,10 +225,43 @@ async fn a_compact_body_of_other_types_is_refused_by_its_fingerprint() {
     stop(&[&system]).await;
 }
 
+#[actix::test]
+async fn a_compact_event_of_other_types_is_refused_by_its_fingerprint() {
+    let system = shelf().await;
+    let mut wire = Wire::connect(&system).await;
+    wire.endpoint = EventDesk::ENDPOINT;
+    let own = Placed::schema().fingerprint().expect("it has one");
+    for codec in codecs() {
+        let body = encoded(codec, &Placed { book: book() });
+        let (mut framed, topic) = (BytesMut::new(), Placed::NAME);
+        EventFrame { topic, group: None, body: &body }.encode(&mut framed).unwrap();
+        let body = framed.freeze();
+        let with = |schema: u64| format!("{}; schema={schema:016x}", codec.content_type());
+        // Who does not say what types it has is believed.
+        let mut fine = vec![codec.content_type().to_owned(), with(own)];
+        if codec.describes_itself() {
+            fine.push(with(own + 1));
+        } else {
+            assert_eq!(wire.refused(&with(own + 1), &body).await, (415, Refusal::OtherTypes));
+        }
+        for content_type in fine {
+            let answer = wire.ask(&content_type, body.clone()).await;
+            let Message::Reply { body, .. } = answer else { panic!("{content_type}: {answer:?}") };
+            let counts = Published { acknowledged: 1, ..Published::default() };
+            assert_eq!(Published::read(&body), Some(counts), "{content_type}");
+        }
+        let unknown = wire.refused("application/x-unknown", &body).await;
+        assert_eq!(unknown, (415, Refusal::UnknownContentType));
+    }
+    stop(&[&system]).await;
+}
+
 /// A connection driven by hand.
 struct Wire {
     socket: Box<dyn Socket>,
     encoder: Box<dyn Encoder>,
+    /// What is asked.
+    endpoint: &'static str,
     sent: u32,
 }
 
@@ -225,11 +274,11 @@ impl Wire {
         let transport = NativeTransport::default();
         let connecting = transport.connect(&system.node().address, Arc::new(hello));
         let mut socket = within(LONG, connecting).await.expect("it listens");
-        Self { encoder: socket.encoder(), socket, sent: 0 }
+        Self { encoder: socket.encoder(), socket, endpoint: Put::NAME, sent: 0 }
     }
 
     async fn ask(&mut self, content_type: &str, body: Bytes) -> Message {
-        let route = Route { endpoint: Put::NAME.into(), content_type: content_type.into() };
+        let route = Route { endpoint: self.endpoint.into(), content_type: content_type.into() };
         self.sent += 1;
         let request = Outgoing::Request {
             id: RequestId(u64::from(self.sent)),

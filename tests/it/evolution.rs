@@ -1,5 +1,8 @@
-//! Calls between two builds of a program, of which one is a field ahead: in a codec with names they
+//! Calls, streams and events between two builds of a program, of which one is a field ahead: in a codec with names they
 //! work, in one without they are refused, and never is anything read as what it is not.
+
+mod events;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -155,7 +155,7 @@ async fn what_is_wrong_is_answered_as_by_its_own_inbox() {
         // Nobody is told, over there; a header tells here.
         for (name, outcome) in [
             ("66e-broker-raw-wrongid", "acknowledged=0, failed=0, refused=1"),
-            ("66f-broker-raw-badct", "acknowledged=0, failed=1, refused=0"),
+            ("66f-broker-raw-badct", "acknowledged=0, failed=0, refused=1"),
         ] {
             let (response, expected) = replay(name).await;
             assert_eq!(response.body, expected.body, "{name}");

@@ -41,5 +41,7 @@ const LANES: &[&[Scenario]] = &[
         ("an_overload_is_refused_fast_and_leaves_no_trace", scenario::overload::run),
         ("a_killed_server_ends_each_stream_once", scenario::streams::server_killed),
         ("a_killed_client_leaves_nothing_of_its_streams", scenario::streams::client_killed),
+        ("a_killed_subscriber_costs_nobody_else_an_event", scenario::events::subscriber_killed),
+        ("a_killed_member_leaves_its_group_s_events_to_the_other", scenario::events::member_killed),
     ],
 ];

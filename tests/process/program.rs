@@ -1,6 +1,8 @@
 //! The programs that scenarios start, and what they say to each other.
 
 pub(crate) mod client;
+pub(crate) mod listener;
+pub(crate) mod publisher;
 pub(crate) mod server;
 pub(crate) mod talker;
 
@@ -13,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use callboard::prelude::*;
 
 use self::client::Client;
+use self::listener::Listener;
+use self::publisher::Publisher;
 use self::server::Server;
 use self::talker::Talker;
 
@@ -25,6 +29,8 @@ pub(crate) enum Program {
     Server(Server),
     Client(Client),
     Talker(Talker),
+    Listener(Listener),
+    Publisher(Publisher),
 }
 
 /// A call that must not be executed twice.
@@ -57,6 +63,8 @@ pub(crate) fn run(program: Program) -> ExitCode {
         Program::Server(server) => server.run(),
         Program::Client(client) => client.run(),
         Program::Talker(talker) => talker.run(),
+        Program::Listener(listener) => listener.run(),
+        Program::Publisher(publisher) => publisher.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! What happens to processes, and what their callers see of it.
 
+pub(crate) mod events;
 pub(crate) mod hostile;
 pub(crate) mod killed;
 pub(crate) mod outage;

@@ -78,13 +78,23 @@ impl Stage {
         self.registry.as_deref().expect("the scenario uses a file")
     }
 
-    /// Writes the nodes into the registry's file; at once, as an editor should.
+    /// Writes the nodes into the registry's file.
     pub(crate) fn announce<'a>(&self, servers: impl IntoIterator<Item = &'a ServerProcess>) {
         let lines =
             servers.into_iter().map(|server| format!("{} {}\n", self.service, server.address));
+        self.write_registry(&lines.collect::<String>());
+    }
+
+    /// Writes the registry's file; at once, as an editor should.
+    pub(crate) fn write_registry(&self, lines: &str) {
         let draft = self.directory.join("draft");
-        fs::write(&draft, lines.collect::<String>()).expect("the directory is writable");
+        fs::write(&draft, lines).expect("the directory is writable");
         fs::rename(&draft, self.registry_file()).expect("the directory is writable");
+    }
+
+    /// The path of a file of this scenario's own.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     /// Starts a server and waits until it is announced; `flags` come after the usual ones.
@@ -100,9 +110,20 @@ impl Stage {
         concurrency: usize,
         queue: usize,
     ) -> ServerProcess {
-        let executed = self.directory.join(format!("{node}.executed"));
+        let executed = self.file(&format!("{node}.executed"));
         let orders =
             Server { node: node.to_owned(), executed: executed.clone(), concurrency, queue };
+        let (child, address) = self.start_node(node, &Program::Server(orders), flags);
+        ServerProcess { child, node: node.to_owned(), address, executed }
+    }
+
+    /// Starts a node and waits until it is announced; tells its address.
+    pub(crate) fn start_node(
+        &self,
+        node: &str,
+        program: &Program,
+        flags: &[&str],
+    ) -> (Child, String) {
         // While it is restarted at its address, nobody else gets it.
         let address = free_address().to_string();
         let mut all = vec!["--server-name", &self.service, "--server-address", &address];
@@ -110,13 +131,12 @@ impl Stage {
             all.extend([name.0, value]);
         }
         all.extend(flags);
-        let log = self.log_of(node);
-        let mut child = Child::start(node, log, &Program::Server(orders), &all, &[]);
+        let mut child = Child::start(node, self.log_of(node), program, &all, &[]);
         let line = child.wait_for_line(" listening ", START);
         let address = line.split("address=\"").nth(1).and_then(|rest| rest.split('"').next());
         let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
         child.wait_for_line(" registered", START);
-        ServerProcess { child, node: node.to_owned(), address, executed }
+        (child, address)
     }
 
     /// Starts a client that calls in `phases`; what `change` does not change has defaults.
@@ -152,7 +172,8 @@ impl Stage {
         TalkerProcess { child: self.start_client(&name, &Program::Talker(orders)), journal }
     }
 
-    fn start_client(&self, name: &str, program: &Program) -> Child {
+    /// Starts a process that serves nothing.
+    pub(crate) fn start_client(&self, name: &str, program: &Program) -> Child {
         let settings = self.settings();
         let environment: Vec<(&str, &str)> =
             settings.iter().map(|(name, value)| (name.1, *value)).collect();
@@ -241,10 +262,10 @@ pub(crate) fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut(
 }
 
 /// Time to start a node and announce it, on a busy machine.
-const START: Duration = Duration::from_secs(20);
+pub(crate) const START: Duration = Duration::from_secs(20);
 
 /// Time to drain: settle time, drain timeout and what else a stop waits for.
-const DRAIN: Duration = Duration::from_secs(15);
+pub(crate) const DRAIN: Duration = Duration::from_secs(15);
 
 /// How much later than planned a client may end.
 const LATE: Duration = Duration::from_secs(30);

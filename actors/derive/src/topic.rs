@@ -32,6 +32,12 @@ pub(crate) fn topic(input: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         impl #library::Topic for #event {
             const NAME: &'static str = #name;
+            // Remembered here, as it is asked for with each event.
+            fn schema() -> &'static #library::schema::TopicSchema {
+                static SCHEMA: ::std::sync::OnceLock<#library::schema::TopicSchema> =
+                    ::std::sync::OnceLock::new();
+                SCHEMA.get_or_init(#library::schema::TopicSchema::of::<Self>)
+            }
         }
     })
 }
@@ -73,6 +79,11 @@ mod tests {
             #[automatically_derived]
             impl board::Topic for UserCreated {
                 const NAME: &'static str = "user.created";
+                fn schema() -> &'static board::schema::TopicSchema {
+                    static SCHEMA: ::std::sync::OnceLock<board::schema::TopicSchema> =
+                        ::std::sync::OnceLock::new();
+                    SCHEMA.get_or_init(board::schema::TopicSchema::of::<Self>)
+                }
             }
         };
         assert_eq!(text, expected.to_string());

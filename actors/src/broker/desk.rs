@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
+use super::forms::{Form, Forms};
 use super::frame::EventFrame;
 use super::topics::{Place, To, Topics};
 use super::{Acknowledger, BrokerError, EncodedEvent, EventSink, Interest};
@@ -22,11 +23,13 @@ use crate::server::{Arrival, HandlerPort, Lane, ReplySlot};
 /// The body of a request is an [`EventFrame`]; in that for the [inbox](Self::INBOX) the id of a
 /// subscription stands in place of its group. It is answered once all subscribers that it is for
 /// have answered; it is refused where none of them got it, so that a member of the group on another
-/// node may get it. Neither a deadline nor a publisher that goes away keeps an event from them.
+/// node may get it, or in its other form they do: what a content type says of the publisher's types
+/// comes to them with the event. Neither a deadline nor a publisher that goes away keeps an event from them.
 #[derive(Clone)]
 pub struct EventDesk {
     topics: Topics,
     content_types: Arc<dyn ContentTypes>,
+    forms: Arc<Forms>,
     endpoints: Arc<[EndpointInfo]>,
     /// Subscriptions by the ids under which the registry knows them.
     ids: Arc<RwLock<HashMap<String, Interest>>>,
@@ -39,6 +42,13 @@ pub trait ContentTypes: Send + Sync + 'static {
 
     /// The content type of a number that [`find`](Self::find) returned.
     fn name(&self, number: u16) -> &'static str;
+
+    /// The fingerprint of the types that a reader of such a body must have; none, unless it says
+    /// otherwise.
+    fn types(&self, content_type: &str) -> Option<u64> {
+        let _ = content_type;
+        None
+    }
 }
 
 /// Exactly these.
@@ -64,7 +74,8 @@ impl EventDesk {
     pub fn new(broker: &'static str, content_types: Arc<dyn ContentTypes>) -> Self {
         let info = |name: &str| EndpointInfo { name: name.to_owned(), ..EndpointInfo::default() };
         let endpoints = Arc::new([info(Self::ENDPOINT), info(Self::INBOX)]);
-        Self { topics: Topics::new(broker), content_types, endpoints, ids: Arc::default() }
+        let (forms, ids) = (Arc::default(), Arc::default());
+        Self { topics: Topics::new(broker), content_types, forms, endpoints, ids }
     }
 
     /// Has `sink` get what comes for this interest, until what is returned is dropped.
@@ -90,8 +101,11 @@ impl EventDesk {
         self.ids.write().retain(|id, _| !ids.contains(id));
     }
 
-    fn take(&self, endpoint: usize, codec: u16, arrival: Arrival) {
+    fn take(&self, endpoint: usize, form: u16, arrival: Arrival) {
         let Arrival { mut reply, metadata, body, .. } = arrival;
+        let Some(Form { codec, types }) = self.forms.get(form) else {
+            return reply.refuse(Refusal::UnknownContentType, None);
+        };
         let (topic, group, at) = match EventFrame::read(&body) {
             Ok(read) => read,
             Err(error) => return reply.refuse(Refusal::Undecodable, Some(&error.to_string())),
@@ -104,7 +118,8 @@ impl EventDesk {
         };
         let to = group.map_or(To::Ungrouped, To::Group);
         let content_type = self.content_types.name(codec);
-        let event = EncodedEvent { metadata, content_type, body: body.slice(at..) };
+        let body = body.slice(at..);
+        let event = EncodedEvent { metadata, content_type, types, body, other: None };
         let mut reply = Some(reply);
         self.topics.look(topic, |topic| {
             let subscribers = topic.subscribers();
@@ -142,7 +157,14 @@ impl HandlerPort for EventDesk {
     }
 
     fn codec(&self, content_type: &str) -> Option<u16> {
-        self.content_types.find(content_type)
+        self.codec_for(0, content_type).ok()
+    }
+
+    /// The number of a form, which for the subscribers' types is what decides.
+    fn codec_for(&self, _: usize, content_type: &str) -> Result<u16, Refusal> {
+        let codec = self.content_types.find(content_type).ok_or(Refusal::UnknownContentType)?;
+        let types = self.content_types.types(content_type);
+        self.forms.number(Form { codec, types }).ok_or(Refusal::OtherTypes)
     }
 
     fn lane(&self) -> Box<dyn Lane> {
@@ -161,8 +183,8 @@ impl HandlerPort for EventDesk {
 struct DeskLane(EventDesk);
 
 impl Lane for DeskLane {
-    fn push(&mut self, endpoint: usize, codec: u16, arrival: Arrival) {
-        self.0.take(endpoint, codec, arrival);
+    fn push(&mut self, endpoint: usize, form: u16, arrival: Arrival) {
+        self.0.take(endpoint, form, arrival);
     }
 
     fn flush(&mut self, _: Instant) {}

@@ -7,6 +7,7 @@
 //! outage of the registry as calls do.
 
 mod announce;
+mod deliver;
 mod directory;
 mod publish;
 mod route;

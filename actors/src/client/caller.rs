@@ -262,6 +262,7 @@ impl Caller {
     }
 
     /// Opens a stream at a node of a service; waits at most until the deadline for one to accept.
+    /// The body comes back.
     ///
     /// # Cancellation
     /// Dropping the future cancels the stream at the node.
@@ -275,7 +276,7 @@ impl Caller {
         body: B,
         options: (&CallOptions, Deadline),
         stream: StreamOptions,
-    ) -> Result<ClientStream, CallError> {
+    ) -> Result<(ClientStream, B), CallError> {
         Call::new(self, service, target, options).open(body, stream).await
     }
 

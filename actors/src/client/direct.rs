@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::attempt::{Attempt, FailedAttempt};
 use super::call::Call;
 use super::caller::{Caller, RemoteService};
@@ -65,8 +63,8 @@ impl Caller {
     /// the timeout; as a rule neither reads the clock nor allocates.
     ///
     /// `None` when no connection is open or has room: nothing has happened then, and
-    /// [`call_node`](Self::call_node) does what is needed. What a failed attempt means tells
-    /// [`failure`](Self::failure).
+    /// [`call_node`](Self::call_node) does what is needed. [`go_on_node`](Self::go_on_node) goes on
+    /// with a failed attempt.
     ///
     /// # Cancellation
     /// As for [`call`](Self::call).
@@ -113,7 +111,7 @@ impl Caller {
             time_left: Some(timeout),
             metadata,
             body,
-            alternative: None,
+            alternative: body.alternative(),
             needs_alternative: false,
         };
         match link.outbox().call(&call, None, Some(waker)) {
@@ -123,16 +121,24 @@ impl Caller {
         }
     }
 
-    /// What is told of an attempt that failed and is not repeated.
-    pub fn failure(
+    /// Goes on with a call of one node whose first attempt failed; the rest is as in
+    /// [`call_node`](Self::call_node).
+    ///
+    /// # Cancellation
+    /// As for [`call`](Self::call).
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn go_on_node<B: Body>(
         &self,
+        node: &DirectNode,
         service: &RemoteService,
         target: CallTarget,
-        options: &CallOptions,
+        body: B,
+        options: (&CallOptions, Deadline),
         failed: FailedAttempt,
-    ) -> CallError {
-        let deadline = failed.deadline().unwrap_or_else(|| options.deadline_at(Instant::now()));
-        Call::new(self, service, target, (options, deadline)).last_word(failed)
+    ) -> Result<NodeReply, CallError> {
+        Call::new(self, service, target, options).to(node).run_after(failed, body).await
     }
 
     /// The nodes of a service, kept up to date from then on; none if the registry knows of none.

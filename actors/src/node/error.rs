@@ -73,6 +73,14 @@ pub enum NodeError {
         #[source]
         source: BrokerError,
     },
+    /// A handler that was added while the node runs does more than hear events, or less.
+    #[error("{handler} cannot be added while the node runs: {reason}")]
+    NotSubscriber {
+        /// Its name.
+        handler: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// The start took too long.
     #[error("not started within {timeout:?}: {step} took too long")]
     StartTimeout {

@@ -99,7 +99,9 @@ impl Start {
             caller: caller.clone(),
             heartbeat: OnceLock::new(),
             broker: Arc::clone(&broker),
+            handlers: OnceLock::new(),
             subscriptions: Mutex::default(),
+            subscribers: Mutex::default(),
             arbiter: arbiters[0].clone(),
             options: options.clone(),
             before_stop: Mutex::new(hooks.before_stop),
@@ -113,7 +115,10 @@ impl Start {
         if let Some(hook) = hooks.prepared.take() {
             hook(&running);
         }
-        let handlers = self.start_handlers(parts.handler_supervisor, parts.handlers).await?;
+        let (child, supervisor) = parts.handler_supervisor.into_child();
+        // Nobody else sets it; before its actors start, which may subscribe others.
+        let _ = running.shared.handlers.set(supervisor.clone());
+        self.start_handlers(child, &supervisor, parts.handlers).await?;
         let limit = options.start_timeout;
         start_hooks("before_start", hooks.before_start, until, limit).await?;
 
@@ -140,7 +145,7 @@ impl Start {
         }
         let subscriptions = subscribe(&*broker, subscriptions, until).await?;
         *running.shared.subscriptions.lock() = subscriptions;
-        running.watch(handlers);
+        running.watch(supervisor);
         start_hooks("after_start", hooks.after_start, until, limit).await?;
         Ok(running)
     }
@@ -185,10 +190,10 @@ impl Start {
 
     async fn start_handlers(
         &self,
-        builder: crate::supervisor::SupervisorBuilder,
+        child: Child<Supervisor>,
+        supervisor: &SupervisorRef,
         handlers: Vec<HandlerParts>,
-    ) -> Result<SupervisorRef, NodeError> {
-        let (child, supervisor) = builder.into_child();
+    ) -> Result<(), NodeError> {
         // Not restarted: where handlers give up, the node does; see `NodeRef::watch`.
         self.child("handlers", child.restart(Restart::Temporary)).await?;
         for handler in handlers {
@@ -198,7 +203,7 @@ impl Start {
                 source,
             })?;
         }
-        Ok(supervisor)
+        Ok(())
     }
 
     async fn listen(
@@ -346,7 +351,7 @@ async fn announce(
 }
 
 /// Subscribes handlers to their topics; as patient as [`announce`].
-async fn subscribe(
+pub(super) async fn subscribe(
     broker: &dyn Broker,
     wanted: Vec<(Interest, Arc<dyn EventSink>)>,
     until: Instant,

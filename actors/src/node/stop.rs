@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::start::run_hooks;
+use super::subscriber::unsubscribe;
 use super::{Hook, NodeRef, Phase};
-use crate::broker::Subscription;
 use crate::heartbeat::Release;
 use crate::supervisor::{Exit, SupervisorRef};
 
@@ -74,16 +74,21 @@ impl NodeRef {
                 exit = handlers_gave_up => exit,
             };
             abandoned.0 = None;
-            // A root that was told to stop is waited for by whoever told it.
-            if node.begins_to_stop() {
-                if !exit.is_normal() {
-                    tracing::error!(%exit, "the node gave up");
-                }
-                root.stop().await;
-                node.shared.server.close();
-                node.shared.phase.send_replace(Phase::Ended(exit));
-            }
+            node.give_up(exit).await;
         });
+    }
+
+    /// Ends the node because a part of it has ended that it cannot be without.
+    pub(super) async fn give_up(&self, exit: Exit) {
+        // A root that was told to stop is waited for by whoever told it.
+        if self.begins_to_stop() {
+            if !exit.is_normal() {
+                tracing::error!(%exit, "the node gave up");
+            }
+            self.shared.root.stop().await;
+            self.shared.server.close();
+            self.shared.phase.send_replace(Phase::Ended(exit));
+        }
     }
 
     /// Leaves the running phase; false when that has been done before.
@@ -113,7 +118,10 @@ impl NodeRef {
     async fn drain(&self) {
         let hooks = std::mem::take(&mut *self.shared.before_stop.lock());
         self.run_stop_hooks("before_stop", hooks).await;
-        self.unsubscribe().await;
+        let own = std::mem::take(&mut *self.shared.subscriptions.lock());
+        let subscribers = std::mem::take(&mut *self.shared.subscribers.lock());
+        let added = join_all(subscribers.iter().map(|subscriber| subscriber.unsubscribe()));
+        join(unsubscribe(own), added).await;
         let Some(heartbeat) = self.shared.heartbeat.get() else { return };
         tracing::info!(node = self.node().id, "draining");
         // The answer has been logged by the heartbeat; whatever it is, the node goes.
@@ -123,7 +131,12 @@ impl NodeRef {
         sleep(self.shared.options.settle_time).await;
         server.refuse();
         let until = Instant::now() + self.shared.options.drain_timeout;
-        if timeout_at(until, server.settled()).await.is_err() {
+        let settled = async {
+            // Answers to what these have heard are written by the sessions.
+            join_all(subscribers.iter().map(|subscriber| subscriber.settled())).await;
+            server.settled().await;
+        };
+        if timeout_at(until, settled).await.is_err() {
             let limit = self.shared.options.drain_timeout;
             tracing::warn!(?limit, "not everything accepted was finished in time");
             return;
@@ -133,15 +146,6 @@ impl NodeRef {
         let until = until.min(Instant::now() + DESERTION);
         if timeout_at(until, server.deserted()).await.is_err() {
             tracing::debug!("some clients kept their connections open");
-        }
-    }
-
-    /// Ends the handlers' subscriptions; what was delivered before is handled like any request.
-    async fn unsubscribe(&self) {
-        let subscriptions = std::mem::take(&mut *self.shared.subscriptions.lock());
-        let all = join_all(subscriptions.into_iter().map(Subscription::close));
-        if timeout(DEREGISTRATION, all).await.is_err() {
-            tracing::warn!(limit = ?DEREGISTRATION, "not unsubscribed in time");
         }
     }
 

@@ -21,6 +21,7 @@ pub struct ClientStream {
     side: Arc<StreamSide>,
     outbox: Arc<Outbox>,
     endpoint: &'static str,
+    is_alternative: bool,
     end: Mutex<End>,
 }
 
@@ -39,9 +40,20 @@ pub(crate) struct OpenFailure {
 }
 
 impl ClientStream {
-    pub(crate) fn new(side: Arc<StreamSide>, ticket: Ticket, endpoint: &'static str) -> Self {
+    pub(crate) fn new(
+        side: Arc<StreamSide>,
+        ticket: Ticket,
+        endpoint: &'static str,
+        is_alternative: bool,
+    ) -> Self {
         let outbox = Arc::clone(ticket.outbox());
-        Self { side, outbox, endpoint, end: Mutex::new(End::Awaited(ticket)) }
+        Self { side, outbox, endpoint, is_alternative, end: Mutex::new(End::Awaited(ticket)) }
+    }
+
+    /// Whether it was opened in the message's [other form](crate::message::Body::alternative), in
+    /// which all items of both sides are too.
+    pub fn is_alternative(&self) -> bool {
+        self.is_alternative
     }
 
     /// The address of the node that is talked to.

@@ -1,11 +1,13 @@
 //! Events between nodes over the direct broker.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use callboard_actors::broker::{
-    BROADCAST, BrokerError, Delivery, EncodedEvent, Interest, Published,
+    BROADCAST, BrokerError, Delivery, EncodedEvent, EventSink, Interest, OtherForm, Published,
 };
+use callboard_actors::message::Refusal;
 use callboard_actors::node::{NodeParts, NodeRef, start};
 use callboard_actors::registry::{
     BoxFuture, MemoryRegistry, Registry, RegistryError, Service, Watch, WatchScope,
@@ -223,4 +225,99 @@ async fn the_first_event_waits_until_the_registry_knows_all_who_were_there_befor
     let again = publisher.broker().publisher("user.created").publish(jane, timeout);
     assert_eq!(again.await.unwrap().acknowledged, 2);
     assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+/// Another form, in which everything is loud.
+fn loud() -> &'static OtherForm {
+    let convert = |body: &[u8]| Ok(Bytes::from(body.to_ascii_uppercase()));
+    Box::leak(Box::new(OtherForm::new(TYPES[1], convert)))
+}
+
+/// A subscriber that refuses what was written with these types, and notes the rest.
+fn picky(refuses: Option<u64>, heard: &Arc<Mutex<Vec<Bytes>>>) -> Arc<dyn EventSink> {
+    let heard = Arc::clone(heard);
+    Arc::new(move |delivery: Delivery| {
+        if refuses.is_some() && delivery.event.types == refuses {
+            return delivery.acknowledger.refuse(Refusal::OtherTypes);
+        }
+        heard.lock().unwrap().push(delivery.event.body);
+        delivery.acknowledger.acknowledge();
+    })
+}
+
+#[actix::test]
+async fn an_event_is_sent_in_the_form_that_the_record_or_the_subscriber_asks_for() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let publisher = start(client(&registry, &network, "p")).await.unwrap();
+    let interest = || Interest::new("user.created");
+    // The record tells of the same types, of others, of none; the last one finds out by itself.
+    let subscribers =
+        [("a", Some(1), None), ("b", Some(2), None), ("c", None, None), ("d", None, Some(1))];
+    let mut own = Vec::new();
+    for (id, types, refuses) in subscribers {
+        let node = start(server(&registry, &network, id)).await.unwrap();
+        let heard = Arc::default();
+        let sink = picky(refuses, &heard);
+        let subscribed = node.broker().subscribe(interest().types(types), sink).await.unwrap();
+        own.push((node, heard, subscribed));
+    }
+    let topic = publisher.broker().publisher("user.created");
+    let event = EncodedEvent { types: Some(1), ..EncodedEvent::new("text/plain; types=1", "John") };
+    let patience = Duration::from_secs(5);
+    // Twice, as the second time it is known what was learnt the first time.
+    for _ in 0..2 {
+        let event = EncodedEvent { other: Some(loud()), ..event.clone() };
+        let told = topic.clone().publish(event, patience).await.unwrap();
+        assert_eq!(told, Published { acknowledged: 4, ..Published::default() });
+    }
+    let told = own.iter().map(|(_, heard, _)| heard.lock().unwrap().clone());
+    let expected = ["John", "JOHN", "John", "JOHN"].map(|text| vec![Bytes::from(text); 2]);
+    assert!(told.eq(expected), "{:?}", own.iter().map(|one| &one.1).collect::<Vec<_>>());
+    // Without another form who cannot read it refuses it.
+    let told = topic.clone().publish(event, patience).await.unwrap();
+    assert_eq!(told, Published { acknowledged: 3, failed: 0, refused: 1 });
+}
+
+#[actix::test]
+async fn the_only_group_is_asked_member_by_member_and_each_in_its_own_form() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let publisher = start(client(&registry, &network, "p")).await.unwrap();
+    let interest = || Interest::new("user.created").group("mailer");
+    let mut own = Vec::new();
+    for (id, refuses) in [("a", None), ("b", Some(1)), ("c", Some(1))] {
+        let node = start(server(&registry, &network, id)).await.unwrap();
+        let heard = Arc::default();
+        let subscribed = node.broker().subscribe(interest(), picky(refuses, &heard)).await.unwrap();
+        own.push((node, heard, subscribed));
+    }
+    let topic = publisher.broker().publisher("user.created");
+    let event = EncodedEvent { types: Some(1), ..EncodedEvent::new("text/plain; types=1", "John") };
+    let patience = Duration::from_secs(5);
+    for _ in 0..9 {
+        let event = EncodedEvent { other: Some(loud()), ..event.clone() };
+        assert_eq!(topic.clone().publish(event, patience).await.unwrap(), ONE);
+    }
+    let heard = |index: usize| own[index].1.lock().unwrap().clone();
+    assert_eq!([0, 1, 2].map(|index| heard(index).len()), [3, 3, 3], "they take turns");
+    assert!(heard(1).iter().chain(&heard(2)).all(|body| body == "JOHN"));
+    // Two do not take it like this, so that it is the third one's, whoever's turn it is.
+    for _ in 0..9 {
+        assert_eq!(topic.clone().publish(event.clone(), patience).await.unwrap(), ONE);
+    }
+    assert_eq!([0, 1, 2].map(|index| heard(index).len()), [12, 3, 3]);
+    // Nor does anybody who is gone.
+    network.partition("p", "a");
+    for _ in 0..10 {
+        if topic.clone().publish(event.clone(), patience).await.unwrap().failed == 0 {
+            break;
+        }
+    }
+    for _ in 0..9 {
+        let refused = Published { refused: 1, ..Published::default() };
+        assert_eq!(topic.clone().publish(event.clone(), patience).await.unwrap(), refused);
+    }
+    let event = EncodedEvent { other: Some(loud()), ..event };
+    assert_eq!(topic.clone().publish(event, patience).await.unwrap(), ONE);
 }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use callboard_actors::Metadata;
-use callboard_actors::broker::DirectBroker;
+use callboard_actors::broker::{ContentTypes, DirectBroker};
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::RequestId;
 use callboard_actors::node::{HandlerParts, Hooks, NodeOptions, NodeParts};
@@ -32,7 +32,7 @@ pub(crate) fn client(registry: &MemoryRegistry, network: &MemoryTransport, id: &
         node: NodeInfo::new(id, ""),
         registry: Arc::new(registry.clone()),
         transport: Arc::new(network.endpoint(id)),
-        broker: Arc::new(DirectBroker::new(Arc::new(TYPES))),
+        broker: Arc::new(DirectBroker::new(Arc::new(Texts))),
         listen: vec![format!("memory:{id}")],
         advertise: Box::new(|listen| Ok(listen.to_owned())),
         handler_supervisor: Supervisor::builder("handlers"),
@@ -44,7 +44,24 @@ pub(crate) fn client(registry: &MemoryRegistry, network: &MemoryTransport, id: &
 }
 
 /// What the nodes understand.
-pub(crate) const TYPES: &[&str] = &["text/plain"];
+pub(crate) const TYPES: &[&str] = &["text/plain", "text/x-loud"];
+
+/// These, of which the first one may say which types it needs.
+struct Texts;
+
+impl ContentTypes for Texts {
+    fn find(&self, content_type: &str) -> Option<u16> {
+        TYPES.find(content_type.split(';').next()?)
+    }
+
+    fn name(&self, number: u16) -> &'static str {
+        TYPES.name(number)
+    }
+
+    fn types(&self, content_type: &str) -> Option<u64> {
+        content_type.split_once("types=")?.1.parse().ok()
+    }
+}
 
 /// Repeats what it is told, without an actor.
 struct Echo([EndpointInfo; 2]);

@@ -24,8 +24,14 @@ use self::options::Options;
 use self::report::Table;
 
 fn main() {
-    let systems: [&dyn System; 5] =
-        [&floor::Floor, &floor::Alone, &plain::Plain, &board::Callboard, &events::InMemory];
+    let systems: [&dyn System; 6] = [
+        &floor::Floor,
+        &floor::Alone,
+        &plain::Plain,
+        &board::Callboard,
+        &events::InMemory,
+        &events::Group,
+    ];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if worker::answer(&systems, &words) {

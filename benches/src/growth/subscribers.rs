@@ -59,17 +59,17 @@ impl Publishers {
     async fn start(count: usize) -> Self {
         let mut nodes = Vec::new();
         for _ in 0..count {
-            nodes.push(topic::node(1).await);
+            nodes.push(topic::node(1, None).await);
         }
         let apart = publisher(&topic::list(&nodes)).await;
-        let node = topic::node(count).await;
+        let node = topic::node(count, None).await;
         let together = publisher(&topic::list([&node])).await;
         nodes.push(node);
         let within = ServiceSystem::new("speaker")
             .without_environment()
             .configure(|config| config.registry = RegistryKind::Memory)
             .broker(MemoryBroker::new());
-        let within = topic::subscribers(within, count).start().await.expect(STARTS);
+        let within = topic::subscribers(within, count, None).start().await.expect(STARTS);
         Self { apart, together, within, _nodes: nodes }
     }
 }

@@ -20,7 +20,7 @@ impl System for Callboard {
 
     fn serve(&self, workload: &Workload) {
         match workload.shape {
-            Shape::Publish => events::serve(workload.subscribers),
+            Shape::Publish => events::serve(workload.subscribers, None),
             _ => serve(),
         }
     }

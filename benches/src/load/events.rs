@@ -13,12 +13,13 @@ use callboard_benches::worker::{
 
 use super::board;
 
-/// Has so many nodes with a subscriber each, until whoever started this process ends.
-pub(super) fn serve(subscribers: usize) {
+/// Has so many nodes with a subscriber each, members of a group or not, until whoever started this
+/// process ends.
+pub(super) fn serve(subscribers: usize, group: Option<&str>) {
     actix_rt::System::new().block_on(async {
         let mut nodes = Vec::new();
         for _ in 0..subscribers {
-            nodes.push(topic::node(1).await);
+            nodes.push(topic::node(1, group).await);
         }
         announce(topic::list(&nodes));
         end_of_input().await;
@@ -34,6 +35,27 @@ pub(super) fn serve(subscribers: usize) {
 pub(super) fn publish(call: &Call) -> Result<Sample, Unsupported> {
     let subscribers = call.workload.subscribers;
     board::drive_from(call, topic::SERVICE, |system| Publishes(system.topic::<Said>(), subscribers))
+}
+
+/// As many members of one queue group as there are subscribers, of which each event goes to one.
+pub(super) struct Group;
+
+impl System for Group {
+    fn name(&self) -> &'static str {
+        "callboard-group"
+    }
+
+    fn serve(&self, workload: &Workload) {
+        serve(workload.subscribers, Some(topic::GROUP));
+    }
+
+    fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
+        if call.workload.shape != Shape::Publish {
+            return Err(Unsupported("a queue group is published to, nothing else".into()));
+        }
+        let service = format!("{}@{}", topic::SERVICE, topic::GROUP);
+        board::drive_from(call, &service, |system| Publishes(system.topic::<Said>(), 1))
+    }
 }
 
 /// Publisher and subscribers in the client's process; the other one has nothing to do.
@@ -59,7 +81,7 @@ impl System for InMemory {
                 .without_environment()
                 .configure(|config| config.registry = RegistryKind::Memory)
                 .broker(MemoryBroker::new());
-            let system = topic::subscribers(system, subscribers).start().await;
+            let system = topic::subscribers(system, subscribers, None).start().await;
             let system = system.expect("the system starts");
             let publishes = Publishes(system.topic::<Said>(), subscribers);
             let sample = drive(vec![publishes], &call.workload, call.server).await;

@@ -80,7 +80,6 @@ impl Inbox {
                 let status = Status::new(ID, 404, "this node takes no events");
                 wrong(StatusCode::NOT_FOUND, &status, "")
             }
-            Message::Status { refusal: Some(Refusal::UnknownContentType), .. } => done(FAILED),
             _ => done(REFUSED),
         }
     }

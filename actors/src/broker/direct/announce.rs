@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::Directory;
+use super::directory::note_types;
 use crate::broker::{BrokerError, BrokerHome, BrokerPlace, EventDesk, Interest};
 use crate::heartbeat::{Announce, Heartbeat, Release, Retire};
 use crate::registry::{RegistryError, Service};
@@ -59,7 +60,10 @@ impl Announcements {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             // An attempt that was abandoned may have left some.
             state.withdraw().await;
-            let records = directory.records(&interest, &place.node, number);
+            let mut records = directory.records(&interest, &place.node, number);
+            for node in records.iter_mut().flat_map(|record| &mut record.nodes) {
+                note_types(node, interest.types);
+            }
             let ids = records.iter().flat_map(|record| &record.nodes).map(|node| node.id.clone());
             state.ids = ids.collect();
             state.desk = Some(desk.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{BROADCAST, TOPIC_PREFIX};
 use crate::broker::Interest;
-use crate::registry::{NodeInfo, Service};
+use crate::registry::{EndpointInfo, NodeInfo, Service};
 
 /// How subscriptions are written in the registry, and how such records are read.
 pub trait Directory: Send + Sync + 'static {
@@ -85,6 +85,20 @@ impl Directory for DirectDirectory {
     }
 }
 
+/// Writes down as what types a subscriber reads events.
+pub(super) fn note_types(node: &mut NodeInfo, types: Option<u64>) {
+    match types {
+        Some(types) => node.metadata.insert(TYPES.into(), format!("{types:016x}")),
+        // A label of the node's own is not about its events.
+        None => node.metadata.remove(TYPES),
+    };
+}
+
+/// As what types a subscriber reads events, if its record tells.
+pub(super) fn noted_types(node: &NodeInfo) -> Option<u64> {
+    u64::from_str_radix(node.metadata.get(TYPES)?, 16).ok()
+}
+
 impl fmt::Debug for dyn Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Directory")
@@ -93,3 +107,7 @@ impl fmt::Debug for dyn Directory {
 
 /// The label that says which broker brings events to a node.
 const LABEL: &str = "broker";
+
+/// The label of the fingerprint of the types as which a subscriber reads events; the same as that of
+/// an endpoint.
+const TYPES: &str = EndpointInfo::FINGERPRINT;

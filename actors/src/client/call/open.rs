@@ -37,7 +37,8 @@ impl Call<'_> {
         mut self,
         body: B,
         stream: StreamOptions,
-    ) -> Result<ClientStream, CallError> {
+    ) -> Result<(ClientStream, B), CallError> {
+        self.has_alternative = body.alternative().is_some();
         loop {
             let now = Instant::now();
             let (opening, candidate) = match self.ask(&body, stream, now)? {
@@ -60,10 +61,11 @@ impl Call<'_> {
                     if let Some(candidate) = candidate {
                         candidate.mark(Outcome::Success { latency: now.elapsed() }, Instant::now());
                     }
-                    return Ok(opening);
+                    return Ok((opening, body));
                 }
                 Some(Err(OpenFailure { failure, outbox })) => {
-                    let next = self.judge(FailedAttempt { failure, outbox, is_alternative: false });
+                    let is_alternative = opening.is_alternative();
+                    let next = self.judge(FailedAttempt { failure, outbox, is_alternative });
                     self.go_on(next).await?;
                 }
             }
@@ -89,6 +91,7 @@ impl Call<'_> {
         if !outbox.takes_streams() && !outbox.is_over() {
             return Ok(Asked::TooOld(outbox.address().to_owned(), candidate));
         }
+        let alternative = body.alternative();
         let call = OutgoingCall {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
@@ -96,9 +99,10 @@ impl Call<'_> {
             time_left: stream.deadline.map(|deadline| deadline.time_left_at(now)),
             metadata: &self.options.metadata,
             body,
-            // Its items could not change with it.
-            alternative: None,
-            needs_alternative: false,
+            alternative,
+            needs_alternative: candidate.as_ref().is_some_and(|candidate| {
+                OutgoingCall::other_needed(alternative, self.target.endpoint, candidate)
+            }),
         };
         match outbox.open_stream(&call, candidate.as_ref(), stream.window) {
             Ok(opening) => Ok(Asked::Opening(opening, candidate)),

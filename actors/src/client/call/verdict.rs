@@ -56,16 +56,6 @@ impl Call<'_> {
         }
     }
 
-    /// What is told of an attempt that is the last one, whatever it came to.
-    pub(in crate::client) fn last_word(mut self, failed: FailedAttempt) -> CallError {
-        match self.verdict(failed) {
-            Next::Retry(error)
-            | Next::Pause(_, error)
-            | Next::Wait(_, error)
-            | Next::Fail(error) => error,
-        }
-    }
-
     /// Asks the caller's own rule about a failure that would be final.
     fn reconsider(&mut self, error: CallError, rule: &RetryRule) -> Next {
         // Not `attempts`, which also counts those that found no connection.

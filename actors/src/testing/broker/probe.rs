@@ -47,7 +47,7 @@ impl Probe {
         manner: Manner,
     ) -> (Arc<Self>, Box<dyn Subscription>) {
         let probe = Self::new(manner);
-        let interest = Interest { topic: TOPIC.into(), group: group.map(Into::into) };
+        let interest = Interest { group: group.map(Into::into), ..Interest::new(TOPIC) };
         let subscription = broker.subscribe(interest, Arc::clone(&probe) as Arc<dyn EventSink>);
         (probe, subscription.await.expect("it can be subscribed to"))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use super::calls::Kind;
+use super::calls::{Kind, Written};
 use super::{ITEMS_LIMIT, NotSent, Outbox, OutgoingCall, Ticket};
 use crate::message::RequestId;
 use crate::selector::Candidate;
@@ -19,23 +19,23 @@ impl Outbox {
         candidate: Option<&Arc<Candidate>>,
         window: StreamWindow,
     ) -> Result<ClientStream, NotSent> {
-        let (id, side) = {
+        let (id, side, is_alternative) = {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
-            let end = state.encode_call(id, Kind::Stream, call)?.end;
+            let Written { end, is_alternative } = state.encode_call(id, Kind::Stream, call)?;
             state.calls.insert_stream(call.patience, end, candidate);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             // Known before the connection can read what the peer says to it.
             let side = StreamSide::new(Arc::clone(self), id);
             self.streams.insert(&side);
-            (id, side)
+            (id, side, is_alternative)
         };
         // Also wakes the task.
         side.accept(window);
         self.schedule();
-        Ok(ClientStream::new(side, Ticket::new(self, id), call.endpoint))
+        Ok(ClientStream::new(side, Ticket::new(self, id), call.endpoint, is_alternative))
     }
 
     /// Notes whether the peer of the connection that is about to open knows streams.
