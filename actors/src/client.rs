@@ -10,6 +10,7 @@
 //! the connection reads. Everything else (looking up, connecting, waiting) is the slow path.
 
 mod attempt;
+mod attempt_middleware;
 mod call;
 mod caller;
 mod connection;
@@ -23,6 +24,7 @@ mod rule;
 mod shard;
 
 pub use self::attempt::{Attempt, FailedAttempt};
+pub use self::attempt_middleware::{AttemptChain, AttemptInfo, AttemptMiddleware};
 pub use self::call::StreamOptions;
 pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
 pub use self::direct::DirectNode;

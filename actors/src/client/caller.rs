@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, FailedAttempt};
+use super::attempt_middleware::AttemptChain;
 use super::call::{Call, First, StreamOptions};
 use super::error::CallError;
 use super::expiry::Expiry;
@@ -68,6 +69,8 @@ pub struct CallerOptions {
     /// What is retried beside what is anyway, by calls without a rule of their own; default
     /// nothing.
     pub rule: Option<RetryRule>,
+    /// What is run around each attempt of a call; default nothing.
+    pub attempts: AttemptChain,
     /// Connections to each node from each client arbiter; default 1, as one carries many calls.
     pub connections_per_arbiter: usize,
     /// Limits of retries per service.
@@ -85,6 +88,7 @@ impl Default for CallerOptions {
             filters: Vec::new(),
             is_named: false,
             rule: None,
+            attempts: AttemptChain::default(),
             connections_per_arbiter: 1,
             budget: RetryBudgetOptions::default(),
             connection: ConnectionOptions::default(),

@@ -9,6 +9,7 @@ use super::caller::CallerOptions;
 use super::error::{CallError, Executed};
 use super::rule::RetryRule;
 use crate::deadline::Deadline;
+use crate::message::BodyForm;
 use crate::metadata::Metadata;
 use crate::selector::{Filter, Pick, Strategy};
 use crate::transport::TransportError;
@@ -105,9 +106,8 @@ pub struct EncodedReply {
 pub struct NodeReply {
     /// The address of the node that answered.
     pub node: String,
-    /// Whether request and reply are in the request's
-    /// [other form](crate::message::Body::alternative).
-    pub is_alternative: bool,
+    /// The form that request and reply have.
+    pub form: BodyForm,
     /// What it answered.
     pub reply: EncodedReply,
 }
