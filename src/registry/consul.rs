@@ -12,6 +12,7 @@
 
 mod agent;
 mod all;
+mod endpoint;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
