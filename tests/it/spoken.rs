@@ -60,7 +60,8 @@ fn client(house: &House, tin: &'static Tin) -> SystemBuilder {
 async fn announce(house: &House, name: &str, server: &ServiceSystem, codecs: Option<&str>) {
     let mut node = NodeInfo::new(name, &*server.node().address);
     node.metadata.extend(codecs.map(|it| (NodeInfo::CODECS.to_owned(), it.to_owned())));
-    house.registry.register(Service::new(name, "1").node(node), LONG).await.unwrap();
+    let record = Service::new(name, "1").node(node);
+    house.registry.register(record, LONG).await.expect("it is in memory");
 }
 
 #[actix::test]

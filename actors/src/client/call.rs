@@ -208,7 +208,7 @@ impl<'a> Call<'a> {
                 Ok(Begun::Sent(ticket))
             }
             Err(not_sent) => {
-                self.not_sent(not_sent, entered, (link, candidate)).map(Begun::Blocked)
+                self.not_sent(&not_sent, entered, (link, candidate)).map(Begun::Blocked)
             }
         }
     }

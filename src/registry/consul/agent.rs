@@ -1,6 +1,6 @@
 //! The HTTP API of a Consul agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,11 +108,12 @@ impl Agent {
         Ok(self.catalog(None).await?.value.into_keys())
     }
 
-    /// All services that can be asked for, and the tags that their nodes have together.
+    /// All services that can be asked for, and the tags that their nodes have together, which come
+    /// in any order.
     pub(super) async fn catalog(
         &self,
         after: Option<u64>,
-    ) -> Result<Read<BTreeMap<String, Vec<String>>>, RegistryError> {
+    ) -> Result<Read<BTreeMap<String, BTreeSet<String>>>, RegistryError> {
         let mut read: Read<BTreeMap<_, _>> = self.query("/v1/catalog/services", after).await?;
         read.value.retain(|name: &String, _| is_expressible(name));
         Ok(read)

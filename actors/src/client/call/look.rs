@@ -79,11 +79,11 @@ impl Call<'_> {
     /// No connection would take it.
     pub(super) fn not_sent(
         &mut self,
-        not_sent: NotSent,
+        not_sent: &NotSent,
         entered: Option<Entered>,
         (link, candidate): Picked,
     ) -> Result<Obstacle, CallError> {
-        if let NotSent::Invalid(error) = &not_sent {
+        if let NotSent::Invalid(error) = not_sent {
             let error = invalid(error);
             if let Some(entered) = entered {
                 entered.leave(Err(&error));

@@ -120,7 +120,7 @@ impl Call<'_> {
                 Ok(Asked::Opening(opening, candidate))
             }
             Err(not_sent) => {
-                self.not_sent(not_sent, entered, (link, candidate)).map(Asked::Blocked)
+                self.not_sent(&not_sent, entered, (link, candidate)).map(Asked::Blocked)
             }
         }
     }

@@ -85,10 +85,12 @@ async fn follow(
 ) {
     let deadline = Deadline::within(harness.patience());
     while follower.known != all {
-        match timeout(deadline.time_left(), follower.watch.next()).await {
-            Ok(Ok(change)) => follower.fold(change),
-            Ok(Err(_)) => follower.reopen(harness, registry, scope.clone()).await,
-            Err(_) => panic!("the watch is not what it was; it told {:?}", follower.told),
+        let Ok(told) = timeout(deadline.time_left(), follower.watch.next()).await else {
+            panic!("the watch is not what it was; it told {:?}", follower.told);
+        };
+        match told {
+            Ok(change) => follower.fold(change),
+            Err(_) => follower.reopen(harness, registry, scope.clone()).await,
         }
     }
 }
