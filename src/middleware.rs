@@ -4,12 +4,16 @@
 //! or the opening of a stream; on the server the handling of one request, or a stream from its
 //! opening to its end. Middleware runs in the order in which it was added, the first one outermost.
 //! Without any, a call pays nothing for it.
+//!
+//! [`AttemptMiddleware`] is the one exception: it looks at each attempt of a call on the client,
+//! when the node is known.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use callboard_actors::client::{AttemptInfo, AttemptMiddleware};
 use callboard_actors::client::{CallError, Executed};
 use callboard_actors::{Deadline, Metadata, Status};
 use parking_lot::Mutex;

@@ -10,6 +10,7 @@
 //! the connection reads. Everything else (looking up, connecting, waiting) is the slow path.
 
 mod attempt;
+mod attempt_middleware;
 mod call;
 mod caller;
 mod connection;
@@ -23,13 +24,14 @@ mod rule;
 mod shard;
 
 pub use self::attempt::{Attempt, FailedAttempt};
+pub use self::attempt_middleware::{AttemptChain, AttemptInfo, AttemptMiddleware};
 pub use self::call::StreamOptions;
-pub use self::caller::{Caller, CallerOptions, CallerParts, RemoteService};
+pub use self::caller::{Caller, CallerParts, RemoteService};
 pub use self::direct::DirectNode;
 pub use self::error::{CallError, Executed};
 pub use self::expiry::Expiry;
 pub use self::link::Links;
-pub use self::options::{CallOptions, CallTarget, Choice, EncodedReply, NodeReply};
+pub use self::options::{CallOptions, CallTarget, CallerOptions, Choice, EncodedReply, NodeReply};
 pub use self::retry::RetryBudgetOptions;
 pub use self::rule::RetryRule;
 pub use self::shard::{ConnectionOptions, thread_hint, use_shard};

@@ -212,22 +212,54 @@ pub trait Body {
     /// The text says what could not be encoded; what was appended is removed by the caller.
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String>;
 
-    /// The other form of a request, for nodes that do not take the one that is preferred; none by
-    /// default.
-    fn alternative(&self) -> Option<Alternative> {
+    /// A further form of a request, for nodes that do not take the one that is preferred: that of
+    /// number 1 is the next best, and so on up to [`BodyForm::LAST`]; none by default.
+    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+        let _ = form;
         None
     }
 
-    /// Appends the body in its [other form](Self::alternative).
+    /// Appends the body in a [further form](Self::alternative).
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
+    fn encode_as(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
+        let _ = form;
         self.encode(buffer)
     }
 }
 
-/// The other form of a request: what it takes to choose it once the node is known.
+/// Which of its forms a request has; those that are liked better come first.
+///
+/// ```
+/// use callboard_actors::message::BodyForm;
+///
+/// assert!(BodyForm::default().is_preferred());
+/// assert!(!BodyForm::default().next().is_preferred());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BodyForm(pub u8);
+
+impl BodyForm {
+    /// The one that is liked best.
+    pub const PREFERRED: Self = Self(0);
+
+    /// The last one that is asked for: a request has three forms at most.
+    pub const LAST: Self = Self(2);
+
+    /// Whether it is the one that is liked best.
+    pub fn is_preferred(self) -> bool {
+        self == Self::PREFERRED
+    }
+
+    /// The one that is liked next.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// A further form of a request: what it takes to choose it once the node is known.
 ///
 /// ```
 /// use callboard_actors::message::Alternative;

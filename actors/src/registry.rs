@@ -164,6 +164,16 @@ pub enum RegistryError {
         /// What it says.
         reason: String,
     },
+    /// It answers, but not to what it is asked; trying again does not help until a setting changes.
+    #[error("registry {registry} at {address} cannot be used like this: {reason}")]
+    Misconfigured {
+        /// The registry's name.
+        registry: &'static str,
+        /// Where it is.
+        address: String,
+        /// What it says, and what to change.
+        reason: String,
+    },
     /// It forgot the registration; register again.
     #[error("registry {registry} does not hold a lease for node {node}")]
     LeaseLost {

@@ -108,8 +108,8 @@ impl<T: Endpoint> CallFuture<T> {
                     Ok(reply) => {
                         // The call stays while it is under way.
                         let form = this.call.as_ref().map(|call| call.form);
-                        let codec = form
-                            .map_or(Codec::default(), |form| form.chosen(attempt.is_alternative()));
+                        let codec =
+                            form.map_or(Codec::default(), |form| form.chosen(attempt.form()));
                         return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
                     }
                     Err(failed) => {

@@ -40,9 +40,9 @@ impl<T: Endpoint> Prepared<T> {
         let Self { service, message, options, form, .. } = self;
         let body = OwnedRequest { form, value: message };
         let (caller, remote) = (service.system().caller(), service.remote());
-        let NodeReply { node, is_alternative, reply } =
+        let NodeReply { node, form: sent, reply } =
             caller.go_on(remote, target::<T>(form.codec), body, &options, failed).await?;
-        decode::<T>(form.chosen(is_alternative), reply, || &node)
+        decode::<T>(form.chosen(sent), reply, || &node)
     }
 
     /// The whole call, as it is made when there is no shorter way.
@@ -90,9 +90,9 @@ impl<T: Endpoint> Prepared<T> {
         let Self { service, message, options, deadline, form, .. } = self;
         let body = OwnedRequest { form, value: message };
         let (caller, options) = (service.system().caller(), (&options, deadline));
-        let NodeReply { node, is_alternative, reply } =
+        let NodeReply { node, form: sent, reply } =
             caller.call(service.remote(), target::<T>(form.codec), body, options).await?;
-        decode::<T>(form.chosen(is_alternative), reply, || &node)
+        decode::<T>(form.chosen(sent), reply, || &node)
     }
 
     /// Hands the request over without waiting for an answer.

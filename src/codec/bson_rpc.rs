@@ -40,6 +40,15 @@ impl From<i64> for Seq {
     }
 }
 
+/// A text, as the plugin of today numbers requests.
+impl From<&str> for Seq {
+    fn from(text: &str) -> Self {
+        let mut value = BytesMut::new();
+        put_characters(text, &mut value);
+        Self { kind: TEXT, value: value.freeze() }
+    }
+}
+
 /// Writes a request; `body` must be a BSON document.
 ///
 /// ```
@@ -153,6 +162,10 @@ fn put_text(name: &str, text: &str, buffer: &mut BytesMut) {
     buffer.put_u8(TEXT);
     buffer.put_slice(name.as_bytes());
     buffer.put_u8(0);
+    put_characters(text, buffer);
+}
+
+fn put_characters(text: &str, buffer: &mut BytesMut) {
     buffer.put_i32_le(as_length(text.len() + 1));
     buffer.put_slice(text.as_bytes());
     buffer.put_u8(0);

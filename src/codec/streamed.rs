@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::BytesMut;
-use callboard_actors::message::{Alternative, Body};
+use callboard_actors::message::{Alternative, Body, BodyForm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -71,7 +71,7 @@ pub(crate) struct StreamCodec<T> {
     types: PhantomData<fn() -> T>,
 }
 
-/// The message that opens a stream, in either form.
+/// The message that opens a stream, in any of its forms.
 pub(crate) struct Opening<T> {
     pub(crate) form: Form,
     pub(crate) value: T,
@@ -154,23 +154,22 @@ impl<T: StreamEndpoint> StreamCodec<T> {
 
 impl<T: StreamEndpoint> Opening<T> {
     /// Appends it as it was sent.
-    pub(crate) fn write(&self, is_alternative: bool, buffer: &mut BytesMut) -> Result<(), String> {
-        StreamCodec::<T>::new(self.form.chosen(is_alternative)).opening(&self.value).encode(buffer)
+    pub(crate) fn write(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
+        StreamCodec::<T>::new(self.form.chosen(form)).opening(&self.value).encode(buffer)
     }
 }
 
 impl<T: StreamEndpoint> Body for Opening<T> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.write(false, buffer)
+        self.write(BodyForm::PREFERRED, buffer)
     }
 
-    fn alternative(&self) -> Option<Alternative> {
-        let schema = EndpointSchema::cached_stream::<T>();
-        self.form.alternative(schema)
+    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+        self.form.alternative(form, EndpointSchema::cached_stream::<T>())
     }
 
-    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.write(true, buffer)
+    fn encode_as(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
+        self.write(form, buffer)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests and replies of an endpoint, to bytes and back.
 
 use bytes::BytesMut;
-use callboard_actors::message::{Alternative, Body};
+use callboard_actors::message::{Alternative, Body, BodyForm};
 
 use super::{Codec, CodecError, NO_SERDE, ProtobufCodec};
 use crate::request::Endpoint;
@@ -12,31 +12,46 @@ use crate::schema::EndpointSchema;
 pub(crate) struct Form {
     pub(crate) codec: Codec,
     /// Where the node does not take that one.
-    pub(crate) other: Option<Codec>,
+    other: Option<Codec>,
+    /// Where it takes neither: JSON, which every node speaks.
+    or_json: bool,
 }
 
 impl Form {
     /// In this codec and no other one.
     pub(crate) fn fixed(codec: Codec) -> Self {
-        Self { codec, other: None }
+        Self { codec, other: None, or_json: false }
     }
 
-    /// In this codec, or else in one that describes itself.
+    /// In this codec, or else in one that describes itself, or else in JSON.
     pub(crate) fn with_fallback(codec: Codec, fallback: Option<Codec>) -> Self {
-        let other = fallback.filter(|other| !codec.describes_itself() && *other != codec);
-        Self { codec, other }
+        let other = fallback.filter(|other| *other != codec);
+        let or_json = fallback.is_some() && codec != Codec::Json && other != Some(Codec::Json);
+        Self { codec, other, or_json }
     }
 
-    /// The codec of a request that was sent.
-    pub(crate) fn chosen(self, is_alternative: bool) -> Codec {
-        if is_alternative { self.other.unwrap_or(self.codec) } else { self.codec }
+    /// The codec of a request that was sent in this form.
+    pub(crate) fn chosen(self, form: BodyForm) -> Codec {
+        self.further(form).unwrap_or(self.codec)
     }
 
-    pub(super) fn alternative(self, schema: &'static EndpointSchema) -> Option<Alternative> {
-        self.other.map(|other| Alternative {
-            content_type: schema.content_type(other),
-            fingerprint: schema.fingerprint(),
-        })
+    fn further(self, form: BodyForm) -> Option<Codec> {
+        match (form.0, self.other) {
+            (1, Some(other)) => Some(other),
+            (1, None) | (2, Some(_)) if self.or_json => Some(Codec::Json),
+            _ => None,
+        }
+    }
+
+    pub(super) fn alternative(
+        self,
+        form: BodyForm,
+        schema: &'static EndpointSchema,
+    ) -> Option<Alternative> {
+        let other = self.further(form)?;
+        // What describes itself is read whatever the types are.
+        let fingerprint = schema.fingerprint().filter(|_| !self.codec.describes_itself());
+        Some(Alternative { content_type: schema.content_type(other), fingerprint })
     }
 }
 
@@ -63,12 +78,12 @@ impl<T: Endpoint> Body for EncodedRequest<'_, T> {
         encode_request(self.form.codec, self.value, buffer).map_err(|error| error.to_string())
     }
 
-    fn alternative(&self) -> Option<Alternative> {
-        self.form.alternative(T::schema())
+    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+        self.form.alternative(form, T::schema())
     }
 
-    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        let codec = self.form.chosen(true);
+    fn encode_as(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
+        let codec = self.form.chosen(form);
         encode_request(codec, self.value, buffer).map_err(|error| error.to_string())
     }
 }
@@ -78,12 +93,12 @@ impl<T: Endpoint> Body for OwnedRequest<T> {
         encode_request(self.form.codec, &self.value, buffer).map_err(|error| error.to_string())
     }
 
-    fn alternative(&self) -> Option<Alternative> {
-        self.form.alternative(T::schema())
+    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+        self.form.alternative(form, T::schema())
     }
 
-    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        let codec = self.form.chosen(true);
+    fn encode_as(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
+        let codec = self.form.chosen(form);
         encode_request(codec, &self.value, buffer).map_err(|error| error.to_string())
     }
 }

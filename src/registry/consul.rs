@@ -12,6 +12,8 @@
 
 mod agent;
 mod all;
+mod endpoint;
+mod failure;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod options;
@@ -66,7 +68,7 @@ impl ConsulRegistry {
     /// Creates a registry; Consul is not asked for anything yet.
     ///
     /// # Errors
-    /// [`RegistryError::Unavailable`]: the address cannot be one of an agent.
+    /// [`RegistryError::Misconfigured`]: the address cannot be one of an agent.
     pub fn new(options: ConsulOptions) -> Result<Self, RegistryError> {
         let agent = Agent::new(options)?;
         Ok(Self { agent, written: Mutex::default() })
@@ -89,7 +91,7 @@ impl ConsulRegistry {
             if !is_known || !self.pass(&key).await? {
                 let path = "/v1/agent/service/register";
                 let reply = self.agent.put(path, record.clone()).await?;
-                if matches!(reply.status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) {
+                if reply.is_of_record(&self.agent) {
                     return Err(invalid(format!("{}: {}", reply.status, reply.text())));
                 }
                 reply.expect_ok(&self.agent)?;

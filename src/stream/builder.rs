@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use callboard_actors::Deadline;
 use callboard_actors::client::{CallError, CallTarget, Executed, StreamOptions};
+use callboard_actors::message::BodyForm;
 use callboard_actors::stream::StreamWindow;
 use callboard_actors::transport::TransportError;
 use tokio::time::Instant;
@@ -135,9 +136,9 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         if !takes_items::<T>() && is_go_micro(opened.node()) {
             // There the first message only announces a stream, and this one opens it. With the
             // stream came the credit for it.
-            put(opened.side(), &encode(&opening, opened.is_alternative())?)?;
+            put(opened.side(), &encode(&opening, opened.form())?)?;
         }
-        let codec = StreamCodec::new(form.chosen(opened.is_alternative()));
+        let codec = StreamCodec::new(form.chosen(opened.form()));
         Ok(StreamCall::new(CallSide::Remote(opened, codec)))
     }
 }
@@ -163,10 +164,10 @@ fn explain<T: StreamEndpoint>(failure: LocalFailure<Streaming<T>>, timeout: Dura
 
 fn encode<T: StreamEndpoint>(
     opening: &Opening<T>,
-    is_alternative: bool,
+    form: BodyForm,
 ) -> Result<Bytes, CallError> {
     let mut buffer = BytesMut::new();
-    opening.write(is_alternative, &mut buffer).map_err(|reason| CallError::Codec {
+    opening.write(form, &mut buffer).map_err(|reason| CallError::Codec {
         detail: format!("the request was not sent: {}", TransportError::Encode(reason)),
         executed: Executed::No,
     })?;

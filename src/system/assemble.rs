@@ -81,6 +81,8 @@ pub(super) fn assemble(
     let transport = builder.transport.unwrap_or_else(|| transport(&config, builder.http));
     let codecs = Codecs::with(&builder.codecs);
     let broker = builder.broker.unwrap_or_else(|| broker(&config, &codecs));
+    let mut labels = config.server_metadata.clone();
+    labels.extend(codecs.label().map(|label| (NodeInfo::CODECS.to_owned(), label)));
     let home = HandlerHome {
         service: config.server_name.clone(),
         arbiters: arbiters.clone(),
@@ -93,7 +95,7 @@ pub(super) fn assemble(
     let node = NodeInfo {
         id: config.server_id.clone().unwrap_or_else(|| fresh_id(&config.server_name)),
         address: String::new(),
-        metadata: config.server_metadata.clone(),
+        metadata: labels,
         incarnation: incarnation(),
     };
     warn_if_open(&config);

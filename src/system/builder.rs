@@ -21,7 +21,7 @@ use crate::codec::Codec;
 use crate::config::{Config, ListenAddress, Parsed};
 use crate::error::Error;
 use crate::handler::{HandlerBuilder, HandlerPlan};
-use crate::middleware::Middleware;
+use crate::middleware::{AttemptMiddleware, Middleware};
 use crate::transport::HttpOptions;
 
 /// A system that has not been started.
@@ -129,8 +129,9 @@ impl SystemBuilder {
         self
     }
 
-    /// Encodes calls, streams and events like this where the node's types are not those of this side, or where it does
-    /// not know the [codec](Self::client_codec); default [`Codec::Json`].
+    /// Encodes calls, streams and events like this where the node's types are not those of this
+    /// side, or where it does not speak the [codec](Self::client_codec); default [`Codec::Json`].
+    /// A node that does not speak this one either is called in JSON, which all speak.
     ///
     /// A codec with field names lets either side have fields that the other does not know. Without
     /// one (`None`) such calls fail as [`CallError::Codec`](crate::CallError::Codec), and such events
@@ -143,6 +144,16 @@ impl SystemBuilder {
     /// Wraps all calls made through this system; the first middleware added is outermost.
     pub fn client_middleware(mut self, middleware: impl Middleware) -> Self {
         self.client_middleware.push(Arc::new(middleware));
+        self
+    }
+
+    /// Looks at each attempt of the calls made through this system, when its node is known; the
+    /// first middleware added is outermost, and all are within [those of calls](Self::client_middleware).
+    ///
+    /// A call that is answered within the process makes no attempt. Without any such middleware a
+    /// call pays nothing for it.
+    pub fn attempt_middleware(mut self, middleware: impl AttemptMiddleware) -> Self {
+        self.options.caller.attempts.push(Arc::new(middleware));
         self
     }
 

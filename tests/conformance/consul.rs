@@ -1,6 +1,7 @@
 //! The registry `consul`, against a real agent.
 
 mod agent;
+mod scripted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,28 @@ impl Harness for Consul {
 
     fn patience(&self) -> Duration {
         LIMIT
+    }
+
+    fn can_restart(&self) -> bool {
+        true
+    }
+
+    fn restart(&self) -> BoxFuture<'_, ()> {
+        self.lose_everything()
+    }
+
+    fn can_lose_everything(&self) -> bool {
+        true
+    }
+
+    /// The agent keeps nothing on disk.
+    fn lose_everything(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let agent = self.agent.lock().take();
+            let mut agent = agent.expect("a pair was made");
+            agent.restart().await;
+            *self.agent.lock() = Some(agent);
+        })
     }
 }
 
@@ -145,6 +168,37 @@ async fn a_watch_on_all_services_bears_what_others_do() {
     assert_eq!(within(told).await.unwrap(), Change::Created(greeter(1)));
 }
 
+/// As Go Micro registers without a TTL: there is no check, and nothing tells the nodes apart but
+/// their ids and ports.
+#[tokio::test]
+async fn a_watch_on_all_services_sees_nodes_without_leases_whose_labels_are_equal() {
+    let agent = Agent::start().await;
+    let registry = agent.registry();
+    registry.register(greeter(1), TTL).await.unwrap();
+    let mut watch = registry.watch(WatchScope::All).await.unwrap();
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Resync(vec![greeter(1)]));
+    let plain = |ports: &[u16]| {
+        ports.iter().fold(Service::new("plain", "1.0.0"), |service, port| {
+            let address = format!("mucp-2016:127.0.0.1:{port}/plain");
+            service.node(NodeInfo::new(format!("plain-{port}"), address))
+        })
+    };
+    for port in [9001, 9002] {
+        let record = format!(
+            r#"{{"ID":"plain-{port}","Name":"plain","Tags":["v=1.0.0"],"Address":"127.0.0.1","Port":{port}}}"#
+        );
+        agent.put("/v1/agent/service/register", &record).await;
+        let seen = within(watch.next()).await.unwrap();
+        let expected = match port {
+            9001 => Change::Created(plain(&[9001])),
+            _ => Change::Updated(plain(&[9001, 9002])),
+        };
+        assert_eq!(seen, expected);
+    }
+    agent.put("/v1/agent/service/deregister/plain-9001", "").await;
+    assert_eq!(within(watch.next()).await.unwrap(), Change::Updated(plain(&[9002])));
+}
+
 #[tokio::test]
 async fn the_token_is_sent_and_errors_are_told_with_what_consul_says() {
     let agent = Agent::start_with(&["-hcl", ACL]).await;
@@ -160,6 +214,31 @@ async fn the_token_is_sent_and_errors_are_told_with_what_consul_says() {
     };
     within(registered).await;
     assert_eq!(registry.get("greeter".into()).await.unwrap(), [greeter(1)]);
+}
+
+#[tokio::test]
+async fn a_datacenter_that_there_is_not_is_told_with_those_that_there_are() {
+    let agent = Agent::start().await;
+    let registry = ConsulRegistry::new(agent.options().datacenter("dc7")).unwrap();
+    for error in [
+        registry.get("greeter".into()).await.unwrap_err(),
+        registry.list().await.unwrap_err(),
+        registry.watch(WatchScope::All).await.map(drop).unwrap_err(),
+    ] {
+        let is_permanent = matches!(error, RegistryError::Misconfigured { .. });
+        assert!(is_permanent && !error.is_retryable(), "{error}");
+        let expected = r#"it knows no datacenter "dc7", only dc1; correct"#;
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_there_is_not_is_told_at_once() {
+    let agent = Agent::start_with(&["-hcl", ACL]).await;
+    let registry = ConsulRegistry::new(agent.options().token("no-such-token")).unwrap();
+    let error = registry.register(greeter(1), TTL).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Forbidden { .. }) && !error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("403 Forbidden: ACL not found"), "{error}");
 }
 
 #[tokio::test]

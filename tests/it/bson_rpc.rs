@@ -5,6 +5,8 @@ use callboard::codec::bson_rpc::decode_response;
 use callboard::codec::{Codec, ResponseEnvelope};
 use callboard::prelude::*;
 
+#[cfg(feature = "bson")]
+use crate::go_micro_client::peer::Peer;
 use crate::raw::{Raw, Response};
 use crate::stage::{House, LONG, start, stop, within};
 
@@ -141,4 +143,75 @@ async fn what_goes_wrong_is_told_in_the_envelope_and_the_connection_lives_on() {
         assert!(error.contains(text), "{text}: {error}");
     }
     stop(&[&server]).await;
+}
+
+#[cfg(feature = "bson")]
+#[actix::test]
+async fn nodes_of_both_generations_are_called_in_it() {
+    let server = greeter().await;
+    let client = House::default().client().await;
+    let greeter = client.service("greeter");
+    let call = |age, scheme: &str| {
+        let call = greeter.send(HelloRequest { name: "John".into(), age });
+        let address = format!("{scheme}:{}/greeter", server.node().address);
+        call.codec(callboard::codec::bson::BSON).node(address)
+    };
+    for scheme in ["mucp", "mucp-2016"] {
+        let reply = within(LONG, call(42, scheme)).await.unwrap();
+        assert_eq!(reply.greeting, "Hello John (42)");
+        let error = within(LONG, call(200, scheme)).await.unwrap_err();
+        assert_eq!(error.to_string(), "greeter: too old (409 Conflict)", "{scheme}");
+    }
+    stop(&[&client, &server]).await;
+}
+
+#[cfg(feature = "bson")]
+#[actix::test]
+async fn what_the_plugin_answers_is_understood_and_a_node_without_it_is_called_in_json() {
+    let answer = |content_type: &str, body: &[u8]| {
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        [head.as_bytes(), body].concat()
+    };
+    let greeting = document(&text("Greeting", "Hello John"));
+    for (scheme, is_early) in [("mucp", false), ("mucp-2016", true)] {
+        let head = |error| {
+            let seq = if is_early { unsigned("Seq", 0) } else { text("Seq", "0") };
+            document(&[text("ServiceMethod", "Greeter.Hello"), seq, text("Error", error)].concat())
+        };
+        let fallback: &[u8] = if is_early {
+            br#"{"result":{"Greeting":"in JSON"},"error":null,"id":0}"#
+        } else {
+            br#"{"Greeting":"in JSON"}"#
+        };
+        let peer = Peer::answering(vec![
+            answer("application/bson", &[head(""), greeting.clone()].concat()),
+            answer("application/bson", &[head("plain error"), document(b"")].concat()),
+            answer("text/plain", b"Unsupported Content-Type: application/bson"),
+            answer("application/json", fallback),
+        ])
+        .await;
+        let system = House::default().system("client").client_codec(callboard::codec::bson::BSON);
+        let client = start(system).await;
+        let greeter = client.service("greeter");
+        let call = || {
+            let call = greeter.send(HelloRequest { name: "John".into(), age: 42 });
+            call.node(peer.address(scheme, "greeter"))
+        };
+        assert_eq!(within(LONG, call()).await.unwrap().greeting, "Hello John");
+        let sent = peer.received(0).await;
+        assert!(sent.head.to_lowercase().contains("content-type: application/bson\r\n"));
+        // As the BSON of Vitess reads it: a document for the header, and one for the message.
+        let number: &[u8] =
+            if is_early { b"\x12Seq\0\0\0\0\0\0\0\0\0" } else { b"\x02Seq\0\x02\0\0\x000\0" };
+        assert!(sent.body.windows(number.len()).any(|it| it == number), "{:?}", sent.body);
+        let method = b"\x02ServiceMethod\0\x0e\0\0\0Greeter.Hello\0";
+        assert!(sent.body.windows(method.len()).any(|it| it == method), "{:?}", sent.body);
+        let error = within(LONG, call()).await.unwrap_err();
+        assert!(error.to_string().contains("plain error"), "{error}");
+        assert_eq!(within(LONG, call()).await.unwrap().greeting, "in JSON");
+        stop(&[&client]).await;
+    }
 }

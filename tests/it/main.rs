@@ -8,6 +8,7 @@
 
 mod annotated;
 mod answers;
+mod attempts;
 mod bson_rpc;
 mod calls;
 mod cancellation;
@@ -41,5 +42,6 @@ mod runtimes;
 mod selectors;
 mod settings;
 mod shortcut;
+mod spoken;
 mod stage;
 mod streams;

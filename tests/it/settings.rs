@@ -94,7 +94,10 @@ async fn who_a_node_is_and_what_its_endpoints_are_labelled_with_is_in_the_record
     assert_eq!((service.name.as_str(), service.version.as_str()), ("stage", "1.2.3"));
     assert_eq!(service.nodes.len(), 1);
     assert_eq!(service.nodes[0].id, "stage-7");
-    assert_eq!(pairs(&service.nodes[0].metadata), ["rack=7", "zone=a"]);
+    let labels = pairs(&service.nodes[0].metadata);
+    // The codecs that it speaks are told without being asked for.
+    assert!(labels[0].starts_with("callboard-codecs=application/x-bincode,"), "{labels:?}");
+    assert_eq!(labels[1..], ["rack=7", "zone=a"]);
     let labels = |name| {
         let found = service.endpoints.iter().find(|endpoint| endpoint.name == name);
         let mut labels = found.expect("it is in the record").metadata.clone();

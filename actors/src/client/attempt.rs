@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::options::EncodedReply;
 use crate::deadline::Deadline;
+use crate::message::BodyForm;
 use crate::transport::in_flight::{Answer, Failure};
 use crate::transport::outbox::{Outbox, Ticket};
 
@@ -28,8 +29,8 @@ pub struct Attempt {
 pub struct FailedAttempt {
     pub(super) failure: Box<Failure>,
     pub(super) outbox: Arc<Outbox>,
-    /// The body was sent in its other form.
-    pub(super) is_alternative: bool,
+    /// The form in which the body was sent.
+    pub(super) form: BodyForm,
 }
 
 impl Attempt {
@@ -42,10 +43,9 @@ impl Attempt {
         self.ticket.outbox().address()
     }
 
-    /// Whether the request was sent in its [other form](crate::message::Body::alternative), in which
-    /// the reply will be too.
-    pub fn is_alternative(&self) -> bool {
-        self.ticket.is_alternative()
+    /// The form in which the request was sent, and the reply will be.
+    pub fn form(&self) -> BodyForm {
+        self.ticket.form()
     }
 
     /// Resolves to the reply, or to what [`Caller::go_on`](super::Caller::go_on) goes on with.
@@ -59,9 +59,8 @@ impl Attempt {
         Poll::Ready(match ready!(Pin::new(&mut self.ticket).poll(cx)) {
             Answer::Reply { metadata, body } => Ok(EncodedReply { metadata, body }),
             Answer::Failed(failure) => {
-                let (outbox, is_alternative) =
-                    (Arc::clone(self.ticket.outbox()), self.ticket.is_alternative());
-                Err(FailedAttempt { failure, outbox, is_alternative })
+                let (outbox, form) = (Arc::clone(self.ticket.outbox()), self.ticket.form());
+                Err(FailedAttempt { failure, outbox, form })
             }
         })
     }

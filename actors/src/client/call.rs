@@ -1,6 +1,7 @@
 //! One call: attempts, retries, deadline.
 
 mod first;
+mod look;
 mod open;
 mod verdict;
 
@@ -17,16 +18,17 @@ pub(super) use self::first::First;
 pub use self::open::StreamOptions;
 use self::verdict::Next;
 use super::attempt::FailedAttempt;
+use super::attempt_middleware::{AttemptChain, Entered};
 use super::caller::{Caller, RemoteService};
 use super::direct::DirectNode;
 use super::error::{CallError, Executed};
 use super::link::{Link, Links};
-use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply, invalid};
+use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply};
 use crate::deadline::Deadline;
-use crate::message::Body;
+use crate::message::{Body, BodyForm};
 use crate::selector::{Candidate, Outcome, Pick, PickError};
 use crate::transport::in_flight::{Answer, Patience};
-use crate::transport::outbox::{NotSent, Outbox, OutgoingCall, Ticket};
+use crate::transport::outbox::{Outbox, OutgoingCall, Ticket};
 
 /// The state of a call over its attempts.
 pub(super) struct Call<'a> {
@@ -44,8 +46,14 @@ pub(super) struct Call<'a> {
     attempts: u32,
     /// The nodes have been looked up for this very call.
     is_resolved: bool,
-    /// The body has another form.
-    has_alternative: bool,
+    /// The content types of the body's further forms.
+    further: [Option<&'static str>; BodyForm::LAST.0 as usize],
+    /// What is run around its attempts, if anything is.
+    chain: Option<&'a AttemptChain>,
+    /// The attempt that the chain looks at.
+    entered: Option<Entered>,
+    /// Attempts that it has looked at.
+    looked_at: u32,
     last: Option<CallError>,
 }
 
@@ -66,6 +74,8 @@ enum Obstacle {
     Unresolved,
     /// All nodes that would do are about to leave.
     AllDraining(CallError),
+    /// This node does not take the request in any of its forms.
+    Unsuited(CallError, Arc<Candidate>),
 }
 
 impl<'a> Call<'a> {
@@ -89,13 +99,17 @@ impl<'a> Call<'a> {
             retries_left,
             attempts: 0,
             is_resolved: false,
-            has_alternative: false,
+            further: [None; BodyForm::LAST.0 as usize],
+            chain: Some(&caller.options().attempts).filter(|chain| !chain.is_empty()),
+            entered: None,
+            looked_at: 0,
             last: None,
         }
     }
 
-    /// Makes it a call of this one node.
+    /// Makes it a call of this one node, at which nobody looks: the caller knows it.
     pub(super) fn to(mut self, node: &'a DirectNode) -> Self {
+        self.chain = None;
         self.direct = Some((Arc::clone(&node.links), &node.address));
         self
     }
@@ -107,7 +121,7 @@ impl<'a> Call<'a> {
         body: B,
     ) -> Result<NodeReply, CallError> {
         self.attempts = 1;
-        self.has_alternative = body.alternative().is_some();
+        self.learn_forms(&body);
         let next = self.judge(failed);
         self.go_on(next).await?;
         self.run(body).await
@@ -115,23 +129,24 @@ impl<'a> Call<'a> {
 
     /// Makes attempts until one is answered, or no further one is allowed.
     pub(super) async fn run<B: Body>(mut self, body: B) -> Result<NodeReply, CallError> {
-        self.has_alternative = body.alternative().is_some();
+        self.learn_forms(&body);
         loop {
             match self.begin(&body, false, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
                 Begun::Sent(None) => return Err(self.timeout_of(Executed::Maybe)),
                 Begun::Sent(Some(ticket)) => {
                     let outbox = Arc::clone(ticket.outbox());
-                    let is_alternative = ticket.is_alternative();
+                    let form = ticket.form();
                     match ticket.await {
                         Answer::Reply { metadata, body } => {
+                            self.leave(Ok(()));
                             let node = outbox.address().to_owned();
                             let reply = EncodedReply { metadata, body };
-                            return Ok(NodeReply { node, is_alternative, reply });
+                            return Ok(NodeReply { node, form, reply });
                         }
                         Answer::Failed(failure) => {
-                            let next =
-                                self.judge(FailedAttempt { failure, outbox, is_alternative });
+                            let next = self.judge(FailedAttempt { failure, outbox, form });
+                            self.leave(Err(next.error()));
                             self.go_on(next).await?;
                         }
                     }
@@ -145,7 +160,10 @@ impl<'a> Call<'a> {
         loop {
             match self.begin(&body, true, Instant::now())? {
                 Begun::Blocked(obstacle) => self.overcome(obstacle).await?,
-                Begun::Sent(_) => return Ok(()),
+                Begun::Sent(_) => {
+                    self.leave(Ok(()));
+                    return Ok(());
+                }
             }
         }
     }
@@ -159,20 +177,25 @@ impl<'a> Call<'a> {
             Ok(picked) => picked,
             Err(obstacle) => return Ok(Begun::Blocked(obstacle)),
         };
+        let form = match self.form(body, candidate.as_ref()) {
+            Ok(form) => form,
+            Err(obstacle) => return Ok(Begun::Blocked(obstacle)),
+        };
         self.attempts += 1;
         let outbox = link.outbox();
-        let alternative = body.alternative();
+        if self.chain.is_some() && outbox.is_over() {
+            return Ok(Begun::Blocked(Obstacle::Unconnected(link, candidate)));
+        }
+        let entered = self.enter(outbox, candidate.as_ref())?;
+        let metadata = entered.as_ref().map_or(&self.options.metadata, |it| &it.info.metadata);
         let call = OutgoingCall {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
             patience: Patience::Until(self.deadline),
             time_left: Some(self.deadline.time_left_at(now)),
-            metadata: &self.options.metadata,
+            metadata,
             body,
-            alternative,
-            needs_alternative: candidate.as_ref().is_some_and(|candidate| {
-                OutgoingCall::other_needed(alternative, self.target.endpoint, candidate)
-            }),
+            form,
         };
         let sent = if one_way {
             outbox.one_way(&call).map(|()| None)
@@ -180,11 +203,13 @@ impl<'a> Call<'a> {
             outbox.call(&call, candidate.as_ref(), None).map(Some)
         };
         match sent {
-            Ok(ticket) => Ok(Begun::Sent(ticket)),
-            Err(NotSent::Full) => Ok(Begun::Blocked(Obstacle::Full(Arc::clone(outbox)))),
-            // The link has not noticed yet; by the time it is asked it will have.
-            Err(NotSent::Closed) => Ok(Begun::Blocked(Obstacle::Unconnected(link, candidate))),
-            Err(NotSent::Invalid(error)) => Err(invalid(&error)),
+            Ok(ticket) => {
+                self.entered = entered;
+                Ok(Begun::Sent(ticket))
+            }
+            Err(not_sent) => {
+                self.not_sent(&not_sent, entered, (link, candidate)).map(Begun::Blocked)
+            }
         }
     }
 
@@ -199,6 +224,10 @@ impl<'a> Call<'a> {
                 self.is_resolved = true;
                 let timeout = self.timeout_of(Executed::No);
                 self.caller.resolve(self.service, self.deadline, timeout).await
+            }
+            Obstacle::Unsuited(error, candidate) => {
+                let next = self.unsuited(error, Some(candidate));
+                self.go_on(next).await
             }
             Obstacle::AllDraining(error) => {
                 self.attempts += 1;

@@ -17,15 +17,14 @@ use super::call::{Call, First, StreamOptions};
 use super::error::CallError;
 use super::expiry::Expiry;
 use super::link::{LinkPlace, Links};
-use super::options::{CallOptions, CallTarget, Choice, NodeReply};
-use super::retry::{RetryBudget, RetryBudgetOptions};
-use super::rule::RetryRule;
-use super::shard::{ConnectionOptions, Shard, next_turn, thread_hint};
+use super::options::{CallOptions, CallTarget, CallerOptions, Choice, NodeReply};
+use super::retry::RetryBudget;
+use super::shard::{Shard, next_turn, thread_hint};
 use crate::deadline::Deadline;
 use crate::message::Body;
 use crate::metadata::Metadata;
 use crate::registry::{Lookup, LookupError, Subscribe, ViewChanged, Watcher};
-use crate::selector::{Filter, NodesOf, Selector, ServiceNodes, Strategy};
+use crate::selector::{NodesOf, Selector, ServiceNodes};
 use crate::stream::ClientStream;
 use crate::supervisor::SupervisorRef;
 use crate::transport::{Hello, Transport};
@@ -44,52 +43,6 @@ struct Shared {
     /// Connections to addresses that callers named; bounded by [`DIRECT_MOST`].
     direct: Mutex<HashMap<String, Arc<Links>>>,
     options: CallerOptions,
-}
-
-/// Defaults of calls.
-///
-/// ```
-/// use callboard_actors::client::CallerOptions;
-///
-/// assert_eq!(CallerOptions::default().retries, 1);
-/// ```
-#[derive(Debug, Clone)]
-pub struct CallerOptions {
-    /// Time for a call, retries included; default 5 s.
-    pub timeout: Duration,
-    /// Attempts after the first; default 1.
-    pub retries: u32,
-    /// How one of several nodes is chosen; default power of two choices on peak-EWMA latency.
-    pub strategy: Strategy,
-    /// What the nodes of all calls must be like, beside what each call says; default anything.
-    pub filters: Vec<Filter>,
-    /// Whether services are not looked up, because their names are addresses; default no.
-    pub is_named: bool,
-    /// What is retried beside what is anyway, by calls without a rule of their own; default
-    /// nothing.
-    pub rule: Option<RetryRule>,
-    /// Connections to each node from each client arbiter; default 1, as one carries many calls.
-    pub connections_per_arbiter: usize,
-    /// Limits of retries per service.
-    pub budget: RetryBudgetOptions,
-    /// Limits of connections.
-    pub connection: ConnectionOptions,
-}
-
-impl Default for CallerOptions {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            retries: 1,
-            strategy: Strategy::default(),
-            filters: Vec::new(),
-            is_named: false,
-            rule: None,
-            connections_per_arbiter: 1,
-            budget: RetryBudgetOptions::default(),
-            connection: ConnectionOptions::default(),
-        }
-    }
 }
 
 /// What a caller needs of its node.

@@ -13,7 +13,7 @@ use super::error::CallError;
 use super::link::Links;
 use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply, invalid};
 use crate::deadline::Deadline;
-use crate::message::Body;
+use crate::message::{Body, BodyForm};
 use crate::metadata::Metadata;
 use crate::selector::ServiceNodes;
 use crate::transport::in_flight::Patience;
@@ -111,8 +111,7 @@ impl Caller {
             time_left: Some(timeout),
             metadata,
             body,
-            alternative: body.alternative(),
-            needs_alternative: false,
+            form: BodyForm::PREFERRED,
         };
         match link.outbox().call(&call, None, Some(waker)) {
             Ok(ticket) => Ok(Some(Attempt::new(ticket))),

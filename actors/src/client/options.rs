@@ -5,10 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::caller::CallerOptions;
+use super::attempt_middleware::AttemptChain;
 use super::error::{CallError, Executed};
+use super::retry::RetryBudgetOptions;
 use super::rule::RetryRule;
+use super::shard::ConnectionOptions;
 use crate::deadline::Deadline;
+use crate::message::BodyForm;
 use crate::metadata::Metadata;
 use crate::selector::{Filter, Pick, Strategy};
 use crate::transport::TransportError;
@@ -39,6 +42,55 @@ pub struct CallOptions {
     pub rule: Option<Box<RetryRule>>,
     /// What it wants of its node; boxed, as few calls want anything and all are moved around.
     pub choice: Option<Box<Choice>>,
+}
+
+/// Defaults of calls.
+///
+/// ```
+/// use callboard_actors::client::CallerOptions;
+///
+/// assert_eq!(CallerOptions::default().retries, 1);
+/// ```
+#[derive(Debug, Clone)]
+pub struct CallerOptions {
+    /// Time for a call, retries included; default 5 s.
+    pub timeout: Duration,
+    /// Attempts after the first; default 1.
+    pub retries: u32,
+    /// How one of several nodes is chosen; default power of two choices on peak-EWMA latency.
+    pub strategy: Strategy,
+    /// What the nodes of all calls must be like, beside what each call says; default anything.
+    pub filters: Vec<Filter>,
+    /// Whether services are not looked up, because their names are addresses; default no.
+    pub is_named: bool,
+    /// What is retried beside what is anyway, by calls without a rule of their own; default
+    /// nothing.
+    pub rule: Option<RetryRule>,
+    /// What is run around each attempt of a call; default nothing.
+    pub attempts: AttemptChain,
+    /// Connections to each node from each client arbiter; default 1, as one carries many calls.
+    pub connections_per_arbiter: usize,
+    /// Limits of retries per service.
+    pub budget: RetryBudgetOptions,
+    /// Limits of connections.
+    pub connection: ConnectionOptions,
+}
+
+impl Default for CallerOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            retries: 1,
+            strategy: Strategy::default(),
+            filters: Vec::new(),
+            is_named: false,
+            rule: None,
+            attempts: AttemptChain::default(),
+            connections_per_arbiter: 1,
+            budget: RetryBudgetOptions::default(),
+            connection: ConnectionOptions::default(),
+        }
+    }
 }
 
 /// What a call wants of its node.
@@ -105,9 +157,8 @@ pub struct EncodedReply {
 pub struct NodeReply {
     /// The address of the node that answered.
     pub node: String,
-    /// Whether request and reply are in the request's
-    /// [other form](crate::message::Body::alternative).
-    pub is_alternative: bool,
+    /// The form that request and reply have.
+    pub form: BodyForm,
     /// What it answered.
     pub reply: EncodedReply,
 }

@@ -80,11 +80,34 @@ impl NodeInfo {
         Self { id: id.into(), address: address.into(), ..Self::default() }
     }
 
+    /// The label that holds the content types of the codecs that a node speaks, the one that it
+    /// likes best first, with commas between them.
+    pub const CODECS: &'static str = "callboard-codecs";
+
+    /// Content types that are read of that label at most; 64.
+    pub const CODECS_MOST: usize = 64;
+
     /// Adds a label and returns the whole.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(name.into(), value.into());
         self
+    }
+
+    /// The content types of the codecs that it speaks; none if it does not tell.
+    ///
+    /// ```
+    /// use callboard_actors::registry::NodeInfo;
+    ///
+    /// let node = NodeInfo::new("greeter-1", "127.0.0.1:9000");
+    /// assert_eq!(node.codecs().count(), 0);
+    /// let node = node.label(NodeInfo::CODECS, "application/x-bincode,application/json");
+    /// assert_eq!(node.codecs().last(), Some("application/json"));
+    /// ```
+    pub fn codecs(&self) -> impl Iterator<Item = &str> {
+        let list = self.metadata.get(Self::CODECS).map(String::as_str).unwrap_or_default();
+        let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.take(Self::CODECS_MOST)
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Candidate {
     release: Arc<Release>,
     shared: Arc<Shared>,
     node: NodeInfo,
+    /// The content types of the codecs that it speaks; empty when it does not tell.
+    codecs: Box<[Box<str>]>,
 }
 
 impl Candidate {
@@ -42,8 +44,8 @@ impl Candidate {
     ) -> Self {
         let vitals = Vitals { warming_since, ..Vitals::default() };
         let seed = ring::hash(&node.id);
-        let counted = AtomicU32::new(0);
-        Self { vitals, seed, links: Arc::default(), counted, release, shared, node }
+        let (counted, codecs) = (AtomicU32::new(0), codecs_of(&node));
+        Self { vitals, seed, links: Arc::default(), counted, release, shared, node, codecs }
     }
 
     /// The same node with another record.
@@ -54,8 +56,8 @@ impl Candidate {
             warming_since: self.vitals.warming_since,
         };
         let (links, shared) = (Arc::clone(&self.links), Arc::clone(&self.shared));
-        let counted = AtomicU32::new(0);
-        Self { vitals, seed: self.seed, links, counted, release, shared, node }
+        let (counted, codecs) = (AtomicU32::new(0), codecs_of(&node));
+        Self { vitals, seed: self.seed, links, counted, release, shared, node, codecs }
     }
 
     /// The node's record.
@@ -91,6 +93,16 @@ impl Candidate {
     /// Whether it tells of an endpoint's types, and they are others than those of this fingerprint.
     pub fn has_other_types(&self, endpoint: &str, fingerprint: u64) -> bool {
         self.release.has_other_types(endpoint, fingerprint)
+    }
+
+    /// Whether it speaks the codec of a content type, whose parameters do not count, or does not
+    /// tell what it speaks.
+    pub fn takes(&self, content_type: &str) -> bool {
+        let is_named = |name: &str| {
+            let rest = content_type.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([';', ' ']))
+        };
+        self.codecs.is_empty() || self.codecs.iter().any(|name| is_named(name))
     }
 
     /// The value of a label of the node or else of its version.
@@ -196,6 +208,10 @@ impl Candidate {
     pub(super) fn release(&self) -> &Arc<Release> {
         &self.release
     }
+}
+
+fn codecs_of(node: &NodeInfo) -> Box<[Box<str>]> {
+    node.codecs().map(Box::from).collect()
 }
 
 impl fmt::Debug for Candidate {
@@ -331,6 +347,28 @@ mod tests {
     #[test]
     fn what_a_pick_looks_at_fits_one_cache_line() {
         assert_eq!(size_of::<Vitals>(), 64);
+    }
+
+    #[test]
+    fn a_node_takes_what_it_tells_and_anything_when_it_does_not() {
+        let candidate = |codecs: Option<&str>| {
+            let mut node = NodeInfo::new("a", "127.0.0.1:1");
+            node.metadata.extend(codecs.map(|it| (NodeInfo::CODECS.to_owned(), it.to_owned())));
+            let service = Service::new("greeter", "1").node(node);
+            let nodes = ServiceNodes::fixed("greeter", vec![service]);
+            Arc::clone(&nodes.load().candidates()[0])
+        };
+        let told = candidate(Some("application/x-bincode, application/json"));
+        for taken in
+            ["application/json", "application/json; charset=utf-8", "application/x-bincode"]
+        {
+            assert!(told.takes(taken), "{taken}");
+        }
+        for other in ["application/jsonp", "application/msgpack", "", "application"] {
+            assert!(!told.takes(other), "{other}");
+        }
+        assert!(candidate(None).takes("application/msgpack"));
+        assert!(candidate(Some(" ,")).takes("application/msgpack"), "that tells nothing");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::StreamSide;
 use crate::client::CallError;
+use crate::message::BodyForm;
 use crate::transport::in_flight::{Answer, Failure};
 use crate::transport::outbox::{Outbox, Ticket};
 
@@ -21,7 +22,7 @@ pub struct ClientStream {
     side: Arc<StreamSide>,
     outbox: Arc<Outbox>,
     endpoint: &'static str,
-    is_alternative: bool,
+    form: BodyForm,
     end: Mutex<End>,
 }
 
@@ -44,16 +45,15 @@ impl ClientStream {
         side: Arc<StreamSide>,
         ticket: Ticket,
         endpoint: &'static str,
-        is_alternative: bool,
+        form: BodyForm,
     ) -> Self {
         let outbox = Arc::clone(ticket.outbox());
-        Self { side, outbox, endpoint, is_alternative, end: Mutex::new(End::Awaited(ticket)) }
+        Self { side, outbox, endpoint, form, end: Mutex::new(End::Awaited(ticket)) }
     }
 
-    /// Whether it was opened in the message's [other form](crate::message::Body::alternative), in
-    /// which all items of both sides are too.
-    pub fn is_alternative(&self) -> bool {
-        self.is_alternative
+    /// The form in which it was opened, and in which all items of both sides are.
+    pub fn form(&self) -> BodyForm {
+        self.form
     }
 
     /// The address of the node that is talked to.

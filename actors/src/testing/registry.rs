@@ -26,6 +26,7 @@
 //! ```
 
 mod lease;
+mod loss;
 mod probe;
 mod record;
 mod watch;
@@ -41,6 +42,9 @@ use futures_util::FutureExt;
 pub use self::lease::{
     deregistration_is_seen_and_repeatable, expires_after_its_ttl, registering_again_is_renewing,
     renewal_keeps_a_lease, renewing_the_unknown_says_so, update_is_seen, visible_after_register,
+};
+pub use self::loss::{
+    a_lease_that_was_lost_is_told_and_begins_anew, nodes_and_watches_outlive_the_loss_of_everything,
 };
 pub use self::record::{
     large_records_survive, lists_every_version_once, many_nodes_are_merged, reads_agree,
@@ -98,6 +102,17 @@ pub trait Harness: Send + Sync {
 
     /// Restarts what the handles made last are connected to; it may forget everything.
     fn restart(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
+    /// Whether [`lose_everything`](Self::lose_everything) does anything; `false`.
+    fn can_lose_everything(&self) -> bool {
+        false
+    }
+
+    /// Takes away what the handles made last are connected to, with all that it holds, and brings
+    /// it back empty.
+    fn lose_everything(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
 }
@@ -167,6 +182,12 @@ fn properties(harness: &dyn Harness) -> Vec<(&'static str, Property)> {
     }
     if harness.can_restart() {
         properties.extend(named![watch_can_be_opened_again_after_a_restart]);
+    }
+    if harness.can_lose_everything() {
+        properties.extend(named![
+            a_lease_that_was_lost_is_told_and_begins_anew,
+            nodes_and_watches_outlive_the_loss_of_everything,
+        ]);
     }
     properties
 }

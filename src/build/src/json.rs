@@ -1,5 +1,9 @@
 //! How messages are written in JSON.
 
+use prost_types::{DescriptorProto, FileDescriptorProto};
+
+use crate::{BuildError, WELL_KNOWN};
+
 /// How messages are written in JSON. Reading takes both, whichever is set.
 ///
 /// ```
@@ -14,9 +18,41 @@ pub enum JsonForm {
     /// As Go Micro of 2016 reads it: names as in the file, 64-bit numbers and enums as numbers.
     ///
     /// What follows proto3's mapping reads it too, as its parsers have to; but JavaScript rounds
-    /// such numbers beyond 2⁵³. Types of `google.protobuf` and `oneof`s are written as by proto3: Go
-    /// Micro of 2016 cannot read those whatever they look like.
+    /// such numbers beyond 2⁵³. A `oneof` and the types of `google.protobuf` have no such form: Go
+    /// of 2016 cannot read what it writes of the one, and has structs for the others. So a file that
+    /// uses them is refused, see [`BuildError::NoJsonForm`](crate::BuildError::NoJsonForm).
     GoMicro2016,
+}
+
+/// Makes sure that every field of a file can be written in this form.
+///
+/// # Errors
+/// [`BuildError::NoJsonForm`] names the first one that cannot.
+pub(crate) fn check(form: JsonForm, file: &FileDescriptorProto) -> Result<(), BuildError> {
+    if form == JsonForm::Proto3 || file.package() == WELL_KNOWN {
+        return Ok(());
+    }
+    file.message_type.iter().try_for_each(|message| check_message(file.package(), message))
+}
+
+fn check_message(path: &str, message: &DescriptorProto) -> Result<(), BuildError> {
+    let path = format!("{path}.{}", message.name());
+    let refused =
+        |name: &str, what| Err(BuildError::NoJsonForm { name: format!("{path}.{name}"), what });
+    for field in &message.field {
+        // That of an optional field is none of the file's.
+        if let (Some(index), false) = (field.oneof_index, field.proto3_optional()) {
+            let oneof = usize::try_from(index).ok().and_then(|it| message.oneof_decl.get(it));
+            let oneof = oneof.map(|oneof| oneof.name()).unwrap_or_default();
+            return refused(oneof, "a oneof".to_owned());
+        }
+        let kind = field.type_name().trim_start_matches('.');
+        if kind.strip_prefix(WELL_KNOWN).is_some_and(|rest| rest.starts_with('.')) {
+            return refused(field.name(), format!("of the type {kind}"));
+        }
+    }
+    // The entries of a map are messages in there.
+    message.nested_type.iter().try_for_each(|nested| check_message(&path, nested))
 }
 
 pub(crate) fn generator(form: JsonForm) -> pbjson_build::Builder {

@@ -131,6 +131,7 @@ impl Builder {
                 !(parts.0.is_empty() && parts.1.is_empty() && parts.2.is_empty())
             });
             let services = file.service.iter().map(|service| service.name());
+            json::check(self.json, file)?;
             names::check_modules(services, nesting.map(|message| message.name()))?;
             rerun_on(file.name(), includes);
             json.register_file_descriptor(file.clone());
@@ -204,6 +205,42 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_form_in_json_of_2016_is_named() {
+        let folder = std::env::temp_dir().join(format!("callboard-forms-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let compiled = |form, text: &str| {
+            let imports = ["any", "duration", "struct", "timestamp", "wrappers"]
+                .map(|name| format!("import \"google/protobuf/{name}.proto\";"));
+            let text = format!("syntax = \"proto3\";\npackage a;\n{}\n{text}", imports.concat());
+            std::fs::write(folder.join("a.proto"), text).unwrap();
+            let builder = Builder::new().json(form);
+            builder.compile_to(&["a.proto"], &[&folder], &folder).map_err(|it| it.to_string())
+        };
+        for (text, what) in [
+            ("message A { oneof either { int32 b = 1; int32 c = 2; } }", "a.A.either is a oneof"),
+            (
+                "message A { google.protobuf.Timestamp at = 1; }",
+                "a.A.at is of the type google.protobuf.Timestamp",
+            ),
+            (
+                "message A { message B { repeated google.protobuf.Any c = 1; } }",
+                "a.A.B.c is of the type google.protobuf.Any",
+            ),
+            (
+                "message A { map<string, google.protobuf.Value> of = 1; }",
+                "a.A.OfEntry.value is of the type google.protobuf.Value",
+            ),
+        ] {
+            let error = compiled(JsonForm::GoMicro2016, text).unwrap_err();
+            assert!(error.starts_with(&format!("{what}, which has no form")), "{error}");
+            assert_eq!(compiled(JsonForm::Proto3, text), Ok(()));
+        }
+        let optional = "message A { optional int32 b = 1; map<string, A> c = 2; }";
+        assert_eq!(compiled(JsonForm::GoMicro2016, optional), Ok(()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
     fn names_that_would_be_one_are_both_named() {
         let folder = std::env::temp_dir().join(format!("callboard-clash-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -271,6 +308,17 @@ pub enum BuildError {
         second: String,
         /// E.g. `get_all`.
         name: String,
+    },
+    /// Something has no form in the JSON that was asked for; see [`JsonForm::GoMicro2016`].
+    #[error(
+        "{name} is {what}, which has no form in the JSON of Go Micro of 2016: generate its file \
+         with `JsonForm::Proto3`, and talk to nodes of 2016 about it in protobuf"
+    )]
+    NoJsonForm {
+        /// E.g. `greeter.HelloRequest.at`.
+        name: String,
+        /// E.g. `a oneof`.
+        what: String,
     },
     /// The messages cannot be expressed.
     #[error("cannot generate the messages")]

@@ -1,6 +1,6 @@
 //! The HTTP API of a Consul agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use hyper::{Method, Request, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::failure::{self, Failure};
 use super::record::{self, Entry};
 use super::{ConsulOptions, NAME};
 use crate::http_client::{Exchanged, Pool, exchange};
@@ -58,22 +59,27 @@ impl Reply {
     }
 
     pub(super) fn expect_ok(&self, agent: &Agent) -> Result<(), RegistryError> {
-        match self.status {
-            status if status.is_success() => Ok(()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(RegistryError::Forbidden {
-                registry: NAME,
-                address: agent.address().to_owned(),
-                reason: format!("{}: {}; check the ACL token", self.status, self.text()),
-            }),
-            _ => Err(agent.unavailable(format!("{}: {}", self.status, self.text()))),
+        if self.status.is_success() {
+            return Ok(());
         }
+        Err(self.failure(agent, &self.text()).into_error())
+    }
+
+    /// Whether an agent that was asked to register takes offence at the record.
+    pub(super) fn is_of_record(&self, agent: &Agent) -> bool {
+        self.failure(agent, &self.text()).is_of_record()
+    }
+
+    fn failure<'a>(&self, agent: &'a Agent, text: &'a str) -> Failure<'a> {
+        Failure { address: agent.address(), status: self.status, text }
     }
 }
 
 impl Agent {
     pub(super) fn new(options: ConsulOptions) -> Result<Self, RegistryError> {
         let address = parse_address(&options.address).map_err(|reason| {
-            RegistryError::Unavailable { registry: NAME, address: options.address.clone(), reason }
+            let address = options.address.clone();
+            RegistryError::Misconfigured { registry: NAME, address, reason }
         })?;
         Ok(Self { inner: Arc::new(Inner { address, options }) })
     }
@@ -102,11 +108,12 @@ impl Agent {
         Ok(self.catalog(None).await?.value.into_keys())
     }
 
-    /// All services that can be asked for, and the tags that their nodes have together.
+    /// All services that can be asked for, and the tags that their nodes have together, which come
+    /// in any order.
     pub(super) async fn catalog(
         &self,
         after: Option<u64>,
-    ) -> Result<Read<BTreeMap<String, Vec<String>>>, RegistryError> {
+    ) -> Result<Read<BTreeMap<String, BTreeSet<String>>>, RegistryError> {
         let mut read: Read<BTreeMap<_, _>> = self.query("/v1/catalog/services", after).await?;
         read.value.retain(|name: &String, _| is_expressible(name));
         Ok(read)
@@ -138,10 +145,32 @@ impl Agent {
             limit += wait + wait / 8;
         }
         let reply = self.send(Method::GET, &path, String::new(), limit).await?;
+        if let (Some(datacenter), true) = (datacenter, self.is_lost(&reply)) {
+            return Err(self.without_path(datacenter, &reply).await);
+        }
         reply.expect_ok(self)?;
         let value = serde_json::from_slice(&reply.body)
             .map_err(|error| self.unavailable(format!("{path}: {error}")))?;
         Ok(Read { value, index: reply.index })
+    }
+
+    fn is_lost(&self, reply: &Reply) -> bool {
+        !reply.status.is_success() && reply.failure(self, &reply.text()).is_of_datacenter()
+    }
+
+    /// Whether a datacenter is unknown or only out of reach tells the list of those that are known.
+    async fn without_path(&self, datacenter: &str, reply: &Reply) -> RegistryError {
+        let said = self.unavailable(format!("{}: {}", reply.status, reply.text()));
+        let limit = self.inner.options.timeout;
+        let list = self.send(Method::GET, "/v1/catalog/datacenters", String::new(), limit).await;
+        let known = list.ok().filter(|list| list.status.is_success());
+        let known = known.and_then(|list| serde_json::from_slice::<Vec<String>>(&list.body).ok());
+        match known {
+            Some(known) if !known.iter().any(|it| it == datacenter) => {
+                failure::unknown_datacenter(self.address(), datacenter, &known)
+            }
+            _ => said,
+        }
     }
 
     async fn send(
@@ -155,11 +184,16 @@ impl Agent {
         *request.method_mut() = method;
         *request.uri_mut() =
             path.parse().map_err(|error| self.unavailable(format!("{path}: {error}")))?;
-        let host = HeaderValue::from_str(self.address());
-        request.headers_mut().insert(HOST, host.map_err(|error| self.unavailable(error))?);
+        let header = |name, value: &str| {
+            HeaderValue::from_str(value).map_err(|_| RegistryError::Misconfigured {
+                registry: NAME,
+                address: self.address().to_owned(),
+                reason: format!("the {name} has a character that no header may have"),
+            })
+        };
+        request.headers_mut().insert(HOST, header("address", self.address())?);
         if let Some(token) = &self.inner.options.token {
-            let mut token =
-                HeaderValue::from_str(token).map_err(|error| self.unavailable(error))?;
+            let mut token = header("ACL token", token)?;
             token.set_sensitive(true);
             request.headers_mut().insert("x-consul-token", token);
         }
@@ -190,7 +224,11 @@ impl Agent {
 /// `host:port` of what a person wrote.
 fn parse_address(text: &str) -> Result<String, String> {
     if text.starts_with("https://") {
-        return Err("TLS to Consul is not supported; use the agent's HTTP port".to_owned());
+        return Err(
+            "callboard does not speak TLS yet; give the address of the agent's plain HTTP \
+                    API, as `http://host:port`"
+                .to_owned(),
+        );
     }
     let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     if rest.is_empty() || rest.contains(['/', ' ', '@']) {

@@ -1,8 +1,9 @@
 //! Following all services, with two blocking queries.
 //!
 //! One tells of records that changed, the other of leases that began or ended. Only the services
-//! that they name are read. A node without a lease, as Go Micro may register it, is seen to come and
-//! go only if its labels differ from those of the others.
+//! that they name are read. A node without a lease, as Go Micro may register it, whose labels are
+//! those of another one is named by neither: Consul only tells that there is something. So after a
+//! change of records all services are read, too, on average not more than twenty a second.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use std::time::Duration;
 
 use callboard_actors::registry::{BoxFuture, Change, RegistryError, Service, Watch, diff};
 use serde::Deserialize;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::agent::{Agent, Read, is_expressible};
 use super::fetch;
 
 /// The tags of each service, as the catalogue has them.
-type Catalog = BTreeMap<String, Vec<String>>;
+type Catalog = BTreeMap<String, BTreeSet<String>>;
 
 /// The states of each service's checks.
 type States = BTreeMap<String, BTreeSet<(String, String, u64)>>;
@@ -42,6 +43,22 @@ pub(super) struct AllWatch {
     services: Vec<Service>,
     changes: VecDeque<Change>,
     query: Option<BoxFuture<'static, Result<News, RegistryError>>>,
+    look: Look,
+}
+
+/// When all services are read.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    last: Instant,
+    next: Option<Instant>,
+}
+
+impl Look {
+    /// As soon as may be; the more services there are, the more seldom.
+    fn plan(&mut self, services: usize) {
+        let pause = EACH.saturating_mul(u32::try_from(services).unwrap_or(u32::MAX));
+        self.next.get_or_insert(self.last + pause);
+    }
 }
 
 /// What a look found.
@@ -52,6 +69,16 @@ struct News {
     names: BTreeSet<String>,
     /// As they are now.
     services: Vec<Service>,
+    source: Source,
+}
+
+/// Where news come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Catalog,
+    States,
+    /// Reading all services.
+    Look,
 }
 
 impl AllWatch {
@@ -61,7 +88,8 @@ impl AllWatch {
         let catalog = Arc::new(agent.catalog(None).await?);
         let services = fetch(&agent, catalog.value.keys().cloned()).await?;
         let changes = VecDeque::from([Change::Resync(services.clone())]);
-        Ok(Self { agent, catalog, states, services, changes, query: None })
+        let look = Look { last: Instant::now(), next: None };
+        Ok(Self { agent, catalog, states, services, changes, query: None, look })
     }
 
     async fn advance(&mut self) -> Result<Change, RegistryError> {
@@ -72,10 +100,20 @@ impl AllWatch {
             let (agent, catalog, states) =
                 (self.agent.clone(), Arc::clone(&self.catalog), Arc::clone(&self.states));
             // Reads what is new to its end: dropped in between, it would be lost.
-            let query = self.query.get_or_insert_with(|| Box::pin(next(agent, catalog, states)));
+            let look = self.look.next;
+            let query =
+                self.query.get_or_insert_with(|| Box::pin(next(agent, catalog, states, look)));
             let news = query.await;
             self.query = None;
-            let News { catalog, states, names, services } = news?;
+            let News { catalog, states, names, services, source } = news?;
+            match source {
+                Source::Look => self.look = Look { last: Instant::now(), next: None },
+                // Beside those that differ there may be one that does not.
+                Source::Catalog if catalog.index != self.catalog.index => {
+                    self.look.plan(catalog.value.len());
+                }
+                Source::Catalog | Source::States => {}
+            }
             (self.catalog, self.states) = (catalog, states);
             let is_named = |service: &Service| names.contains(&service.name);
             let before: Vec<_> = self.services.iter().filter(|it| is_named(it)).cloned().collect();
@@ -97,19 +135,22 @@ async fn next(
     agent: Agent,
     mut catalog: Arc<Read<Catalog>>,
     mut states: Arc<Read<States>>,
+    look: Option<Instant>,
 ) -> Result<News, RegistryError> {
-    let names = tokio::select! {
+    let (source, names) = tokio::select! {
+        // Of services that are new the catalogue tells.
+        () = reached(look) => (Source::Look, catalog.value.keys().cloned().collect()),
         read = agent.catalog(Some(catalog.index)) => {
             let read = read?.after(catalog.index);
             let names = changed(&catalog.value, &read.value);
             catalog = Arc::new(read);
-            names
+            (Source::Catalog, names)
         }
         read = read_states(&agent, Some(states.index)) => {
             let read = read?.after(states.index);
             let names = changed(&states.value, &read.value);
             states = Arc::new(read);
-            names
+            (Source::States, names)
         }
     };
     if names.is_empty() {
@@ -117,7 +158,14 @@ async fn next(
         sleep(PAUSE).await;
     }
     let services = fetch(&agent, names.iter().cloned()).await?;
-    Ok(News { catalog, states, names, services })
+    Ok(News { catalog, states, names, services, source })
+}
+
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn read_states(agent: &Agent, after: Option<u64>) -> Result<Read<States>, RegistryError> {
@@ -136,6 +184,9 @@ fn changed<T: PartialEq>(old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) -
     let differs = |name: &&String| old.get(*name) != new.get(*name);
     old.keys().chain(new.keys()).filter(differs).cloned().collect()
 }
+
+/// Time that reading all services is put off for each of them.
+const EACH: Duration = Duration::from_millis(50);
 
 /// Time between two looks at what turned out to be nothing new.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -19,7 +19,9 @@ use std::time::Duration;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ConsulOptions {
-    /// `host`, `host:port`, or either after `http://`; default `127.0.0.1:8500`.
+    /// `host`, `host:port`, or either after `http://`; default `127.0.0.1:8500`. `https://` is read,
+    /// and refused as [`Misconfigured`](crate::registry::RegistryError::Misconfigured): there is no
+    /// TLS yet.
     pub address: String,
     /// The ACL token; none by default.
     pub token: Option<String>,

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use callboard_actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Schema, Service, merge};
+use callboard_actors::registry::{NodeInfo, Service, merge};
 use serde::{Deserialize, Serialize};
 
+use super::endpoint;
 use super::tags::{self, Tags};
 use crate::transport::Generation;
 
@@ -68,47 +69,6 @@ struct Health {
     status: String,
 }
 
-/// An endpoint as Go Micro writes it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Endpoint {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    request: Option<Value>,
-    #[serde(default)]
-    response: Option<Value>,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
-}
-
-/// The type of a message.
-#[derive(Debug, Serialize, Deserialize)]
-struct Value {
-    #[serde(default)]
-    name: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    /// Those of its fields.
-    #[serde(default)]
-    values: Option<Vec<Value>>,
-}
-
-impl Value {
-    fn of(schema: &Schema) -> Self {
-        let Schema { name, kind, values } = schema;
-        let values = (!values.is_empty()).then(|| values.iter().map(Self::of).collect());
-        Self { name: name.clone(), kind: kind.clone(), values }
-    }
-
-    /// The schema, of which `depth` levels are taken.
-    fn into_schema(self, depth: usize) -> Schema {
-        let Self { name, kind, values } = self;
-        let values = values.into_iter().flatten().filter(|_| depth > 1);
-        let values = values.map(|value| value.into_schema(depth - 1)).collect();
-        Schema { name, kind, values }
-    }
-}
-
 /// Under which id Consul keeps a node's record.
 ///
 /// To Consul an id is unique on its agent; to us a node is known by its id within a version.
@@ -134,7 +94,7 @@ pub(super) fn encode(service: &Service, node: &NodeInfo, ttl: Duration) -> Resul
         tags.add('t', &json(&BTreeMap::from([(name, value)]))?);
     }
     for endpoint in &service.endpoints {
-        tags.add('e', &json(&to_go(endpoint))?);
+        tags.add('e', &endpoint::encode(endpoint)?);
     }
     tags.add('v', &service.version);
     json(&Registration {
@@ -171,7 +131,8 @@ fn decode_one(name: &str, entry: &Entry) -> Option<Service> {
     // Others use Consul too, first of all Consul; they have no such tag.
     let version = tags::decode('v', all()).next()?;
     let mut service = Service::new(name, version);
-    service.endpoints = tags::decode('e', all()).filter_map(|text| from_go(&text)).collect();
+    service.endpoints =
+        tags::decode('e', all()).filter_map(|text| endpoint::decode(&text)).collect();
     let mut labels = BTreeMap::new();
     for text in tags::decode('t', all()) {
         labels.extend(serde_json::from_str::<BTreeMap<String, String>>(&text).unwrap_or_default());
@@ -203,39 +164,6 @@ fn decode_one(name: &str, entry: &Entry) -> Option<Service> {
     }
     node.metadata = labels;
     Some(service.node(node))
-}
-
-fn to_go(endpoint: &EndpointInfo) -> Endpoint {
-    let mut metadata = endpoint.metadata.clone();
-    let is_stream = endpoint.kind == EndpointKind::Stream;
-    metadata.insert(STREAM.to_owned(), is_stream.to_string());
-    Endpoint {
-        name: endpoint.name.clone(),
-        request: Some(Value::of(&endpoint.request)),
-        response: Some(Value::of(&endpoint.reply)),
-        metadata: Some(metadata),
-    }
-}
-
-fn from_go(text: &str) -> Option<EndpointInfo> {
-    let endpoint: Endpoint = serde_json::from_str(text).ok()?;
-    let mut metadata = endpoint.metadata.unwrap_or_default();
-    // Subscribers stand in the same list, and nobody can call them.
-    if metadata.get("subscriber").is_some_and(|value| value == "true") {
-        return None;
-    }
-    let is_stream = metadata.remove(STREAM).is_some_and(|value| value == "true");
-    let kind = if is_stream { EndpointKind::Stream } else { EndpointKind::Unary };
-    let schema = |value: Option<Value>| {
-        value.map(|value| value.into_schema(Schema::DEPTH_MOST)).unwrap_or_default()
-    };
-    Some(EndpointInfo {
-        name: endpoint.name,
-        kind,
-        request: schema(endpoint.request),
-        reply: schema(endpoint.response),
-        metadata,
-    })
 }
 
 /// Host and port; what has no port, a Unix socket for one, stays whole.
@@ -273,15 +201,14 @@ const INCARNATION: &str = "callboard-incarnation";
 const NODE: &str = "callboard-node";
 const SERVICE_METADATA: &str = "callboard-service";
 
-/// The label of an endpoint that says whether it is a stream.
-const STREAM: &str = "stream";
-
 /// Consul forgets a node whose lease ended this long ago, but not sooner than a minute after.
 const AFTER_TTL: Duration = Duration::from_secs(5);
 const GONE_AFTER_LEAST: Duration = Duration::from_secs(65);
 
 #[cfg(test)]
 mod tests {
+    use callboard_actors::registry::{EndpointInfo, EndpointKind, Schema};
+
     use super::*;
 
     fn service() -> Service {
@@ -365,22 +292,6 @@ mod tests {
             assert_eq!((&*node.address, &*node.metadata["secure"]), (address, "false"));
             let topic = node.metadata.get("topic").map(String::as_str);
             assert_eq!(topic, (name == "current").then_some("gm.topic"));
-        }
-    }
-
-    #[test]
-    fn endpoints_are_written_as_go_micro_writes_them() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/captures/2016/72-consul-health-service.json"
-        );
-        let entries: Vec<Entry> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let tags = entries[0].service.tags.as_ref().unwrap();
-        let texts: Vec<_> = tags::decode('e', tags.iter().map(String::as_str)).collect();
-        assert!(texts.iter().any(|text| text.contains("inner_msg")), "a nested one is among them");
-        for text in texts {
-            let endpoint = from_go(&text).unwrap();
-            assert_eq!(json(&to_go(&endpoint)).unwrap(), text);
         }
     }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::address::{Address, Generation};
 use super::request::Format;
-use crate::codec::{EnvelopeError, json_rpc, proto_rpc};
+use crate::codec::{EnvelopeError, bson_rpc, json_rpc, proto_rpc};
 use crate::http_client::{Answer, Exchanged};
 
 /// What an exchange with a node came to.
@@ -74,9 +74,11 @@ fn outcome(
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         return Err((text, Some(Refusal::UnknownContentType)));
     }
-    let (error, body) = match generation {
-        Generation::Current => (error_header(&answer.headers), answer.body),
-        Generation::Early => envelope(format, &answer.body)
+    let (error, body) = match (generation, error_header(&answer.headers)) {
+        // Whatever stands beside an error, nobody is told of it.
+        (Generation::Current, Some(error)) => (Some(error), Bytes::new()),
+        (Generation::Current, None) if format != Format::Bson => (None, answer.body),
+        _ => envelope(format, &answer.body)
             .map_err(|reason| (format!("the answer is not an envelope: {reason}"), None))?,
     };
     match error {
@@ -93,11 +95,12 @@ fn error_header(headers: &HeaderMap) -> Option<String> {
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned()).filter(|text| !text.is_empty())
 }
 
-/// Takes an answer of 2016 out of its envelope.
+/// Takes an answer of 2016, or of the plugin for BSON, out of its envelope.
 fn envelope(format: Format, body: &Bytes) -> Result<(Option<String>, Bytes), EnvelopeError> {
     let response = match format {
         Format::Json => json_rpc::decode_response(body)?,
         Format::Protobuf => proto_rpc::decode_response(body)?,
+        Format::Bson => bson_rpc::decode_response(body)?,
     };
     Ok((response.error, response.body))
 }

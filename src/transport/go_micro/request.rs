@@ -12,6 +12,7 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderVal
 use hyper::{Method, Request};
 
 use super::address::{Address, Generation};
+use crate::codec::bson_rpc::{self, Seq};
 use crate::codec::{json_rpc, proto_rpc};
 
 /// A call, before it is written.
@@ -29,14 +30,17 @@ pub(super) struct Call {
 pub(super) enum Format {
     Json,
     Protobuf,
+    /// In the BSON-RPC envelope of a plugin, in both generations.
+    Bson,
 }
 
 impl Format {
-    /// The format of a content type that Go Micro knows.
+    /// The format of a content type that Go Micro knows, by itself or with its plugin for BSON.
     pub(super) fn named(content_type: &str) -> Option<Self> {
         match content_type {
             "application/json" => Some(Self::Json),
             "application/protobuf" => Some(Self::Protobuf),
+            "application/bson" => Some(Self::Bson),
             _ => None,
         }
     }
@@ -100,6 +104,14 @@ impl Call {
     ) -> Bytes {
         let endpoint = &self.route.endpoint;
         match (generation, format) {
+            (Generation::Current, Format::Bson) => {
+                bson_rpc::encode_request(endpoint, &Seq::from(&*number.to_string()), body)
+            }
+            (Generation::Early, Format::Bson) => {
+                // No number of a message comes near the sign.
+                let seq = Seq::from(i64::try_from(number).unwrap_or(i64::MAX));
+                bson_rpc::encode_request(endpoint, &seq, body)
+            }
             (Generation::Current, _) => body.clone(),
             (Generation::Early, Format::Json) => {
                 json_rpc::encode_request(generation, endpoint, number, body)

@@ -108,7 +108,8 @@ impl PooledSocket {
         let format = Format::named(&call.route.content_type);
         if format.is_none() {
             let detail = format!(
-                "{:?} is not for Go Micro's nodes; use application/json or application/protobuf",
+                "{:?} is not for Go Micro's nodes; use application/json, application/protobuf or, \
+                 where they have its plugin, application/bson",
                 call.route.content_type
             );
             self.refuse(call.id, Refusal::UnknownContentType, 415, detail);

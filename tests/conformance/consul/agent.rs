@@ -25,6 +25,16 @@ impl Agent {
 
     /// Starts with further arguments.
     pub(super) async fn start_with(further: &[&str]) -> Self {
+        for _ in 0..STARTS_MOST {
+            let mut agent = Self::on_free_ports(further);
+            if agent.run().await {
+                return agent;
+            }
+        }
+        panic!("no agent starts: tests/servers/consul says where the program is");
+    }
+
+    fn on_free_ports(further: &[&str]) -> Self {
         let [http_port, server, serf] = [(); 3].map(|()| free_address().port());
         let mut arguments: Vec<_> = [
             "agent",
@@ -42,27 +52,38 @@ impl Agent {
             arguments.push(format!("-{name}-port={port}"));
         }
         arguments.extend(further.iter().map(|text| (*text).to_owned()));
-        let mut agent = Self { process: None, arguments, http_port };
-        agent.restart().await;
-        agent
+        Self { process: None, arguments, http_port }
     }
 
     /// Starts again, without what it knew.
     pub(super) async fn restart(&mut self) {
         self.kill().await;
+        assert!(self.run().await, "the agent comes back on its ports");
+    }
+
+    /// Starts it; false when it ends by itself, as one does whose ports were taken meanwhile.
+    async fn run(&mut self) -> bool {
         let process = Command::new(binary())
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        self.process = Some(process.expect("the agent can be started"));
+        let process = self.process.insert(process.expect("the agent can be started"));
+        let id = process.id();
         let ready = async {
-            while self.ask("/v1/status/leader").await.is_none_or(|leader| leader.len() < 5) {
+            loop {
+                let process = self.process.as_mut().expect("it was started");
+                if process.try_wait().expect("it is ours").is_some() {
+                    return false;
+                }
+                if self.ask("/v1/status/leader").await.is_some_and(|leader| leader.len() >= 5) {
+                    return true;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(START, ready).await.expect("the agent becomes a leader");
+        timeout(START, ready).await.unwrap_or_else(|_| panic!("agent {id} becomes no leader"))
     }
 
     pub(super) async fn kill(&mut self) {
@@ -127,6 +148,9 @@ fn binary() -> &'static str {
         path.trim().lines().last().expect("it prints a path").to_owned()
     })
 }
+
+/// Starts on other ports, should the first have been taken meanwhile.
+const STARTS_MOST: usize = 5;
 
 /// Time for an agent to start and to become the leader of itself.
 const START: Duration = Duration::from_secs(30);

@@ -47,7 +47,11 @@ pub(crate) struct Received {
 
 impl Peer {
     pub(crate) async fn replay<const COUNT: usize>(captures: [&str; COUNT]) -> Self {
-        let answers = captures.map(|name| capture(&format!("{name}.rsp.bin"))).into();
+        Self::answering(captures.map(|name| capture(&format!("{name}.rsp.bin"))).into()).await
+    }
+
+    /// The same with these answers.
+    pub(crate) async fn answering(answers: Vec<Vec<u8>>) -> Self {
         let stage = Arc::new(Stage {
             answers: Mutex::new(answers),
             state: Mutex::default(),

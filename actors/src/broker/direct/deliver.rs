@@ -16,7 +16,7 @@ use crate::client::{
     CallError, CallOptions, CallTarget, DirectNode, Executed, FailedAttempt, RemoteService,
 };
 use crate::deadline::Deadline;
-use crate::message::{Alternative, Body};
+use crate::message::{Alternative, Body, BodyForm};
 
 /// One event under way.
 #[derive(Clone, Copy)]
@@ -200,13 +200,16 @@ impl Body for DraftFrame<'_> {
         self.write(self.event, buffer)
     }
 
-    fn alternative(&self) -> Option<Alternative> {
+    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+        if form != BodyForm::PREFERRED.next() {
+            return None;
+        }
         let content_type = self.event.other?.content_type();
         // The record has been read; now the node's own word counts.
         Some(Alternative { content_type, fingerprint: None })
     }
 
-    fn encode_alternative(&self, buffer: &mut BytesMut) -> Result<(), String> {
+    fn encode_as(&self, _: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
         self.write(self.draft.in_other_form().map_err(Clone::clone)?, buffer)
     }
 }

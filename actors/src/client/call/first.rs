@@ -45,6 +45,10 @@ impl First<'_> {
         self,
         hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, &Arc<Candidate>) -> Result<T, NotSent>,
     ) -> Result<Option<T>, CallError> {
+        // Who looks at each attempt is served by the longer way.
+        if !self.caller.options().attempts.is_empty() {
+            return Ok(None);
+        }
         match self.service.nodes() {
             Some(nodes) if self.caller.direct(self.service, self.options).is_none() => {
                 nodes.look(|snapshot| self.send_to_one_of(snapshot, hand_over))
@@ -71,18 +75,12 @@ impl First<'_> {
         let CallTarget { endpoint, content_type, .. } = self.target;
         let time_left = Some(time_left);
         let (metadata, body) = (&self.options.metadata, self.body);
-        let alternative = body.alternative();
-        let needs_alternative = OutgoingCall::other_needed(alternative, endpoint, candidate);
-        let call = OutgoingCall {
-            endpoint,
-            content_type,
-            patience,
-            time_left,
-            metadata,
-            body,
-            alternative,
-            needs_alternative,
+        let Some(form) = OutgoingCall::form_for(candidate, (endpoint, content_type), body) else {
+            snapshot.unpick(&pick);
+            return Ok(None);
         };
+        let call =
+            OutgoingCall { endpoint, content_type, patience, time_left, metadata, body, form };
         match hand_over(link.outbox(), &call, candidate) {
             Ok(sent) => Ok(Some(sent)),
             Err(NotSent::Full | NotSent::Closed) => {

@@ -8,13 +8,12 @@ use super::verdict::Next;
 use super::{Call, Obstacle};
 use crate::client::attempt::FailedAttempt;
 use crate::client::error::{CallError, Executed};
-use crate::client::options::invalid;
 use crate::deadline::Deadline;
 use crate::message::Body;
 use crate::selector::{Candidate, Outcome};
 use crate::stream::{ClientStream, OpenFailure, StreamWindow};
 use crate::transport::in_flight::Patience;
-use crate::transport::outbox::{NotSent, OutgoingCall};
+use crate::transport::outbox::OutgoingCall;
 
 /// How long a stream lasts and how much may be sent ahead to its client.
 ///
@@ -38,7 +37,7 @@ impl Call<'_> {
         body: B,
         stream: StreamOptions,
     ) -> Result<(ClientStream, B), CallError> {
-        self.has_alternative = body.alternative().is_some();
+        self.learn_forms(&body);
         loop {
             let now = Instant::now();
             let (opening, candidate) = match self.ask(&body, stream, now)? {
@@ -48,24 +47,30 @@ impl Call<'_> {
                     continue;
                 }
                 Asked::TooOld(node, candidate) => {
-                    let next = self.too_old(node, candidate);
+                    let next = self.unsuited(CallError::NoStreams { node }, candidate);
                     self.go_on(next).await?;
                     continue;
                 }
             };
             let opened = self.caller.shard().within(self.deadline, opening.opened()).await;
             match opened {
-                None if self.caller.shard().pool.has_ended() => return Err(CallError::Stopped),
-                None => return Err(self.timeout_of(Executed::Maybe)),
+                None => {
+                    let has_ended = self.caller.shard().pool.has_ended();
+                    let late = self.timeout_of(Executed::Maybe);
+                    let error = if has_ended { CallError::Stopped } else { late };
+                    self.leave(Err(&error));
+                    return Err(error);
+                }
                 Some(Ok(())) => {
+                    self.leave(Ok(()));
                     if let Some(candidate) = candidate {
                         candidate.mark(Outcome::Success { latency: now.elapsed() }, Instant::now());
                     }
                     return Ok((opening, body));
                 }
                 Some(Err(OpenFailure { failure, outbox })) => {
-                    let is_alternative = opening.is_alternative();
-                    let next = self.judge(FailedAttempt { failure, outbox, is_alternative });
+                    let next = self.judge(FailedAttempt { failure, outbox, form: opening.form() });
+                    self.leave(Err(next.error()));
                     self.go_on(next).await?;
                 }
             }
@@ -86,35 +91,42 @@ impl Call<'_> {
             Ok(picked) => picked,
             Err(obstacle) => return Ok(Asked::Blocked(obstacle)),
         };
+        let form = match self.form(body, candidate.as_ref()) {
+            Ok(form) => form,
+            Err(obstacle) => return Ok(Asked::Blocked(obstacle)),
+        };
         self.attempts += 1;
         let outbox = link.outbox();
+        if self.chain.is_some() && outbox.is_over() {
+            return Ok(Asked::Blocked(Obstacle::Unconnected(link, candidate)));
+        }
         if !outbox.takes_streams() && !outbox.is_over() {
             return Ok(Asked::TooOld(outbox.address().to_owned(), candidate));
         }
-        let alternative = body.alternative();
+        let entered = self.enter(outbox, candidate.as_ref())?;
+        let metadata = entered.as_ref().map_or(&self.options.metadata, |it| &it.info.metadata);
         let call = OutgoingCall {
             endpoint: self.target.endpoint,
             content_type: self.target.content_type,
             patience: stream.deadline.map_or(Patience::Within(FOREVER), Patience::Until),
             time_left: stream.deadline.map(|deadline| deadline.time_left_at(now)),
-            metadata: &self.options.metadata,
+            metadata,
             body,
-            alternative,
-            needs_alternative: candidate.as_ref().is_some_and(|candidate| {
-                OutgoingCall::other_needed(alternative, self.target.endpoint, candidate)
-            }),
+            form,
         };
         match outbox.open_stream(&call, candidate.as_ref(), stream.window) {
-            Ok(opening) => Ok(Asked::Opening(opening, candidate)),
-            Err(NotSent::Full) => Ok(Asked::Blocked(Obstacle::Full(Arc::clone(outbox)))),
-            Err(NotSent::Closed) => Ok(Asked::Blocked(Obstacle::Unconnected(link, candidate))),
-            Err(NotSent::Invalid(error)) => Err(invalid(&error)),
+            Ok(opening) => {
+                self.entered = entered;
+                Ok(Asked::Opening(opening, candidate))
+            }
+            Err(not_sent) => {
+                self.not_sent(&not_sent, entered, (link, candidate)).map(Asked::Blocked)
+            }
         }
     }
 
-    /// A node that knows no streams is as good as ever for calls; another one may know them.
-    fn too_old(&mut self, node: String, candidate: Option<Arc<Candidate>>) -> Next {
-        let error = CallError::NoStreams { node };
+    /// A node that cannot take this request is as good as ever for others; another one may take it.
+    pub(super) fn unsuited(&mut self, error: CallError, candidate: Option<Arc<Candidate>>) -> Next {
         let was_tried = |it: &Arc<Candidate>| self.tried.iter().any(|other| Arc::ptr_eq(it, other));
         match candidate {
             Some(candidate) if !was_tried(&candidate) => {

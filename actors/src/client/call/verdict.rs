@@ -13,7 +13,7 @@ use crate::client::caller::RemoteService;
 use crate::client::error::{CallError, Executed};
 use crate::client::rule::RetryRule;
 use crate::deadline::Deadline;
-use crate::message::Refusal;
+use crate::message::{BodyForm, Refusal};
 use crate::selector::Candidate;
 use crate::selector::Outcome;
 use crate::server::STATUS_ID;
@@ -30,6 +30,18 @@ pub(super) enum Next {
     /// Try again after exactly this.
     Wait(Duration, CallError),
     Fail(CallError),
+}
+
+impl Next {
+    /// What the attempt came to.
+    pub(super) fn error(&self) -> &CallError {
+        match self {
+            Self::Retry(error)
+            | Self::Pause(_, error)
+            | Self::Wait(_, error)
+            | Self::Fail(error) => error,
+        }
+    }
 }
 
 /// Where an attempt was made.
@@ -73,7 +85,7 @@ impl Call<'_> {
     fn verdict(&mut self, failed: FailedAttempt) -> Next {
         let now = Instant::now();
         let (begun, node) = (failed.begun(now), failed.node());
-        let refused_form = (!failed.is_alternative).then_some(failed.outbox);
+        let (outbox, form) = (failed.outbox, failed.form);
         let failure = *failed.failure;
         let tried = Tried { node, candidate: failure.candidate };
         match failure.cause {
@@ -93,14 +105,13 @@ impl Call<'_> {
             Cause::Broken { was_sent, error } => self.broken(was_sent, error, tried),
             Cause::Refused { refusal, status } => {
                 let fine = Outcome::Success { latency: now - begun };
-                match refused_form {
-                    Some(outbox) if self.may_change_form(refusal) => {
-                        outbox.refuse_route(self.target.endpoint, self.target.content_type);
-                        tried.mark(fine, now);
-                        let detail = status.detail;
-                        Next::Retry(CallError::Codec { detail, executed: Executed::No })
-                    }
-                    _ => self.refused(refusal, status.detail, tried, fine),
+                if self.may_change_form(refusal, form) {
+                    outbox.refuse_route(self.target.endpoint, self.content_type(form));
+                    tried.mark(fine, now);
+                    let detail = status.detail;
+                    Next::Retry(CallError::Codec { detail, executed: Executed::No })
+                } else {
+                    self.refused(refusal, status.detail, tried, fine)
                 }
             }
         }
@@ -147,10 +158,17 @@ impl Call<'_> {
         Next::Fail(error)
     }
 
-    /// Whether a request that was refused like this may be sent again in its other form.
-    fn may_change_form(&self, refusal: Refusal) -> bool {
+    /// Whether a request that was refused like this may be sent again in its next form.
+    fn may_change_form(&self, refusal: Refusal, form: BodyForm) -> bool {
         let is_form = matches!(refusal, Refusal::UnknownContentType | Refusal::OtherTypes);
-        is_form && self.has_alternative && self.attempts < ATTEMPTS_MOST
+        let next = self.further.get(usize::from(form.0)).copied().flatten();
+        is_form && next.is_some() && self.attempts < ATTEMPTS_MOST
+    }
+
+    fn content_type(&self, form: BodyForm) -> &'static str {
+        let number = usize::from(form.0).checked_sub(1);
+        let further = number.and_then(|number| self.further.get(number).copied().flatten());
+        further.unwrap_or(self.target.content_type)
     }
 
     fn overloaded(&mut self, retry_after: Duration, detail: String, tried: Tried) -> Next {

@@ -72,6 +72,20 @@ pub(super) fn sorted(mut services: Vec<Service>) -> Vec<Service> {
     services
 }
 
+/// Repeats what fails while a registry comes back.
+pub(super) async fn persist<T, F>(harness: &dyn Harness, attempt: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, RegistryError>>,
+{
+    let deadline = Deadline::within(harness.patience());
+    loop {
+        match attempt().await {
+            Err(error) if error.is_retryable() && !deadline.has_passed() => sleep(RETRY).await,
+            answer => return must(answer, "to use a registry that was restarted"),
+        }
+    }
+}
+
 /// A watch, the services it has told of and the changes it has told.
 pub(super) struct Follower {
     pub(super) watch: Box<dyn Watch>,
@@ -97,6 +111,17 @@ impl Follower {
         };
         follower.known = sorted(known);
         follower
+    }
+
+    /// Begins anew, once the registry is back.
+    pub(super) async fn reopen(
+        &mut self,
+        harness: &dyn Harness,
+        registry: &Arc<dyn Registry>,
+        scope: WatchScope,
+    ) {
+        drop(persist(harness, || registry.watch(scope.clone())).await);
+        *self = Self::open(harness, registry, scope).await;
     }
 
     /// Reads on until exactly `expected` is known, within the harness's patience and `extra`.
@@ -178,4 +203,5 @@ fn port(node: &str) -> u16 {
 }
 
 const POLL: Duration = Duration::from_millis(10);
+const RETRY: Duration = Duration::from_millis(20);
 const MAX_SHOWN: usize = 5;

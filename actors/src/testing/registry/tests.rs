@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 
 use super::*;
-use crate::registry::{MemoryRegistry, RegistryError, Service, Watch, WatchScope};
+use crate::registry::{Change, MemoryRegistry, RegistryError, Service, Watch, WatchScope};
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_in_memory_has_every_property() {
@@ -37,9 +37,12 @@ async fn each_broken_promise_is_found_and_named() {
         (Fault::ListsNothing, "lists_every_version_once"),
         (Fault::CutsRecords, "large_records_survive"),
         (Fault::WritesOnce, "update_is_seen"),
+        (Fault::ForgetsToRenew, "a_lease_that_was_lost_is_told_and_begins_anew"),
+        (Fault::ForgetsToRenew, "nodes_and_watches_outlive_the_loss_of_everything"),
+        (Fault::WatchesOnce, "nodes_and_watches_outlive_the_loss_of_everything"),
     ];
     for (fault, property) in cases {
-        let found = AssertUnwindSafe(all(&Faulty(fault))).catch_unwind().await;
+        let found = AssertUnwindSafe(all(&Faulty::new(fault))).catch_unwind().await;
         let found = found.err().map(|panic| text(&*panic).to_owned()).unwrap_or_default();
         assert!(found.contains(&format!("{property}: ")), "{fault:?} is not found: {found}");
     }
@@ -73,6 +76,20 @@ impl Harness for Memory {
         registry.restore();
         Box::pin(async {})
     }
+
+    fn can_lose_everything(&self) -> bool {
+        true
+    }
+
+    fn lose_everything(&self) -> BoxFuture<'_, ()> {
+        let registry = self.last.lock().clone();
+        registry.outage();
+        registry.forget_all();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            registry.restore();
+        })
+    }
 }
 
 struct Fixed;
@@ -101,14 +118,34 @@ enum Fault {
     ListsNothing,
     CutsRecords,
     WritesOnce,
+    WatchesOnce,
 }
 
-struct Faulty(Fault);
+struct Faulty {
+    fault: Fault,
+    memory: Memory,
+}
+
+impl Faulty {
+    fn new(fault: Fault) -> Self {
+        Self { fault, memory: Memory::default() }
+    }
+}
 
 impl Harness for Faulty {
     fn pair(&self) -> BoxFuture<'_, Pair> {
-        let registry = Arc::new(FaultyRegistry { fault: self.0, inner: MemoryRegistry::new() });
+        let inner = MemoryRegistry::new();
+        *self.memory.last.lock() = inner.clone();
+        let registry = Arc::new(FaultyRegistry { fault: self.fault, inner });
         Box::pin(async { Pair { one: registry.clone(), other: registry } })
+    }
+
+    fn can_lose_everything(&self) -> bool {
+        true
+    }
+
+    fn lose_everything(&self) -> BoxFuture<'_, ()> {
+        self.memory.lose_everything()
     }
 }
 
@@ -179,6 +216,24 @@ impl Registry for FaultyRegistry {
 
     fn watch(&self, scope: WatchScope) -> BoxFuture<'_, Result<Box<dyn Watch>, RegistryError>> {
         let scope = if self.has(Fault::WatchesAll) { WatchScope::All } else { scope };
-        self.inner.watch(scope)
+        Box::pin(async move {
+            let watch = self.inner.watch(scope).await?;
+            let never_ends = self.has(Fault::WatchesOnce);
+            Ok(if never_ends { Box::new(Endless(watch)) as Box<dyn Watch> } else { watch })
+        })
+    }
+}
+
+/// A watch that does not tell that it is over.
+struct Endless(Box<dyn Watch>);
+
+impl Watch for Endless {
+    fn next(&mut self) -> BoxFuture<'_, Result<Change, RegistryError>> {
+        Box::pin(async {
+            match self.0.next().await {
+                Ok(change) => Ok(change),
+                Err(_) => std::future::pending().await,
+            }
+        })
     }
 }

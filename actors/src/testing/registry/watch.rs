@@ -1,14 +1,13 @@
 //! Properties of watches: what they begin with, what they tell and how they end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::Harness;
-use super::probe::{Follower, LONG, NAME, must, record, until_found};
+use super::probe::{Follower, LONG, NAME, must, persist, record, until_found};
 use crate::Deadline;
-use crate::registry::{NodeInfo, Registry, RegistryError, Service, WatchScope};
+use crate::registry::{NodeInfo, Service, WatchScope};
 
 /// The first change is a resync with what is there; then each change follows, in order.
 pub async fn watch_begins_with_a_resync_and_keeps_order(harness: &dyn Harness) {
@@ -104,32 +103,13 @@ pub async fn watch_can_be_opened_again_after_a_restart(harness: &dyn Harness) {
     while !deadline.has_passed() && follower.known != both {
         match timeout(deadline.time_left(), follower.watch.next()).await {
             Ok(Ok(change)) => follower.fold(change),
-            Ok(Err(_)) => follower = reopen(harness, &pair.other).await,
+            Ok(Err(_)) => follower.reopen(harness, &pair.other, own()).await,
             Err(_) => break,
         }
     }
     follower.until(&both, Duration::ZERO).await;
     must(pair.one.deregister(record("1", "a")).await, "to withdraw after a restart");
     follower.until(&[record("2", "b")], Duration::ZERO).await;
-}
-
-async fn reopen(harness: &dyn Harness, registry: &Arc<dyn Registry>) -> Follower {
-    drop(persist(harness, || registry.watch(own())).await);
-    Follower::open(harness, registry, own()).await
-}
-
-/// Repeats what fails while a registry comes back.
-async fn persist<T, F>(harness: &dyn Harness, attempt: impl Fn() -> F) -> T
-where
-    F: Future<Output = Result<T, RegistryError>>,
-{
-    let deadline = Deadline::within(harness.patience());
-    loop {
-        match attempt().await {
-            Err(error) if error.is_retryable() && !deadline.has_passed() => sleep(RETRY).await,
-            answer => return must(answer, "to use a registry that was restarted"),
-        }
-    }
 }
 
 fn own() -> WatchScope {
@@ -139,5 +119,3 @@ fn own() -> WatchScope {
 fn named(name: &str) -> Service {
     Service::new(name, "1").node(NodeInfo::new(format!("{name}-node"), "127.0.0.1:1"))
 }
-
-const RETRY: Duration = Duration::from_millis(20);

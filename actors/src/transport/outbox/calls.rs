@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::room::Room;
 use super::{CALLS_LIMIT, KnownRoute, Outbox, QUEUE_LIMIT, State};
-use crate::message::{Alternative, Body, Outgoing, RequestId, RouteSlot};
+use crate::message::{Body, BodyForm, Outgoing, RequestId, RouteSlot};
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
 use crate::transport::TransportError;
@@ -28,10 +28,8 @@ pub(crate) struct OutgoingCall<'a> {
     pub(crate) time_left: Option<Duration>,
     pub(crate) metadata: &'a Metadata,
     pub(crate) body: &'a dyn Body,
-    /// The body's other form, should it have one.
-    pub(crate) alternative: Option<Alternative>,
-    /// The node is known not to take the preferred form; there is another one then.
-    pub(crate) needs_alternative: bool,
+    /// The first of the body's forms that the node is not known not to take.
+    pub(crate) form: BodyForm,
 }
 
 /// A call that has been encoded.
@@ -39,27 +37,40 @@ pub(crate) struct OutgoingCall<'a> {
 pub(super) struct Written {
     /// Where it ends in the stream of bytes.
     pub(super) end: u64,
-    pub(super) is_alternative: bool,
+    pub(super) form: BodyForm,
 }
 
-/// A body in its other form.
-struct OtherForm<'a>(&'a dyn Body);
+/// A body in a further form.
+struct OtherForm<'a>(&'a dyn Body, BodyForm);
 
 impl Body for OtherForm<'_> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        self.0.encode_alternative(buffer)
+        self.0.encode_as(self.1, buffer)
     }
 }
 
 impl OutgoingCall<'_> {
-    /// Whether a node with this record is known not to take a body in its preferred form.
-    pub(crate) fn other_needed(
-        alternative: Option<Alternative>,
-        endpoint: &str,
+    /// The form in which a node with this record takes a body, which is best in this content type;
+    /// none if it is known to take none.
+    pub(crate) fn form_for(
         candidate: &Candidate,
-    ) -> bool {
-        let fingerprint = alternative.and_then(|other| other.fingerprint);
-        fingerprint.is_some_and(|fingerprint| candidate.has_other_types(endpoint, fingerprint))
+        (endpoint, content_type): (&str, &str),
+        body: &dyn Body,
+    ) -> Option<BodyForm> {
+        let mut form = BodyForm::PREFERRED.next();
+        let fingerprint = body.alternative(form).and_then(|other| other.fingerprint);
+        let has_other_types =
+            fingerprint.is_some_and(|own| candidate.has_other_types(endpoint, own));
+        if !has_other_types && candidate.takes(content_type) {
+            return Some(BodyForm::PREFERRED);
+        }
+        while form <= BodyForm::LAST {
+            if candidate.takes(body.alternative(form)?.content_type) {
+                return Some(form);
+            }
+            form = form.next();
+        }
+        None
     }
 }
 
@@ -92,19 +103,19 @@ impl Outbox {
         candidate: Option<&Arc<Candidate>>,
         waker: Option<&Waker>,
     ) -> Result<Ticket, NotSent> {
-        let (id, is_alternative) = {
+        let (id, form) = {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
-            let Written { end, is_alternative } = state.encode_call(id, Kind::Call, call)?;
+            let Written { end, form } = state.encode_call(id, Kind::Call, call)?;
             state.calls.insert(call.patience, end, candidate, waker.cloned());
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
-            (id, is_alternative)
+            (id, form)
         };
         self.schedule();
         let mut ticket = Ticket::new(self, id);
-        ticket.is_alternative = is_alternative;
+        ticket.form = form;
         Ok(ticket)
     }
 
@@ -178,16 +189,16 @@ impl State {
         kind: Kind,
         call: &OutgoingCall<'_>,
     ) -> Result<Written, NotSent> {
-        let (endpoint, mut content_type) = (call.endpoint, call.content_type);
-        let mut is_alternative = call.needs_alternative;
-        let mut known = if is_alternative { None } else { self.route(endpoint, content_type) };
-        is_alternative |= known.is_some_and(|index| self.routes[index].is_refused);
-        match call.alternative {
-            Some(other) if is_alternative => {
-                content_type = other.content_type;
-                known = self.route(endpoint, content_type);
-            }
-            _ => is_alternative = false,
+        let endpoint = call.endpoint;
+        let (mut form, mut content_type) = (call.form, call.content_type);
+        if let (false, Some(other)) = (form.is_preferred(), call.body.alternative(form)) {
+            content_type = other.content_type;
+        }
+        let mut known = self.route(endpoint, content_type);
+        while known.is_some_and(|index| self.routes[index].is_refused) && form < BodyForm::LAST {
+            let Some(other) = call.body.alternative(form.next()) else { break };
+            (form, content_type) = (form.next(), other.content_type);
+            known = self.route(endpoint, content_type);
         }
         let fresh =
             known.is_none().then_some(KnownRoute { endpoint, content_type, is_refused: false });
@@ -198,7 +209,7 @@ impl State {
             let error = TransportError::Encode("too many endpoints on one connection".into());
             return Err(NotSent::Invalid(error));
         }
-        let other = OtherForm(call.body);
+        let other = OtherForm(call.body, form);
         let message = Outgoing::Request {
             id,
             one_way: kind == Kind::OneWay,
@@ -207,12 +218,12 @@ impl State {
             define: define.as_ref(),
             time_left: call.time_left,
             metadata: call.metadata,
-            body: if is_alternative { &other } else { call.body },
+            body: if form.is_preferred() { call.body } else { &other },
         };
         let Some(encoder) = &mut self.encoder else { return Err(NotSent::Closed) };
         let end = encoder.encode(message).map_err(NotSent::Invalid)?;
         self.routes.extend(fresh);
-        Ok(Written { end, is_alternative })
+        Ok(Written { end, form })
     }
 
     /// Which slot stands for this.
@@ -242,18 +253,18 @@ impl State {
 pub(crate) struct Ticket {
     outbox: Arc<Outbox>,
     id: RequestId,
-    is_alternative: bool,
+    form: BodyForm,
     is_over: bool,
 }
 
 impl Ticket {
     pub(super) fn new(outbox: &Arc<Outbox>, id: RequestId) -> Self {
-        Self { outbox: Arc::clone(outbox), id, is_alternative: false, is_over: false }
+        Self { outbox: Arc::clone(outbox), id, form: BodyForm::PREFERRED, is_over: false }
     }
 
-    /// Whether the body was sent in its other form, in which the reply will be too.
-    pub(crate) fn is_alternative(&self) -> bool {
-        self.is_alternative
+    /// The form in which the body was sent, and the reply will be.
+    pub(crate) fn form(&self) -> BodyForm {
+        self.form
     }
 
     /// The connection that the call was sent on.

@@ -19,23 +19,23 @@ impl Outbox {
         candidate: Option<&Arc<Candidate>>,
         window: StreamWindow,
     ) -> Result<ClientStream, NotSent> {
-        let (id, side, is_alternative) = {
+        let (id, side, form) = {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
-            let Written { end, is_alternative } = state.encode_call(id, Kind::Stream, call)?;
+            let Written { end, form } = state.encode_call(id, Kind::Stream, call)?;
             state.calls.insert_stream(call.patience, end, candidate);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             // Known before the connection can read what the peer says to it.
             let side = StreamSide::new(Arc::clone(self), id);
             self.streams.insert(&side);
-            (id, side, is_alternative)
+            (id, side, form)
         };
         // Also wakes the task.
         side.accept(window);
         self.schedule();
-        Ok(ClientStream::new(side, Ticket::new(self, id), call.endpoint, is_alternative))
+        Ok(ClientStream::new(side, Ticket::new(self, id), call.endpoint, form))
     }
 
     /// Notes whether the peer of the connection that is about to open knows streams.
