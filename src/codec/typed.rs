@@ -35,7 +35,8 @@ impl Form {
         self.further(form).unwrap_or(self.codec)
     }
 
-    fn further(self, form: BodyForm) -> Option<Codec> {
+    /// The codec of a further form, if there is such a form.
+    pub(crate) fn further(self, form: BodyForm) -> Option<Codec> {
         match (form.0, self.other) {
             (1, Some(other)) => Some(other),
             (1, None) | (2, Some(_)) if self.or_json => Some(Codec::Json),

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use bytes::{Bytes, BytesMut};
 use callboard_actors::broker::OtherForm;
 use callboard_actors::contain::contain;
+use callboard_actors::message::BodyForm;
 use callboard_actors::registry::Schema;
 use parking_lot::{Mutex, RwLock};
 
@@ -82,7 +83,7 @@ impl TopicSchema {
 
     /// How an event that has been encoded is encoded otherwise, for those who have another type.
     pub(crate) fn other_form<T: Topic>(&self, form: Form) -> Option<&'static OtherForm> {
-        let pair = (form.codec, form.other?);
+        let pair = (form.codec, form.further(BodyForm::PREFERRED.next())?);
         let mut others = self.others.lock();
         if let Some((_, other)) = others.iter().find(|(known, _)| *known == pair) {
             return Some(other);

@@ -162,10 +162,7 @@ fn explain<T: StreamEndpoint>(failure: LocalFailure<Streaming<T>>, timeout: Dura
     }
 }
 
-fn encode<T: StreamEndpoint>(
-    opening: &Opening<T>,
-    form: BodyForm,
-) -> Result<Bytes, CallError> {
+fn encode<T: StreamEndpoint>(opening: &Opening<T>, form: BodyForm) -> Result<Bytes, CallError> {
     let mut buffer = BytesMut::new();
     opening.write(form, &mut buffer).map_err(|reason| CallError::Codec {
         detail: format!("the request was not sent: {}", TransportError::Encode(reason)),
