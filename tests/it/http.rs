@@ -193,11 +193,10 @@ async fn the_size_of_a_head_is_an_option() {
     let server = start(builder).await;
     // Two of them are the request's own.
     for (headers, length, code) in [(3, 1, 200), (4, 1, 431), (3, 4_000, 431)] {
-        let headers: String =
-            (0..headers).map(|number| format!("x-{number}: {}\r\n", "x".repeat(length))).collect();
+        let headers = format!("x-a: {}\r\n", "x".repeat(length)).repeat(headers);
         let mut raw = Raw::connect(&server).await;
         let response = raw.post("/Stage/Echo", &headers, "\"a\"").await;
-        assert_eq!(response.code, code, "{length} bytes in each of {headers}");
+        assert_eq!(response.code, code, "{length} bytes, {}", headers.lines().count());
         if code == 431 {
             assert!(raw.receive().await.is_none(), "the connection is closed");
         }
@@ -221,7 +220,7 @@ async fn by_default_a_request_has_at_most_a_hundred_headers() {
 async fn limits_that_let_nothing_through_end_the_start() {
     let house = House::default();
     let refused = house.stage("one").http(|http| http.headers = 0).start().await;
-    let error = refused.err().expect("it is refused");
+    let Err(error) = refused else { panic!("it has started") };
     let text = std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -131,7 +131,7 @@ mod tests {
     async fn a_turn_is_given_on_the_same_arbiter_and_not_inside_of_itself() {
         let turns = Rc::new(Cell::new(0));
         let local = LocalSet::new();
-        let hosted = local.run_until(async {
+        let all = local.run_until(async {
             let hosted = Hosted::new(counting(&turns), Some(7));
             assert!(!take_turn(7), "its task has not begun");
             let hosted = tokio::task::spawn_local(hosted);
@@ -142,10 +142,10 @@ mod tests {
             assert!(take_turn(7) && take_turn(7));
             assert_eq!(turns.get(), 3);
             assert!(!take_turn(7), "it is over");
-            hosted
+            // The task ends with its runner, though that ended in another's turn.
+            hosted.await.unwrap();
         });
-        // The task ends with its runner, though that ended in another's turn.
-        local.run_until(hosted.await).await.unwrap();
+        all.await;
         assert!(HERE.with_borrow(Vec::is_empty));
     }
 }

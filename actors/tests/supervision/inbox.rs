@@ -26,6 +26,35 @@ async fn what_exceeds_the_capacity_is_refused_and_nothing_else() {
 }
 
 #[actix::test]
+async fn an_actor_on_the_same_arbiter_can_be_given_its_turn_at_once() {
+    let world = World::start(4, &[]);
+    world.push_and_run([world.job(1)]);
+    assert_eq!(world.outcomes.take(), [""; 0], "its task has not begun");
+    soon(world.idle()).await;
+    assert_eq!(world.outcomes.take(), ["1 answered"]);
+    let panics = world.job(4).panics();
+    world.push_and_run([world.job(2), world.job(3).takes(SECOND), panics, world.job(5)]);
+    assert_eq!(world.outcomes.take(), ["2 answered", "4 panicked"]);
+    // What it did not get to, and what takes longer, is as with a turn of its task.
+    soon(world.idle()).await;
+    assert_eq!(world.outcomes.take(), ["5 answered", "3 answered"]);
+    assert_eq!(world.vitals.snapshot().panics, 1);
+}
+
+#[actix::test]
+async fn an_actor_on_another_thread_is_woken_instead() {
+    let world = World::start(3, &[]);
+    settle().await;
+    let (inbox, job) = (world.inbox.clone(), world.job(1).boxed());
+    let now = Instant::now();
+    let pushed = std::thread::spawn(move || inbox.push_and_run(&mut vec![job], now));
+    pushed.join().unwrap();
+    assert_eq!(world.outcomes.take(), [""; 0]);
+    soon(world.idle()).await;
+    assert_eq!(world.outcomes.take(), ["1 answered"]);
+}
+
+#[actix::test]
 async fn requests_being_handled_do_not_take_up_capacity() {
     let world = World::start(2, &[]);
     world.push([world.job(1).takes(SECOND), world.job(2).takes(SECOND)]);

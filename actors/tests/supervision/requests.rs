@@ -228,6 +228,13 @@ impl World {
         assert!(jobs.is_empty());
     }
 
+    /// Queues them, and gives the actor a turn at once.
+    pub(crate) fn push_and_run(&self, jobs: impl IntoIterator<Item = TestJob>) {
+        let mut jobs = jobs.into_iter().map(TestJob::boxed).collect();
+        self.inbox.push_and_run(&mut jobs, Instant::now());
+        assert!(jobs.is_empty());
+    }
+
     /// Queues a request of the first endpoint that this future answers.
     pub(crate) fn push_free(&self, answer: impl Future<Output = ()> + Send + 'static) {
         self.inbox.push_one(Box::new(FreeJob(Some(Box::pin(answer)))), Instant::now());

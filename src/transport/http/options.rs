@@ -132,28 +132,24 @@ mod tests {
 
     #[test]
     fn limits_that_let_nothing_through_are_refused_by_name() {
-        let none = Duration::ZERO;
-        let changes: [(&str, fn(&mut HttpOptions, Duration)); 7] = [
-            ("head_time", |it, none| it.head_time = none),
-            ("body_time", |it, none| it.body_time = none),
-            ("idle_time", |it, none| it.idle_time = none),
-            ("message_time", |it, none| it.message_time = none),
-            ("opening_time", |it, none| it.opening_time = none),
-            ("ending_time", |it, none| it.ending_time = none),
-            ("closing_time", |it, none| it.closing_time = none),
-        ];
-        for (name, change) in changes {
-            let mut options = HttpOptions::default();
-            change(&mut options, none);
+        let (none, default) = (Duration::ZERO, HttpOptions::default());
+        for (name, options) in [
+            ("head_time", HttpOptions { head_time: none, ..default }),
+            ("body_time", HttpOptions { body_time: none, ..default }),
+            ("idle_time", HttpOptions { idle_time: none, ..default }),
+            ("message_time", HttpOptions { message_time: none, ..default }),
+            ("opening_time", HttpOptions { opening_time: none, ..default }),
+            ("ending_time", HttpOptions { ending_time: none, ..default }),
+            ("closing_time", HttpOptions { closing_time: none, ..default }),
+            ("headers", HttpOptions { headers: 0, ..default }),
+        ] {
             assert_eq!(options.validate(), Err(HttpOptionsError::Zero(name)));
         }
-        let headers = HttpOptions { headers: 0, ..HttpOptions::default() };
-        assert_eq!(headers.validate(), Err(HttpOptionsError::Zero("headers")));
         let least = HttpOptions::HEAD_BYTES_LEAST;
         for (head_bytes, expected) in
             [(least - 1, Err(HttpOptionsError::HeadBytes(least - 1))), (least, Ok(()))]
         {
-            assert_eq!(HttpOptions { head_bytes, ..HttpOptions::default() }.validate(), expected);
+            assert_eq!(HttpOptions { head_bytes, ..default }.validate(), expected);
         }
     }
 }

@@ -72,7 +72,7 @@ impl Serving {
                     let Stage::Reading(reading) = stage else { return Poll::Pending };
                     match reading.ask(&self.desk, body) {
                         Ok(stage) => self.stage = stage,
-                        Err(answer) => return Poll::Ready(answer),
+                        Err(answer) => return Poll::Ready(*answer),
                     }
                 }
                 Stage::Asked { dialect, waiting } => {
@@ -101,30 +101,30 @@ impl Future for Serving {
 
 impl Reading {
     /// Hands the request to the engine; or the answer, where it does not get that far.
-    fn ask(self, desk: &Arc<Desk>, body: Result<Bytes, Trouble>) -> Result<Stage, Answer> {
+    fn ask(self, desk: &Arc<Desk>, body: Result<Bytes, Trouble>) -> Result<Stage, Box<Answer>> {
         let Self { mut dialect, headers, .. } = self;
-        let body = body.map_err(|trouble| dialect.refuse(&trouble))?;
-        let (called, body) = dialect.open(&body).map_err(|answer| *answer)?;
+        let body = body.map_err(|trouble| Box::new(dialect.refuse(&trouble)))?;
+        let (called, body) = dialect.open(&body)?;
         let metadata = match &mut dialect {
             Dialect::Inbox(inbox) => inbox.take_metadata(),
             Dialect::GoMicro(_) => metadata(&headers, true),
             Dialect::Plain(_) => metadata(&headers, false),
         };
         if !metadata.is_within_limits() {
-            return Err(dialect.refuse(&Trouble::Metadata));
+            return Err(Box::new(dialect.refuse(&Trouble::Metadata)));
         }
         let stream = desk.is_stream(&called.endpoint);
         let asked = Asked { called, time_left: time_left(&headers), metadata, body };
         match (stream, dialect) {
             (None, dialect) => match Desk::ask(desk, asked) {
                 Some(waiting) => Ok(Stage::Asked { dialect, waiting }),
-                None => Err(dialect.refuse(&Trouble::Routes)),
+                None => Err(Box::new(dialect.refuse(&Trouble::Routes))),
             },
             (Some(takes_items), Dialect::GoMicro(talk)) => {
                 desk.converse(Opening { talk, asked, headers, takes_items });
                 Ok(Stage::HandedOver)
             }
-            (Some(_), dialect) => Err(dialect.refuse(&Trouble::Stream)),
+            (Some(_), dialect) => Err(Box::new(dialect.refuse(&Trouble::Stream))),
         }
     }
 }
