@@ -24,7 +24,8 @@ use crate::server::{Arrival, HandlerPort, Lane, ReplySlot};
 /// subscription stands in place of its group. It is answered once all subscribers that it is for
 /// have answered; it is refused where none of them got it, so that a member of the group on another
 /// node may get it, or in its other form they do: what a content type says of the publisher's types
-/// comes to them with the event. Neither a deadline nor a publisher that goes away keeps an event from them.
+/// comes to them with the event. Neither a deadline nor a publisher that goes away keeps an event
+/// from them.
 #[derive(Clone)]
 pub struct EventDesk {
     topics: Topics,
