@@ -222,10 +222,19 @@ fn a_codec_that_the_node_does_not_know_refuses_the_stream() {
     }
 
     World::run(|world| async move {
-        let (_node, client) = mirror(&world).await;
-        let stream = client.service("mirror").stream(Swap { first: 1, second: 2 });
-        let error = stream.codec(Codec::custom(&Runes)).await.unwrap_err();
-        assert!(matches!(error, CallError::Codec { executed: Executed::No, .. }), "{error}");
-        assert!(error.to_string().contains("does not know this content type"), "{error}");
+        let (node, client) = mirror(&world).await;
+        let stream = || {
+            let stream = client.service("mirror").stream(Swap { first: 1, second: 2 });
+            stream.codec(Codec::custom(&Runes))
+        };
+        // Its record tells; whoever calls it by its address has to ask.
+        for (stream, told) in [
+            (stream(), "and the call is in application/x-runes"),
+            (stream().node(&*node.node().address), "does not know this content type"),
+        ] {
+            let error = stream.await.unwrap_err();
+            assert!(matches!(error, CallError::Codec { executed: Executed::No, .. }), "{error}");
+            assert!(error.to_string().contains(told), "{error}");
+        }
     });
 }
