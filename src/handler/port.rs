@@ -29,6 +29,7 @@ use super::{HandlerBuilder, HandlerHome, Placement};
 use crate::codec::{Codec, Codecs};
 use crate::middleware::Middleware;
 use crate::schema::{fingerprint_in, type_name};
+use crate::system::SystemPlace;
 
 /// A handler and its actors' inboxes.
 pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
@@ -44,6 +45,7 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     pub(super) backstage: Arc<Backstage>,
     pub(super) codecs: Codecs,
     arbiters: Vec<ArbiterHandle>,
+    system: SystemPlace,
     own: std::sync::Weak<Self>,
 }
 
@@ -128,6 +130,7 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         backstage: Arc::default(),
         codecs: home.codecs.clone(),
         arbiters: arbiters.clone(),
+        system: home.system.clone(),
         own: weak.clone(),
     });
     let start = Box::new(move |supervisor: SupervisorRef| {
@@ -277,14 +280,19 @@ where
         let endpoint = *self;
         let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
         let backstage = Arc::clone(&port.backstage);
-        let submit = move |message: M, reply: LocalReply<M>, id, now| {
+        let submit = move |mut message: M, reply: LocalReply<M>, id, now: Option<Instant>| {
             let home = thread_hint() % port.inboxes.len();
             let actor = port.choose(home, &mut home.clone());
             let key = JobKey { origin: LOCAL_ORIGIN, id };
             if port.middleware[endpoint.index].is_empty() {
                 let job = endpoint.pack(message, Responder::Local(reply), key);
-                return port.inboxes[actor].push_one(job, now);
+                return match now {
+                    Some(now) => port.inboxes[actor].push_one(job, now),
+                    None => port.inboxes[actor].push_fresh(job),
+                };
             }
+            message.context_ref().due.begin(now.unwrap_or_else(Instant::now));
+            port.system.introduce(message.context_mut());
             let (port, backstage) = (Arc::clone(&port), Arc::clone(&port.backstage));
             let arbiter = port.arbiters[actor % port.arbiters.len()].clone();
             let wrapped = backstage.enter(key, async move {
@@ -298,13 +306,7 @@ where
                 }
             });
         };
-        let cancel = move |origin, number| {
-            backstage.cancel(origin, Some(number));
-            for inbox in &inboxes {
-                inbox.cancel(origin, Some(number));
-            }
-        };
-        Arc::new(LocalEndpoint::<M>::new(submit, cancel))
+        Arc::new(LocalEndpoint::<M>::new(submit, inboxes, backstage))
     }
 }
 
@@ -317,7 +319,6 @@ where
     fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
         let stay = message.stay(self.terms);
         Box::new(TypedJob {
-            deadline: message.context_ref().deadline,
             message: Some(message),
             way: Some(WayBack { responder, stay }),
             key,

@@ -25,8 +25,9 @@ use super::Context;
 use super::life::{Desk, Life, Turn};
 use super::seed::{Order, Report, Reporter, Seed};
 use super::tasks::{Origin, Polled, TaskSet};
+use crate::bell::Bell;
 use crate::contain::{Panic, contain, contain_drop};
-use crate::inbox::Job;
+use crate::inbox::{InboxReceiver, Job};
 use crate::supervisor::Exit;
 use crate::vitals::Work;
 
@@ -105,11 +106,9 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
 
 impl<A: Actor<Context = Context<A>>> Runner<A> {
     fn register(&self, cx: &TaskContext<'_>) {
-        self.seed.control.bell.register(cx.waker());
-        self.tasks.register(cx.waker());
-        if let Some(inbox) = &self.seed.inbox {
-            inbox.register(cx.waker());
-        }
+        let inbox = self.seed.inbox.as_ref().map(InboxReceiver::bell);
+        let bells = [&self.seed.control.bell, self.tasks.bell()].into_iter().chain(inbox);
+        Bell::register(bells, cx.waker());
     }
 
     fn start(&mut self, epoch: u64) {

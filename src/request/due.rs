@@ -1,0 +1,78 @@
+//! When a request is over, found out as late as can be.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use callboard_actors::Deadline;
+use tokio::time::Instant;
+
+/// When the caller stops waiting, once somebody needs to know.
+///
+/// A call within a process has nearly always ended before its deadline could matter, and reading
+/// the clock for it costs a good part of what else such a call does. So its time begins when the
+/// caller has to wait, when the handler puts it aside, or when somebody asks for the deadline,
+/// whichever is first.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    timeout: Duration,
+    known: OnceLock<Option<Deadline>>,
+}
+
+impl Due {
+    /// It is known, or there is none.
+    pub(crate) fn at(deadline: Option<Deadline>) -> Self {
+        Self { timeout: Duration::ZERO, known: OnceLock::from(deadline) }
+    }
+
+    /// So long after the time has begun.
+    pub(crate) fn within(timeout: Duration) -> Self {
+        Self { timeout, known: OnceLock::new() }
+    }
+
+    /// The time begins at `now`, unless it has begun before.
+    pub(crate) fn begin(&self, now: Instant) {
+        self.known.get_or_init(|| Some(Deadline::after(now, self.timeout)));
+    }
+
+    /// The deadline, if the time has begun.
+    pub(crate) fn begun(&self) -> Option<Deadline> {
+        self.known.get().copied().flatten()
+    }
+
+    /// The deadline; the time has begun by now.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        *self.known.get_or_init(|| Some(Deadline::within(self.timeout)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn time_begins_once() {
+        let (due, now) = (Due::within(SECOND), Instant::now());
+        assert_eq!(due.begun(), None);
+        due.begin(now + SECOND);
+        due.begin(now);
+        let deadline = Some(Deadline::at(now + SECOND * 2));
+        assert_eq!((due.begun(), due.deadline()), (deadline, deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_begins_when_somebody_asks() {
+        let (due, now) = (Due::within(SECOND), Instant::now());
+        assert_eq!(due.deadline(), Some(Deadline::at(now + SECOND)));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(due.deadline(), Some(Deadline::at(now + SECOND)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_stays() {
+        let due = Due::at(None);
+        due.begin(Instant::now());
+        assert_eq!((due.begun(), due.deadline()), (None, None));
+    }
+}
