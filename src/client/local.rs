@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 use callboard_actors::client::{CallError, CallOptions, Executed};
 use callboard_actors::message::Refusal;
 use callboard_actors::{Deadline, Status};
-use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use super::ServiceRef;
@@ -38,8 +37,9 @@ pub(super) struct LocalCall<T: Endpoint> {
 /// How far waiting for the answer has come.
 #[derive(Clone, Copy)]
 enum Wait {
-    /// It gives way as many times more.
-    Turns(u8),
+    None,
+    /// It gave way once.
+    Turn,
     /// A shard wakes it at its deadline; its entry there.
     Alarm {
         shard: usize,
@@ -54,10 +54,11 @@ impl<T: Endpoint> Sent<T> {
         message: T,
         options: &CallOptions,
     ) -> Result<Self, CallError> {
-        // One that has to end with another is told how much of that one's time is left.
-        let now = options.limit.map(|_| Instant::now());
+        // Only where there may be little time left, or none, must it be known how much.
+        let is_short = options.limit.is_some() || options.timeout.is_zero();
+        let now = is_short.then(Instant::now);
         let deadline = now.map(|now| options.deadline_at(now));
-        let due = deadline.map_or(Due::within(options.timeout), |at| Due::at(Some(at)));
+        let due = deadline.map_or(Due::within(options.timeout), |at| Due::At(Some(at)));
         let (answer, number) = handler.send(request(message, options, due)?, now);
         Ok(Self { answer, number: Some(number), deadline })
     }
@@ -71,7 +72,7 @@ impl<T: Endpoint> LocalCall<T> {
         options: CallOptions,
         form: Form,
     ) -> Self {
-        Self { sent, service, options, form, wait: Wait::Turns(turns()) }
+        Self { sent, service, options, form, wait: Wait::None }
     }
 
     /// Whether a call that was refused like this may be made to another node.
@@ -126,10 +127,9 @@ impl<T: Endpoint> LocalCall<T> {
         let deadline = self.begin();
         let caller = self.service.system().caller();
         match self.wait {
-            Wait::Turns(_) => {
+            Wait::None | Wait::Turn => {
                 let shard = caller.shard_index();
-                let entry =
-                    caller.expiry(shard).insert(deadline.instant(), cx.waker().clone());
+                let entry = caller.expiry(shard).insert(deadline.instant(), cx.waker().clone());
                 self.wait = Wait::Alarm { shard, entry };
             }
             Wait::Alarm { .. } if deadline.has_passed() => {
@@ -160,24 +160,16 @@ impl<T: Endpoint> LocalCall<T> {
     }
 }
 
-fn turns() -> u8 {
-    static TURNS: std::sync::OnceLock<u8> = std::sync::OnceLock::new();
-    *TURNS.get_or_init(|| std::env::var("TURNS").ok().and_then(|t| t.parse().ok()).unwrap_or(1))
-}
-
 impl<T: Endpoint> Future for LocalCall<T> {
     type Output = LocalResult<Request<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Wait::Turns(left @ 1..) = self.wait {
-            return match self.sent.answer.try_recv() {
-                Err(TryRecvError::Empty) => {
-                    self.wait = Wait::Turns(left - 1);
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                answer => Poll::Ready(self.ended(answer.ok())),
-            };
+        if matches!(self.wait, Wait::None) {
+            // An actor on this thread, woken a moment ago, has its turn before this task has it
+            // again, and then the answer is there without anybody having been asked to tell.
+            self.wait = Wait::Turn;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         match Pin::new(&mut self.sent.answer).poll(cx) {
             Poll::Pending => self.wait(cx),
@@ -204,7 +196,7 @@ pub(super) fn post<T: Endpoint>(
     options: &CallOptions,
 ) -> Result<(), CallError> {
     let now = Instant::now();
-    let due = Due::at(Some(options.deadline_at(now)));
+    let due = Due::At(Some(options.deadline_at(now)));
     handler.send(request(message, options, due)?, Some(now));
     Ok(())
 }
@@ -221,11 +213,7 @@ fn request<T: Endpoint>(
     due: Due,
 ) -> Result<Request<T>, CallError> {
     options.check()?;
-    let context = RequestContext {
-        endpoint: T::NAME,
-        metadata: options.metadata.clone(),
-        due,
-        peer: None,
-    };
+    let context =
+        RequestContext { endpoint: T::NAME, metadata: options.metadata.clone(), due, peer: None };
     Ok(Request::new(message, context))
 }

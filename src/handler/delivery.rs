@@ -78,7 +78,12 @@ impl Stay for () {}
 /// Decodes straight from the receive buffer; refuses what cannot be decoded.
 pub(super) fn decode<M: Delivery>(codec: Codec, arrival: Arrival) -> Option<(M, ReplySlot)> {
     let Arrival { mut reply, deadline, metadata, peer, body, stream } = arrival;
-    let context = RequestContext { endpoint: M::ENDPOINT, metadata, due: Due::at(deadline), peer: Some(peer) };
+    let context = RequestContext {
+        endpoint: M::ENDPOINT,
+        metadata,
+        due: Due::At(deadline),
+        peer: Some(peer),
+    };
     // The user's `Deserialize` may panic; the connection must not.
     let failure = match contain(|| M::decode(codec, &body, context, stream)) {
         Ok(Ok(message)) => return Some((message, reply)),

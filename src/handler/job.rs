@@ -91,7 +91,9 @@ where
             return Progress::Done;
         };
         way.stay.begin();
-        if let Some(place) = ctx.provided::<SystemPlace>() {
+        if message.context_ref().peer.is_none()
+            && let Some(place) = ctx.provided::<SystemPlace>()
+        {
             place.introduce(message.context_mut());
         }
         // Where the answer is there when the handler returns nobody needs to know.

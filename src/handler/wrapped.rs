@@ -31,7 +31,7 @@ pub(super) async fn serve<M: Delivery>(
     let last = move |info: &CallInfo| {
         let context = message.context_mut();
         context.metadata = info.metadata.clone();
-        context.due = Due::at(info.deadline);
+        context.due = Due::At(info.deadline);
         let (way_back, answer) = local_reply();
         submit(message, way_back);
         async move {

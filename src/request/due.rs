@@ -13,35 +13,40 @@ use tokio::time::Instant;
 /// caller has to wait, when the handler puts it aside, or when somebody asks for the deadline,
 /// whichever is first.
 #[derive(Debug, Clone)]
-pub(crate) struct Due {
-    timeout: Duration,
-    known: OnceLock<Option<Deadline>>,
+pub(crate) enum Due {
+    /// It is known, or there is none.
+    At(Option<Deadline>),
+    /// So long after the time has begun.
+    Within(Duration, OnceLock<Deadline>),
 }
 
 impl Due {
-    /// It is known, or there is none.
-    pub(crate) fn at(deadline: Option<Deadline>) -> Self {
-        Self { timeout: Duration::ZERO, known: OnceLock::from(deadline) }
-    }
-
     /// So long after the time has begun.
     pub(crate) fn within(timeout: Duration) -> Self {
-        Self { timeout, known: OnceLock::new() }
+        Self::Within(timeout, OnceLock::new())
     }
 
     /// The time begins at `now`, unless it has begun before.
     pub(crate) fn begin(&self, now: Instant) {
-        self.known.get_or_init(|| Some(Deadline::after(now, self.timeout)));
+        if let Self::Within(timeout, known) = self {
+            known.get_or_init(|| Deadline::after(now, *timeout));
+        }
     }
 
     /// The deadline, if the time has begun.
     pub(crate) fn begun(&self) -> Option<Deadline> {
-        self.known.get().copied().flatten()
+        match self {
+            Self::At(deadline) => *deadline,
+            Self::Within(_, known) => known.get().copied(),
+        }
     }
 
     /// The deadline; the time has begun by now.
     pub(crate) fn deadline(&self) -> Option<Deadline> {
-        *self.known.get_or_init(|| Some(Deadline::within(self.timeout)))
+        match self {
+            Self::At(deadline) => *deadline,
+            Self::Within(timeout, known) => Some(*known.get_or_init(|| Deadline::within(*timeout))),
+        }
     }
 }
 
@@ -71,7 +76,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_stays() {
-        let due = Due::at(None);
+        let due = Due::At(None);
         due.begin(Instant::now());
         assert_eq!((due.begun(), due.deadline()), (None, None));
     }

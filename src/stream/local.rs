@@ -67,7 +67,7 @@ impl<T: StreamEndpoint> LocalTalk<T> {
         let context = RequestContext {
             endpoint: T::NAME,
             metadata: options.metadata.clone(),
-            due: Due::at(whole),
+            due: Due::At(whole),
             peer: Some(service.system().hello()),
         };
         let streaming = Streaming::new(opening, context, ItemSide::Local(Arc::clone(&stream)));

@@ -218,17 +218,15 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     fn apply_cancels(&mut self, work: &mut Work) {
         let Some(inbox) = self.seed.inbox.as_mut() else { return };
-        let (cancels, dropped) = inbox.take_cancels();
+        let Some((cancels, dropped)) = inbox.take_cancels() else { return };
         work.cancelled += dropped;
-        if !cancels.is_empty() {
-            self.tasks.cancel_requests(
-                |key| cancels.name(key),
-                |endpoint| {
-                    work.cancelled += 1;
-                    inbox.answered(endpoint);
-                },
-            );
-        }
+        self.tasks.cancel_requests(
+            |key| cancels.name(key),
+            |endpoint| {
+                work.cancelled += 1;
+                inbox.answered(endpoint);
+            },
+        );
     }
 
     fn panicked(&mut self, panic: Panic) {

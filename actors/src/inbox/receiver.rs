@@ -131,11 +131,9 @@ impl<A: Actor> InboxReceiver<A> {
     }
 
     /// Takes the cancellations that arrived, drops what they name of the queue, and returns them
-    /// for what is running already, with the number dropped.
-    pub(crate) fn take_cancels(&mut self) -> (Cancels, u64) {
-        let Some(cancels) = self.shared.take_cancels(&mut self.taken) else {
-            return (Cancels::default(), 0);
-        };
+    /// for what is running already, with the number dropped; `None` when there are none.
+    pub(crate) fn take_cancels(&mut self) -> Option<(Cancels, u64)> {
+        let cancels = self.shared.take_cancels(&mut self.taken)?;
         let mut doomed = Vec::new();
         split_off(&mut self.taken, &cancels, &mut doomed);
         let taken = doomed.len();
@@ -150,7 +148,7 @@ impl<A: Actor> InboxReceiver<A> {
         let dropped = doomed.len();
         self.queue_fewer(dropped - taken);
         self.refuse_all(doomed, Refusal::Cancelled);
-        (cancels, dropped as u64)
+        Some((cancels, dropped as u64))
     }
 
     /// Refuses everything that has not been started.
