@@ -108,8 +108,8 @@ pub struct RequestContext {
     pub(crate) endpoint: &'static str,
     pub(crate) metadata: Metadata,
     pub(crate) due: Due,
-    /// Who calls; nobody yet on the way to a handler in the same process, which fills it in: a
-    /// reference that both sides count costs more than the rest of the context.
+    /// Who calls; nobody yet on the way to a handler in the same process, where it is filled in when
+    /// the actor gets it: a reference counted by two threads costs more than the rest of it.
     pub(crate) peer: Option<Arc<Hello>>,
 }
 

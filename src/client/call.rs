@@ -148,7 +148,7 @@ impl<T: Endpoint> CallBuilder<T> {
         if self.is_own()
             && let Some(handler) = self.service.system().handler()
         {
-            local::post(handler, self.message, &self.options)?;
+            local::post(handler, self.message, &self.options, &self.service)?;
             return Ok(None);
         }
         let body = EncodedRequest { form: self.form, value: &self.message };

@@ -72,7 +72,7 @@ impl<T: Endpoint> CallFuture<T> {
             {
                 // Looked for once: that costs a good part of what such a call does.
                 if let Some(handler) = call.service.system().handler() {
-                    let sent = Sent::new(handler, call.message, &call.options)?;
+                    let sent = Sent::new(handler, call.message, &call.options, &call.service)?;
                     let local = LocalCall::new(sent, call.service, call.options, call.form);
                     self.state = State::Local(local);
                     return Ok(());

@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
 use callboard_actors::message::Refusal;
+use callboard_actors::transport::Hello;
 use callboard_actors::{Deadline, Status};
 use tokio::time::Instant;
 
@@ -53,13 +55,15 @@ impl<T: Endpoint> Sent<T> {
         handler: &LocalEndpoint<Request<T>>,
         message: T,
         options: &CallOptions,
+        service: &ServiceRef,
     ) -> Result<Self, CallError> {
         // Only where there may be little time left, or none, must it be known how much.
         let is_short = options.limit.is_some() || options.timeout.is_zero();
         let now = is_short.then(Instant::now);
         let deadline = now.map(|now| options.deadline_at(now));
         let due = deadline.map_or(Due::within(options.timeout), |at| Due::At(Some(at)));
-        let (answer, number) = handler.send(request(message, options, due)?, now);
+        let peer = handler.is_wrapped().then(|| service.system().hello());
+        let (answer, number) = handler.send(request(message, options, (due, peer))?, now);
         Ok(Self { answer, number: Some(number), deadline })
     }
 }
@@ -194,10 +198,12 @@ pub(super) fn post<T: Endpoint>(
     handler: &LocalEndpoint<Request<T>>,
     message: T,
     options: &CallOptions,
+    service: &ServiceRef,
 ) -> Result<(), CallError> {
     let now = Instant::now();
     let due = Due::At(Some(options.deadline_at(now)));
-    handler.send(request(message, options, due)?, Some(now));
+    let peer = handler.is_wrapped().then(|| service.system().hello());
+    handler.send(request(message, options, (due, peer))?, Some(now));
     Ok(())
 }
 
@@ -210,10 +216,10 @@ fn handler<T: Endpoint>(service: &ServiceRef) -> Option<&LocalEndpoint<Request<T
 fn request<T: Endpoint>(
     message: T,
     options: &CallOptions,
-    due: Due,
+    (due, peer): (Due, Option<Arc<Hello>>),
 ) -> Result<Request<T>, CallError> {
     options.check()?;
     let context =
-        RequestContext { endpoint: T::NAME, metadata: options.metadata.clone(), due, peer: None };
+        RequestContext { endpoint: T::NAME, metadata: options.metadata.clone(), due, peer };
     Ok(Request::new(message, context))
 }

@@ -60,6 +60,7 @@ impl<M: Delivery> LocalReply<M> {
 /// Hands messages of one type to a handler in this process.
 pub(crate) struct LocalEndpoint<M: Delivery> {
     submit: Box<Submit<M>>,
+    is_wrapped: bool,
     /// Of the handler's actors.
     inboxes: Vec<Arc<dyn InboxStatus>>,
     backstage: Arc<Backstage>,
@@ -71,10 +72,16 @@ type Submit<M> = dyn Fn(M, LocalReply<M>, u64, Option<Instant>) + Send + Sync;
 impl<M: Delivery> LocalEndpoint<M> {
     pub(super) fn new(
         submit: impl Fn(M, LocalReply<M>, u64, Option<Instant>) + Send + Sync + 'static,
+        is_wrapped: bool,
         inboxes: Vec<Arc<dyn InboxStatus>>,
         backstage: Arc<Backstage>,
     ) -> Self {
-        Self { submit: Box::new(submit), inboxes, backstage }
+        Self { submit: Box::new(submit), is_wrapped, inboxes, backstage }
+    }
+
+    /// Whether messages go through middleware, which wants to know who sends them.
+    pub(crate) fn is_wrapped(&self) -> bool {
+        self.is_wrapped
     }
 
     /// Queues a message; its answer, and the number to [cancel](Self::cancel) it by.

@@ -29,7 +29,6 @@ use super::{HandlerBuilder, HandlerHome, Placement};
 use crate::codec::{Codec, Codecs};
 use crate::middleware::Middleware;
 use crate::schema::{fingerprint_in, type_name};
-use crate::system::SystemPlace;
 
 /// A handler and its actors' inboxes.
 pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
@@ -45,7 +44,6 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     pub(super) backstage: Arc<Backstage>,
     pub(super) codecs: Codecs,
     arbiters: Vec<ArbiterHandle>,
-    system: SystemPlace,
     own: std::sync::Weak<Self>,
 }
 
@@ -130,7 +128,6 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
         backstage: Arc::default(),
         codecs: home.codecs.clone(),
         arbiters: arbiters.clone(),
-        system: home.system.clone(),
         own: weak.clone(),
     });
     let start = Box::new(move |supervisor: SupervisorRef| {
@@ -280,11 +277,12 @@ where
         let endpoint = *self;
         let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
         let backstage = Arc::clone(&port.backstage);
-        let submit = move |mut message: M, reply: LocalReply<M>, id, now: Option<Instant>| {
+        let is_wrapped = !port.middleware[endpoint.index].is_empty();
+        let submit = move |message: M, reply: LocalReply<M>, id, now: Option<Instant>| {
             let home = thread_hint() % port.inboxes.len();
             let actor = port.choose(home, &mut home.clone());
             let key = JobKey { origin: LOCAL_ORIGIN, id };
-            if port.middleware[endpoint.index].is_empty() {
+            if !is_wrapped {
                 let job = endpoint.pack(message, Responder::Local(reply), key);
                 return match now {
                     Some(now) => port.inboxes[actor].push_one(job, now),
@@ -292,7 +290,6 @@ where
                 };
             }
             message.context_ref().due.begin(now.unwrap_or_else(Instant::now));
-            port.system.introduce(message.context_mut());
             let (port, backstage) = (Arc::clone(&port), Arc::clone(&port.backstage));
             let arbiter = port.arbiters[actor % port.arbiters.len()].clone();
             let wrapped = backstage.enter(key, async move {
@@ -306,7 +303,7 @@ where
                 }
             });
         };
-        Arc::new(LocalEndpoint::<M>::new(submit, inboxes, backstage))
+        Arc::new(LocalEndpoint::<M>::new(submit, is_wrapped, inboxes, backstage))
     }
 }
 
