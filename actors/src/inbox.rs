@@ -102,6 +102,9 @@ pub trait InboxStatus: Send + Sync {
     /// How long the oldest request has waited that the actor could have taken.
     fn head_age(&self, now: Instant) -> Option<Duration>;
 
+    /// Whether the actor lives on the present thread, as far as is known.
+    fn is_here(&self) -> bool;
+
     /// Has the time of those queued that were [fresh](Inbox::push_fresh) run from `now` on, unless
     /// it does already.
     fn begin(&self, now: Instant);

@@ -57,9 +57,10 @@ impl<T: Endpoint> Sent<T> {
         options: &CallOptions,
         service: &ServiceRef,
     ) -> Result<Self, CallError> {
-        // Only where there may be little time left, or none, must it be known how much.
-        let is_short = options.limit.is_some() || options.timeout.is_zero();
-        let now = is_short.then(Instant::now);
+        // A handler on this thread has its turn next. One on another may take a while, and there may
+        // be little time left, or none: then the time begins now.
+        let is_soon = handler.is_here() && options.limit.is_none() && !options.timeout.is_zero();
+        let now = (!is_soon).then(Instant::now);
         let deadline = now.map(|now| options.deadline_at(now));
         let due = deadline.map_or(Due::within(options.timeout), |at| Due::At(Some(at)));
         let peer = handler.is_wrapped().then(|| service.system().hello());

@@ -84,6 +84,11 @@ impl<M: Delivery> LocalEndpoint<M> {
         self.is_wrapped
     }
 
+    /// Whether it is handled on the present thread.
+    pub(crate) fn is_here(&self) -> bool {
+        self.inboxes.iter().all(|inbox| inbox.is_here())
+    }
+
     /// Queues a message; its answer, and the number to [cancel](Self::cancel) it by.
     ///
     /// Without `now` its time has not begun, and whoever waits for the answer

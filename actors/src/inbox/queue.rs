@@ -46,6 +46,8 @@ pub(super) struct Shared<A: Actor> {
     /// Requests ever answered; changed by the actor's side only.
     finished: AtomicU64,
     pub(super) bell: Bell,
+    /// The [place](place) at which the actor was polled last.
+    home: AtomicUsize,
     idle: Notify,
     /// Those who wait until it is idle.
     listeners: AtomicUsize,
@@ -78,6 +80,7 @@ impl<A: Actor> Inbox<A> {
             accepted: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             bell: Bell::default(),
+            home: AtomicUsize::new(0),
             idle: Notify::new(),
         });
         let receiver = InboxReceiver::new(Arc::clone(&shared), options.concurrency);
@@ -242,10 +245,7 @@ impl<A: Actor> Shared<A> {
 
     fn move_entries(&self, most: usize, queue: &mut Queue<A>, into: &mut VecDeque<Entry<A>>) {
         let count = queue.entries.len().min(most);
-        // One by one: draining a range costs several times as much where there is one, as is common.
-        for _ in 0..count {
-            into.extend(queue.entries.pop_front());
-        }
+        into.extend(queue.entries.drain(..count));
         self.taken_out(count, queue);
         self.queue_fewer(count, queue);
     }
@@ -282,6 +282,14 @@ impl<A: Actor> Shared<A> {
         self.queued.store(left, Ordering::Relaxed);
     }
 
+    /// Takes note of where the actor is polled.
+    pub(super) fn settle_here(&self) {
+        let here = place();
+        if self.home.load(Ordering::Relaxed) != here {
+            self.home.store(here, Ordering::Relaxed);
+        }
+    }
+
     /// Counts answered requests out; for the actor's side only.
     pub(super) fn finished(&self, requests: usize) {
         let finished = self.finished.load(Ordering::Relaxed) + requests as u64;
@@ -310,6 +318,10 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
 
     fn head_age(&self, now: Instant) -> Option<Duration> {
         self.head_age_at(now)
+    }
+
+    fn is_here(&self) -> bool {
+        self.home.load(Ordering::Relaxed) == place()
     }
 
     fn begin(&self, now: Instant) {
@@ -362,6 +374,14 @@ impl<A: Actor> fmt::Debug for Inbox<A> {
             .field("capacity", &self.shared.capacity)
             .finish()
     }
+}
+
+/// Tells the present thread from all others that live.
+fn place() -> usize {
+    thread_local! {
+        static PLACE: u8 = const { 0 };
+    }
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 /// Bounds of the advice to a refused caller.

@@ -114,6 +114,7 @@ impl<A: Actor> InboxReceiver<A> {
     pub(crate) fn settle(&mut self) {
         self.taken.iter_mut().for_each(|entry| entry.begin(&self.now));
         self.now = Now::unread();
+        self.shared.settle_here();
         match std::mem::take(&mut self.finished) {
             0 => {}
             finished => self.shared.finished(finished),

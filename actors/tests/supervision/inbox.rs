@@ -77,6 +77,16 @@ async fn the_time_of_a_fresh_request_begins_when_its_caller_says_so() {
 }
 
 #[actix::test]
+async fn an_inbox_knows_whether_its_actor_is_on_this_thread() {
+    let world = World::start(10, &[]);
+    settle().await;
+    let status = world.inbox.status();
+    assert!(status.is_here());
+    let elsewhere = std::thread::spawn(move || status.is_here());
+    assert!(!elsewhere.join().unwrap());
+}
+
+#[actix::test]
 async fn the_time_of_a_fresh_request_begins_when_the_actor_puts_it_aside() {
     let world = World::start(1_000, &[1]);
     world.push([world.job(1).takes(SECOND * 3)]);
