@@ -234,16 +234,19 @@ impl Codec {
     /// The value's own `Serialize` failed, or the codec cannot express it. Protobuf needs more than
     /// serde: it always fails here, see [`ProtobufCodec`] and [`StreamProtobufCodec`].
     pub fn encode<T: Serialize>(self, value: &T, buffer: &mut BytesMut) -> Result<(), CodecError> {
+        // The error is made in each arm: behind them all each result would be copied once more.
+        let error = |reason| self.error(reason);
         match self {
-            Self::Bincode => bincode::encode(value, buffer),
-            Self::Json => json::encode(value, buffer),
-            Self::Protobuf => Err(NO_SERDE.to_owned()),
+            Self::Bincode => bincode::encode(value, buffer).map_err(error),
+            Self::Json => json::encode(value, buffer).map_err(error),
+            Self::Protobuf => Err(error(NO_SERDE.to_owned())),
             Self::Other(OtherCodec(format)) => {
                 let mut bytes = Vec::new();
-                format.encode(&value, &mut bytes).map(|()| buffer.extend_from_slice(&bytes))
+                format.encode(&value, &mut bytes).map_err(error)?;
+                buffer.extend_from_slice(&bytes);
+                Ok(())
             }
         }
-        .map_err(|reason| self.error(reason))
     }
 
     /// Decodes a value that takes all of `body`.
@@ -254,21 +257,22 @@ impl Codec {
     /// # Errors
     /// The body is not such a value, or there is something left.
     pub fn decode<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, CodecError> {
+        // As in `encode`.
+        let error = |reason| self.error(reason);
         match self {
-            Self::Bincode => bincode::decode(body),
-            Self::Json => json::decode(body),
-            Self::Protobuf => Err(NO_SERDE.to_owned()),
+            Self::Bincode => bincode::decode(body).map_err(error),
+            Self::Json => json::decode(body).map_err(error),
+            Self::Protobuf => Err(error(NO_SERDE.to_owned())),
             Self::Other(OtherCodec(format)) => {
                 let mut value = None;
                 let mut read = |deserializer: &mut dyn erased_serde::Deserializer<'_>| {
                     value = Some(erased_serde::deserialize(deserializer)?);
                     Ok(())
                 };
-                let result = format.decode(body, &mut read);
-                result.and_then(|()| value.ok_or_else(|| "nothing was read".to_owned()))
+                format.decode(body, &mut read).map_err(error)?;
+                value.ok_or_else(|| error("nothing was read".to_owned()))
             }
         }
-        .map_err(|reason| self.error(reason))
     }
 
     fn aliases(self) -> &'static [&'static str] {

@@ -35,6 +35,7 @@ use crate::stream::{StreamEndpoint, Streaming};
 use crate::system::SystemPlace;
 
 pub(crate) use self::delivery::Delivery;
+pub(crate) use self::job::expired;
 pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
 use self::port::{AnyEndpoint, TypedEndpoint};
 use self::subscription::SubscriptionPlan;

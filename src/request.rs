@@ -1,6 +1,7 @@
 //! What a service answers, as the user's types see it.
 
 mod annotated;
+mod due;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use self::annotated::Inner;
 pub use self::annotated::{Annotated, AnnotatedReply};
+pub(crate) use self::due::Due;
 use crate::codec::ProtobufCodec;
 use crate::schema::EndpointSchema;
 
@@ -105,8 +107,10 @@ pub struct Request<T> {
 pub struct RequestContext {
     pub(crate) endpoint: &'static str,
     pub(crate) metadata: Metadata,
-    pub(crate) deadline: Option<Deadline>,
-    pub(crate) peer: Arc<Hello>,
+    pub(crate) due: Due,
+    /// Who calls; nobody yet on the way to a handler in the same process, where it is filled in when
+    /// the actor gets it: a reference counted by two threads costs more than the rest of it.
+    pub(crate) peer: Option<Arc<Hello>>,
 }
 
 /// The questions that a [`RequestContext`] answers, for types that dereference to their message.
@@ -114,6 +118,12 @@ macro_rules! context_methods {
     () => {
         /// What came with it, without the message; e.g. to be kept when the message is moved.
         pub fn context(&self) -> &$crate::request::RequestContext {
+            // Whoever keeps it shall find in it when the caller stops waiting.
+            self.context.due.deadline();
+            &self.context
+        }
+
+        pub(crate) fn context_unread(&self) -> &$crate::request::RequestContext {
             &self.context
         }
 
@@ -124,7 +134,7 @@ macro_rules! context_methods {
 
         /// When the caller stops waiting; a stream is over then, whatever it has come to.
         pub fn deadline(&self) -> Option<::callboard_actors::Deadline> {
-            self.context.deadline
+            self.context.due.deadline()
         }
 
         /// The name of the endpoint that was called.
@@ -134,12 +144,12 @@ macro_rules! context_methods {
 
         /// The name of the service that calls; empty when it did not tell.
         pub fn peer_service(&self) -> &str {
-            &self.context.peer.service
+            self.context.peer.as_ref().map_or("", |peer| &peer.service)
         }
 
         /// The id of the node that calls.
         pub fn peer_node(&self) -> &str {
-            &self.context.peer.node
+            self.context.peer.as_ref().map_or("", |peer| &peer.node)
         }
     };
 }
@@ -170,13 +180,13 @@ impl RequestContext {
 
     /// When the caller stops waiting.
     pub fn deadline(&self) -> Option<Deadline> {
-        self.deadline
+        self.due.deadline()
     }
 }
 
 impl<T> AsRef<RequestContext> for Request<T> {
     fn as_ref(&self) -> &RequestContext {
-        &self.context
+        self.context()
     }
 }
 

@@ -238,7 +238,7 @@ impl<T: StreamEndpoint> Deref for Streaming<T> {
 
 impl<T: StreamEndpoint> AsRef<RequestContext> for Streaming<T> {
     fn as_ref(&self) -> &RequestContext {
-        &self.context
+        self.context()
     }
 }
 

@@ -19,16 +19,24 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// To be called in each poll, before the state that ringing announces is looked at.
-    pub(crate) fn register(&self, waker: &Waker) {
+    /// Registers a task with all bells that wake it; to be called in each poll, before the state
+    /// that ringing announces is looked at.
+    pub(crate) fn register<'a>(bells: impl IntoIterator<Item = &'a Self>, waker: &Waker) {
+        for bell in bells {
+            bell.note(waker);
+        }
+        // With the one in `ring`: either the task sees what was changed before it rang, or whoever
+        // rings sees that the task has begun this poll and must be polled again. One is enough for
+        // all bells, and each costs as much as two atomic changes.
+        fence(Ordering::SeqCst);
+    }
+
+    fn note(&self, waker: &Waker) {
         let first = self.first.get_or_init(|| waker.clone());
         if !first.will_wake(waker) {
             self.others.register(waker);
             self.is_moved.store(true, Ordering::SeqCst);
         }
-        // With the one in `ring`: either the task sees what was changed before it rang, or whoever
-        // rings sees that the task has begun this poll and must be polled again.
-        fence(Ordering::SeqCst);
     }
 
     /// Wakes the task, if it has registered.
@@ -64,7 +72,7 @@ mod tests {
     fn a_task_is_woken_each_time_though_it_registers_once() {
         let (bell, count) = (Bell::default(), Arc::new(Count::default()));
         bell.ring();
-        bell.register(&Waker::from(Arc::clone(&count)));
+        Bell::register([&bell], &Waker::from(Arc::clone(&count)));
         bell.ring();
         bell.ring();
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
@@ -73,8 +81,8 @@ mod tests {
     #[test]
     fn a_task_that_moved_is_woken_where_it_is() {
         let (bell, old, new) = (Bell::default(), Arc::new(Count::default()), Arc::default());
-        bell.register(&Waker::from(Arc::clone(&old)));
-        bell.register(&Waker::from(Arc::<Count>::clone(&new)));
+        Bell::register([&bell], &Waker::from(Arc::clone(&old)));
+        Bell::register([&bell], &Waker::from(Arc::<Count>::clone(&new)));
         bell.ring();
         assert_eq!(new.0.load(Ordering::Relaxed), 1);
     }

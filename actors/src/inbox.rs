@@ -6,6 +6,8 @@
 //! knows how long its head has waited, and drops what has expired or was cancelled.
 
 mod cancels;
+mod entry;
+mod options;
 mod queue;
 mod receiver;
 
@@ -22,7 +24,8 @@ use crate::contain::Panic;
 use crate::deadline::Deadline;
 use crate::message::Refusal;
 
-pub use self::queue::{Inbox, InboxOptions, Overflow};
+pub use self::options::{InboxOptions, Overflow};
+pub use self::queue::Inbox;
 pub(crate) use self::receiver::{InboxReceiver, Next};
 
 /// Identifies a request among all those of a process: its origin and its number there.
@@ -43,8 +46,14 @@ pub trait Job<A: Actor>: Send {
     /// Who asked.
     fn key(&self) -> JobKey;
 
-    /// When it stops being worth running.
+    /// When it stops being worth running; `None` as well while its time has not begun.
     fn deadline(&self) -> Option<Deadline>;
+
+    /// Has its time run from `now` on, unless it runs already; to be called of those that were
+    /// [queued fresh](Inbox::push_fresh). Nothing by default.
+    fn begin(&mut self, now: Instant) {
+        let _ = now;
+    }
 
     /// Which endpoint's limits apply: an index into [`InboxOptions::concurrency`].
     fn endpoint(&self) -> usize;
@@ -92,6 +101,13 @@ pub trait InboxStatus: Send + Sync {
 
     /// How long the oldest request has waited that the actor could have taken.
     fn head_age(&self, now: Instant) -> Option<Duration>;
+
+    /// Whether the actor lives on the present thread, as far as is known.
+    fn is_here(&self) -> bool;
+
+    /// Has the time of those queued that were [fresh](Inbox::push_fresh) run from `now` on, unless
+    /// it does already.
+    fn begin(&self, now: Instant);
 
     /// Drops what came from `origin` and, when `id` is given, is that request.
     fn cancel(&self, origin: u64, id: Option<u64>);

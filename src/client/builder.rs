@@ -151,7 +151,7 @@ impl<T, K> fmt::Debug for RequestBuilder<T, K> {
 /// Passes on the deadline of a request that is being served, and its trace.
 fn inherit(options: &mut CallOptions, context: &RequestContext) {
     let CallOptions { limit, metadata, .. } = options;
-    *limit = match (*limit, context.deadline) {
+    *limit = match (*limit, context.deadline()) {
         (Some(limit), other) => Some(limit.earlier(other)),
         (None, other) => other,
     };

@@ -9,11 +9,10 @@ use tokio::time::Instant;
 
 use super::builder::RequestBuilder;
 use super::future::{AnnotatedCallFuture, CallFuture};
-use super::local::LocalCall;
+use super::local;
 use super::prepared::{Prepared, target};
 use crate::codec::EncodedRequest;
-use crate::handler::LocalEndpoint;
-use crate::request::{Endpoint, Request};
+use crate::request::Endpoint;
 
 /// A call that has not been made; awaiting it makes it.
 ///
@@ -129,9 +128,9 @@ impl<T: Endpoint> CallBuilder<T> {
         });
     }
 
-    /// The handler in this process that takes the call.
-    pub(super) fn handler(&self) -> Option<&LocalEndpoint<Request<T>>> {
-        if self.may_be_local() { self.service.system().local(self.service.name()) } else { None }
+    /// Whether a handler in this process takes the call, if there is one for its endpoint.
+    pub(super) fn is_own(&self) -> bool {
+        self.may_be_local() && self.service.system().serves(self.service.name())
     }
 
     /// Sends the request to a node, if that can be done at once.
@@ -146,8 +145,10 @@ impl<T: Endpoint> CallBuilder<T> {
         if !self.service.system().client_middleware().is_empty() {
             return Ok(Some(self));
         }
-        if self.handler().is_some() {
-            LocalCall::post(self.message, &self.options, &self.service)?;
+        if self.is_own()
+            && let Some(handler) = self.service.system().handler()
+        {
+            local::post(handler, self.message, &self.options, &self.service)?;
             return Ok(None);
         }
         let body = EncodedRequest { form: self.form, value: &self.message };

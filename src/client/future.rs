@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use callboard_actors::client::{Attempt, CallError};
 
 use super::call::CallBuilder;
-use super::local::LocalCall;
+use super::local::{LocalCall, Sent};
 use super::prepared::{Prepared, decode};
 use crate::codec::Codec;
 use crate::handler::LocalFailure;
@@ -67,13 +67,19 @@ impl<T: Endpoint> CallFuture<T> {
         self.state = State::Over;
         let Some(call) = &self.call else { return Ok(()) };
         if call.service.system().client_middleware().is_empty() {
-            if call.handler().is_some() {
-                if let Some(call) = self.call.take() {
-                    let CallBuilder { service, message, options, form, .. } = call;
-                    self.state = State::Local(LocalCall::new(message, options, service, form)?);
+            if call.is_own()
+                && let Some(call) = self.call.take()
+            {
+                // Looked for once: that costs a good part of what such a call does.
+                if let Some(handler) = call.service.system().handler() {
+                    let sent = Sent::new(handler, call.message, &call.options, &call.service)?;
+                    let local = LocalCall::new(sent, call.service, call.options, call.form);
+                    self.state = State::Local(local);
+                    return Ok(());
                 }
-                return Ok(());
+                self.call = Some(call);
             }
+            let Some(call) = &self.call else { return Ok(()) };
             if let Some(attempt) = call.begin(cx)? {
                 self.state = State::Sent(attempt);
                 return Ok(());

@@ -2,27 +2,35 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
 use callboard_actors::message::Refusal;
+use callboard_actors::transport::Hello;
 use callboard_actors::{Deadline, Status};
 use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::prepared::Prepared;
 use crate::codec::Form;
-use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
-use crate::request::{Endpoint, Request, RequestContext};
+use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult, expired};
+use crate::request::{Due, Endpoint, Request, RequestContext};
 
-/// A call to a handler in this process.
-pub(super) struct LocalCall<T: Endpoint> {
+/// A message that was handed to a handler in this process.
+pub(super) struct Sent<T: Endpoint> {
     answer: LocalAnswer<Request<T>>,
     /// By which it is cancelled, until it has been answered.
     number: Option<u64>,
+    /// Unknown until somebody has to wait, and so its time begins.
+    deadline: Option<Deadline>,
+}
+
+/// A call to a handler in this process.
+pub(super) struct LocalCall<T: Endpoint> {
+    sent: Sent<T>,
     service: ServiceRef,
     options: CallOptions,
-    deadline: Deadline,
     /// For another node, should it go there.
     form: Form,
     wait: Wait,
@@ -41,32 +49,35 @@ enum Wait {
     },
 }
 
-impl<T: Endpoint> LocalCall<T> {
-    /// Hands a message to the handler.
+impl<T: Endpoint> Sent<T> {
+    /// Hands a message to its handler.
     pub(super) fn new(
-        message: T,
-        options: CallOptions,
-        service: ServiceRef,
-        form: Form,
-    ) -> Result<Self, CallError> {
-        let now = Instant::now();
-        let deadline = options.deadline_at(now);
-        let request = request(message, &options, deadline, &service)?;
-        let (answer, number) = handler(&service)?.send(request, now);
-        let number = Some(number);
-        Ok(Self { answer, number, service, options, deadline, form, wait: Wait::None })
-    }
-
-    /// The same for a message that nobody waits for.
-    pub(super) fn post(
+        handler: &LocalEndpoint<Request<T>>,
         message: T,
         options: &CallOptions,
         service: &ServiceRef,
-    ) -> Result<(), CallError> {
-        let now = Instant::now();
-        let request = request(message, options, options.deadline_at(now), service)?;
-        handler(service)?.send(request, now);
-        Ok(())
+    ) -> Result<Self, CallError> {
+        // A handler on this thread has its turn next. One on another may take a while, and there may
+        // be little time left, or none: then the time begins now.
+        let is_soon = handler.is_here() && options.limit.is_none() && !options.timeout.is_zero();
+        let now = (!is_soon).then(Instant::now);
+        let deadline = now.map(|now| options.deadline_at(now));
+        let due = deadline.map_or(Due::within(options.timeout), |at| Due::At(Some(at)));
+        let peer = handler.is_wrapped().then(|| service.system().hello());
+        let (answer, number) = handler.send(request(message, options, (due, peer))?, now);
+        Ok(Self { answer, number: Some(number), deadline })
+    }
+}
+
+impl<T: Endpoint> LocalCall<T> {
+    /// Waits for the answer.
+    pub(super) fn new(
+        sent: Sent<T>,
+        service: ServiceRef,
+        options: CallOptions,
+        form: Form,
+    ) -> Self {
+        Self { sent, service, options, form, wait: Wait::None }
     }
 
     /// Whether a call that was refused like this may be made to another node.
@@ -75,12 +86,12 @@ impl<T: Endpoint> LocalCall<T> {
     }
 
     /// The same call to another node.
-    pub(super) fn elsewhere(&self, message: T) -> Prepared<T> {
+    pub(super) fn elsewhere(&mut self, message: T) -> Prepared<T> {
         Prepared {
             service: self.service.clone(),
             message,
             options: self.options.clone(),
-            deadline: self.deadline,
+            deadline: self.begin(),
             may_be_local: false,
             form: self.form,
         }
@@ -104,22 +115,53 @@ impl<T: Endpoint> LocalCall<T> {
         })
     }
 
+    /// Has its time run; the deadline.
+    fn begin(&mut self) -> Deadline {
+        let Self { sent, options, service, .. } = self;
+        *sent.deadline.get_or_insert_with(|| {
+            let now = Instant::now();
+            if let Some(handler) = handler::<T>(service) {
+                handler.begin(now);
+            }
+            options.deadline_at(now)
+        })
+    }
+
     /// Has the task woken at the deadline; over when that has passed.
     fn wait(&mut self, cx: &Context<'_>) -> Poll<LocalResult<Request<T>>> {
+        let deadline = self.begin();
         let caller = self.service.system().caller();
         match self.wait {
             Wait::None | Wait::Turn => {
                 let shard = caller.shard_index();
-                let entry =
-                    caller.expiry(shard).insert(self.deadline.instant(), cx.waker().clone());
+                let entry = caller.expiry(shard).insert(deadline.instant(), cx.waker().clone());
                 self.wait = Wait::Alarm { shard, entry };
             }
-            Wait::Alarm { .. } if self.deadline.has_passed() => {
+            Wait::Alarm { .. } if deadline.has_passed() => {
                 return Poll::Ready(Err(self.timed_out()));
             }
             Wait::Alarm { shard, entry } => caller.expiry(shard).update(entry, cx.waker()),
         }
         Poll::Pending
+    }
+
+    /// What came of it; nothing when the way back was dropped.
+    fn ended(&mut self, answer: Option<LocalResult<Request<T>>>) -> LocalResult<Request<T>> {
+        self.sent.number = None;
+        match answer {
+            // The handler was cut short at the deadline, by a clock read a moment before or after
+            // the one of this side.
+            Some(Err(LocalFailure::Status(status)))
+                if status.code == 408 && status == expired(T::NAME) =>
+            {
+                Err(self.timed_out())
+            }
+            Some(answer) => answer,
+            None => {
+                let detail = "the handler ended without an answer";
+                Err(LocalFailure::Status(Status::internal(T::NAME, detail)))
+            }
+        }
     }
 }
 
@@ -134,24 +176,9 @@ impl<T: Endpoint> Future for LocalCall<T> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        match Pin::new(&mut self.answer).poll(cx) {
+        match Pin::new(&mut self.sent.answer).poll(cx) {
             Poll::Pending => self.wait(cx),
-            Poll::Ready(answer) => {
-                self.number = None;
-                Poll::Ready(match answer {
-                    // The handler was cut short at the very deadline at which this gives up.
-                    Ok(Err(LocalFailure::Status(status)))
-                        if status.code == 408 && self.deadline.has_passed() =>
-                    {
-                        Err(self.timed_out())
-                    }
-                    Ok(answer) => answer,
-                    Err(_) => {
-                        let detail = "the handler ended without an answer";
-                        Err(LocalFailure::Status(Status::internal(T::NAME, detail)))
-                    }
-                })
-            }
+            Poll::Ready(answer) => Poll::Ready(self.ended(answer.ok())),
         }
     }
 }
@@ -161,33 +188,39 @@ impl<T: Endpoint> Drop for LocalCall<T> {
         if let Wait::Alarm { shard, entry } = self.wait {
             self.service.system().caller().expiry(shard).remove(entry);
         }
-        if let (Some(number), Ok(handler)) = (self.number, handler::<T>(&self.service)) {
+        if let (Some(number), Some(handler)) = (self.sent.number, handler::<T>(&self.service)) {
             handler.cancel(number);
         }
     }
 }
 
-/// The handler in this process, which whoever gets here has looked for.
-fn handler<T: Endpoint>(service: &ServiceRef) -> Result<&LocalEndpoint<Request<T>>, CallError> {
-    service.system().handler().ok_or_else(|| CallError::UnknownEndpoint {
-        node: "this node".to_owned(),
-        endpoint: T::NAME,
-    })
+/// Hands over a message that nobody waits for.
+pub(super) fn post<T: Endpoint>(
+    handler: &LocalEndpoint<Request<T>>,
+    message: T,
+    options: &CallOptions,
+    service: &ServiceRef,
+) -> Result<(), CallError> {
+    let now = Instant::now();
+    let due = Due::At(Some(options.deadline_at(now)));
+    let peer = handler.is_wrapped().then(|| service.system().hello());
+    handler.send(request(message, options, (due, peer))?, Some(now));
+    Ok(())
+}
+
+/// The handler in this process, which was found before.
+fn handler<T: Endpoint>(service: &ServiceRef) -> Option<&LocalEndpoint<Request<T>>> {
+    service.system().handler()
 }
 
 /// What the handler is given.
 fn request<T: Endpoint>(
     message: T,
     options: &CallOptions,
-    deadline: Deadline,
-    service: &ServiceRef,
+    (due, peer): (Due, Option<Arc<Hello>>),
 ) -> Result<Request<T>, CallError> {
     options.check()?;
-    let context = RequestContext {
-        endpoint: T::NAME,
-        metadata: options.metadata.clone(),
-        deadline: Some(deadline),
-        peer: service.system().hello(),
-    };
+    let context =
+        RequestContext { endpoint: T::NAME, metadata: options.metadata.clone(), due, peer };
     Ok(Request::new(message, context))
 }

@@ -6,7 +6,7 @@ use callboard_actors::client::{
 };
 
 use super::ServiceRef;
-use super::local::LocalCall;
+use super::local::{LocalCall, Sent};
 use crate::codec::{Codec, Form, OwnedRequest, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
@@ -71,11 +71,13 @@ impl<T: Endpoint> Prepared<T> {
     }
 
     async fn run_bare(mut self) -> Result<Annotated<T::Reply>, CallError> {
-        if self.handler().is_some() {
-            let Self { service, message, mut options, deadline, form, .. } = self;
+        if self.may_be_local
+            && let Some(handler) = self.service.system().local(self.service.name())
+        {
             // Its time has been running for a while.
-            options.limit = Some(deadline);
-            let mut waiting = LocalCall::new(message, options, service, form)?;
+            self.options.limit = Some(self.deadline);
+            let sent = Sent::new(handler, self.message, &self.options, &self.service)?;
+            let mut waiting = LocalCall::new(sent, self.service, self.options, self.form);
             match (&mut waiting).await {
                 Err(LocalFailure::Refused(refusal, Some(message))) if waiting.may_go(refusal) => {
                     self = waiting.elsewhere(message);

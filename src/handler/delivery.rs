@@ -12,7 +12,7 @@ use callboard_actors::stream::StreamSide;
 
 use crate::codec::{Codec, EncodedReply, decode_request};
 use crate::middleware::CallKind;
-use crate::request::{Annotated, Endpoint, Request, RequestContext};
+use crate::request::{Annotated, Due, Endpoint, Request, RequestContext};
 
 /// A message as a handler gets it: what was sent, and what came with it.
 pub(crate) trait Delivery:
@@ -56,6 +56,7 @@ pub(crate) trait Delivery:
 
     fn context_mut(&mut self) -> &mut RequestContext;
 
+    /// Without having its time begin.
     fn context_ref(&self) -> &RequestContext;
 
     fn into_payload(self) -> Self::Payload;
@@ -77,7 +78,12 @@ impl Stay for () {}
 /// Decodes straight from the receive buffer; refuses what cannot be decoded.
 pub(super) fn decode<M: Delivery>(codec: Codec, arrival: Arrival) -> Option<(M, ReplySlot)> {
     let Arrival { mut reply, deadline, metadata, peer, body, stream } = arrival;
-    let context = RequestContext { endpoint: M::ENDPOINT, metadata, deadline, peer };
+    let context = RequestContext {
+        endpoint: M::ENDPOINT,
+        metadata,
+        due: Due::At(deadline),
+        peer: Some(peer),
+    };
     // The user's `Deserialize` may panic; the connection must not.
     let failure = match contain(|| M::decode(codec, &body, context, stream)) {
         Ok(Ok(message)) => return Some((message, reply)),
@@ -113,7 +119,7 @@ impl<T: Endpoint> Delivery for Request<T> {
     }
 
     fn context_ref(&self) -> &RequestContext {
-        self.context()
+        self.context_unread()
     }
 
     fn into_payload(self) -> T {

@@ -1,6 +1,6 @@
 //! One message on its way through an actor.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::marker::PhantomData;
 
 use actix::dev::MessageResponse;
@@ -11,19 +11,19 @@ use callboard_actors::message::Refusal;
 use callboard_actors::server::ReplySlot;
 use callboard_actors::{Context, Deadline, Status};
 use tokio::sync::oneshot;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::delivery::{Delivery, Stay};
 use super::local::LocalReply;
 use crate::codec::Codec;
 use crate::request::{Annotated, AnnotatedReply, Inner};
+use crate::system::SystemPlace;
 
 /// A message, its way back, and what an inbox wants to know of it.
 pub(super) struct TypedJob<A, M: Delivery> {
     pub(super) message: Option<M>,
     pub(super) way: Option<WayBack<M>>,
     pub(super) key: JobKey,
-    pub(super) deadline: Option<Deadline>,
     pub(super) endpoint: usize,
     pub(super) actor: PhantomData<fn() -> A>,
 }
@@ -73,7 +73,13 @@ where
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        self.deadline
+        self.message.as_ref()?.context_ref().due.begun()
+    }
+
+    fn begin(&mut self, now: Instant) {
+        if let Some(message) = &self.message {
+            message.context_ref().due.begin(now);
+        }
     }
 
     fn endpoint(&self) -> usize {
@@ -81,14 +87,22 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        let (Some(message), Some(way)) = (self.message.take(), &self.way) else {
+        let (Some(mut message), Some(way)) = (self.message.take(), &self.way) else {
             return Progress::Done;
         };
         way.stay.begin();
+        if message.context_ref().peer.is_none()
+            && let Some(place) = ctx.provided::<SystemPlace>()
+        {
+            place.introduce(message.context_mut());
+        }
+        // Where the answer is there when the handler returns nobody needs to know.
+        let is_answer = is_answer::<<A as Handler<M>>::Result, M::Value>();
+        let deadline = if is_answer { None } else { message.context_ref().deadline() };
         // The way back stays behind, so that a panic here can be answered.
         let result = actor.handle(message, ctx);
         let Some(way) = self.way.take() else { return Progress::Done };
-        respond(M::ENDPOINT, result, move |result| way.answer(result), self.deadline, ctx)
+        respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
     }
 
     fn panicked(&mut self, _: &Panic) {
@@ -123,7 +137,7 @@ where
     M: Message<Result = Result<R, Status>>,
     R: Send + 'static,
 {
-    let result = match take_as::<_, Result<R, Status>>(result) {
+    let result = match take_as::<_, Answer<R>>(result) {
         Ok(reply) => {
             answer(reply.map(Annotated::new));
             return Progress::Done;
@@ -183,6 +197,14 @@ where
     }
 }
 
+/// What a handler that answers at once returns.
+type Answer<R> = Result<R, Status>;
+
+/// Whether a handler's result is the answer itself.
+fn is_answer<T: 'static, R: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<Answer<R>>()
+}
+
 /// What a future comes to until the deadline.
 async fn within<R>(
     endpoint: &'static str,
@@ -209,7 +231,8 @@ fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
     Err(value.expect("only the branch above takes it"))
 }
 
-fn expired(endpoint: &'static str) -> Status {
+/// What is answered in place of a handler that was cut short at the deadline.
+pub(crate) fn expired(endpoint: &'static str) -> Status {
     Status::timeout(endpoint, "the deadline passed while the request was being handled")
 }
 

@@ -2,15 +2,18 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use callboard_actors::Status;
 use callboard_actors::client::CallError;
+use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::Refusal;
 use callboard_actors::server::LOCAL_ORIGIN;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::backstage::Backstage;
 use super::delivery::Delivery;
 use crate::request::Annotated;
 
@@ -57,31 +60,59 @@ impl<M: Delivery> LocalReply<M> {
 /// Hands messages of one type to a handler in this process.
 pub(crate) struct LocalEndpoint<M: Delivery> {
     submit: Box<Submit<M>>,
-    cancel: Box<dyn Fn(u64, u64) + Send + Sync>,
+    is_wrapped: bool,
+    /// Of the handler's actors.
+    inboxes: Vec<Arc<dyn InboxStatus>>,
+    backstage: Arc<Backstage>,
 }
 
-/// Takes a message, its way back, its number, and the present.
-type Submit<M> = dyn Fn(M, LocalReply<M>, u64, Instant) + Send + Sync;
+/// Takes a message, its way back, its number, and the present if that is known.
+type Submit<M> = dyn Fn(M, LocalReply<M>, u64, Option<Instant>) + Send + Sync;
 
 impl<M: Delivery> LocalEndpoint<M> {
     pub(super) fn new(
-        submit: impl Fn(M, LocalReply<M>, u64, Instant) + Send + Sync + 'static,
-        cancel: impl Fn(u64, u64) + Send + Sync + 'static,
+        submit: impl Fn(M, LocalReply<M>, u64, Option<Instant>) + Send + Sync + 'static,
+        is_wrapped: bool,
+        inboxes: Vec<Arc<dyn InboxStatus>>,
+        backstage: Arc<Backstage>,
     ) -> Self {
-        Self { submit: Box::new(submit), cancel: Box::new(cancel) }
+        Self { submit: Box::new(submit), is_wrapped, inboxes, backstage }
+    }
+
+    /// Whether messages go through middleware, which wants to know who sends them.
+    pub(crate) fn is_wrapped(&self) -> bool {
+        self.is_wrapped
+    }
+
+    /// Whether it is handled on the present thread.
+    pub(crate) fn is_here(&self) -> bool {
+        self.inboxes.iter().all(|inbox| inbox.is_here())
     }
 
     /// Queues a message; its answer, and the number to [cancel](Self::cancel) it by.
-    pub(crate) fn send(&self, message: M, now: Instant) -> (LocalAnswer<M>, u64) {
+    ///
+    /// Without `now` its time has not begun, and whoever waits for the answer
+    /// [tells](Self::begin) when it does.
+    pub(crate) fn send(&self, message: M, now: Option<Instant>) -> (LocalAnswer<M>, u64) {
         let (reply, answer) = local_reply();
         let number = next_number();
         (self.submit)(message, reply, number, now);
         (answer, number)
     }
 
+    /// Has the time of all messages that still wait run from `now` on, unless it does already.
+    pub(crate) fn begin(&self, now: Instant) {
+        for inbox in &self.inboxes {
+            inbox.begin(now);
+        }
+    }
+
     /// Drops a message whose caller went away.
     pub(crate) fn cancel(&self, number: u64) {
-        (self.cancel)(LOCAL_ORIGIN, number);
+        self.backstage.cancel(LOCAL_ORIGIN, Some(number));
+        for inbox in &self.inboxes {
+            inbox.cancel(LOCAL_ORIGIN, Some(number));
+        }
     }
 }
 

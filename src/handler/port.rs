@@ -279,14 +279,19 @@ where
         let endpoint = *self;
         let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
         let backstage = Arc::clone(&port.backstage);
-        let submit = move |message: M, reply: LocalReply<M>, id, now| {
+        let is_wrapped = !port.middleware[endpoint.index].is_empty();
+        let submit = move |message: M, reply: LocalReply<M>, id, now: Option<Instant>| {
             let home = thread_hint() % port.inboxes.len();
             let actor = port.choose(home, &mut home.clone());
             let key = JobKey { origin: LOCAL_ORIGIN, id };
-            if port.middleware[endpoint.index].is_empty() {
+            if !is_wrapped {
                 let job = endpoint.pack(message, Responder::Local(reply), key);
-                return port.inboxes[actor].push_one(job, now);
+                return match now {
+                    Some(now) => port.inboxes[actor].push_one(job, now),
+                    None => port.inboxes[actor].push_fresh(job),
+                };
             }
+            message.context_ref().due.begin(now.unwrap_or_else(Instant::now));
             let (port, backstage) = (Arc::clone(&port), Arc::clone(&port.backstage));
             let arbiter = port.arbiters[actor % port.arbiters.len()].clone();
             let wrapped = backstage.enter(key, async move {
@@ -300,13 +305,7 @@ where
                 }
             });
         };
-        let cancel = move |origin, number| {
-            backstage.cancel(origin, Some(number));
-            for inbox in &inboxes {
-                inbox.cancel(origin, Some(number));
-            }
-        };
-        Arc::new(LocalEndpoint::<M>::new(submit, cancel))
+        Arc::new(LocalEndpoint::<M>::new(submit, is_wrapped, inboxes, backstage))
     }
 }
 
@@ -319,7 +318,6 @@ where
     fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
         let stay = message.stay(self.terms);
         Box::new(TypedJob {
-            deadline: message.context_ref().deadline,
             message: Some(message),
             way: Some(WayBack { responder, stay }),
             key,

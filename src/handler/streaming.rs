@@ -64,7 +64,7 @@ impl<T: StreamEndpoint> Delivery for Streaming<T> {
     }
 
     fn context_ref(&self) -> &RequestContext {
-        self.context()
+        self.context_unread()
     }
 
     fn into_payload(self) -> T {

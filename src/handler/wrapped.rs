@@ -9,6 +9,7 @@ use callboard_actors::message::Refusal;
 use super::delivery::Delivery;
 use super::local::{LocalFailure, LocalReply, LocalResult, local_reply};
 use crate::middleware::{CallInfo, Middleware, Side, run_chain};
+use crate::request::Due;
 
 /// Runs `chain` around `submit`, which hands the message to its actor.
 pub(super) async fn serve<M: Delivery>(
@@ -24,13 +25,13 @@ pub(super) async fn serve<M: Delivery>(
         service: service.to_owned(),
         endpoint: M::ENDPOINT,
         metadata: context.metadata.clone(),
-        deadline: context.deadline,
-        peer: context.peer.node.clone(),
+        deadline: context.deadline(),
+        peer: context.peer.as_ref().map(|peer| peer.node.clone()).unwrap_or_default(),
     };
     let last = move |info: &CallInfo| {
         let context = message.context_mut();
         context.metadata = info.metadata.clone();
-        context.deadline = info.deadline;
+        context.due = Due::At(info.deadline);
         let (way_back, answer) = local_reply();
         submit(message, way_back);
         async move {

@@ -16,7 +16,7 @@ use super::{StreamEndpoint, Streaming};
 use crate::client::{Alarm, ServiceRef};
 use crate::codec::length;
 use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
-use crate::request::RequestContext;
+use crate::request::{Due, RequestContext};
 
 /// A conversation with a handler in this process; dropping it cancels it there.
 pub(super) struct LocalTalk<T: StreamEndpoint> {
@@ -67,11 +67,11 @@ impl<T: StreamEndpoint> LocalTalk<T> {
         let context = RequestContext {
             endpoint: T::NAME,
             metadata: options.metadata.clone(),
-            deadline: whole,
-            peer: service.system().hello(),
+            due: Due::At(whole),
+            peer: Some(service.system().hello()),
         };
         let streaming = Streaming::new(opening, context, ItemSide::Local(Arc::clone(&stream)));
-        let (answer, number) = handler.send(streaming, Instant::now());
+        let (answer, number) = handler.send(streaming, Some(Instant::now()));
         let talk = Self {
             stream,
             end: Mutex::new(End::Awaited(answer)),

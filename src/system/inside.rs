@@ -7,6 +7,7 @@ use callboard_actors::Context;
 
 use super::ServiceSystem;
 use crate::client::ServiceRef;
+use crate::request::RequestContext;
 
 /// The system that an actor serves, found in its context.
 ///
@@ -89,5 +90,12 @@ impl SystemPlace {
 
     pub(super) fn system(&self) -> Option<ServiceSystem> {
         self.0.get().cloned()
+    }
+
+    /// Says of a request without a caller that it comes from this very system.
+    pub(crate) fn introduce(&self, context: &mut RequestContext) {
+        if context.peer.is_none() {
+            context.peer = self.0.get().map(ServiceSystem::hello);
+        }
     }
 }

@@ -26,6 +26,7 @@ use super::life::{Desk, Life, Turn};
 use super::prompt::Hosted;
 use super::seed::{Order, Report, Reporter, Seed};
 use super::tasks::{Origin, Polled, TaskSet};
+use crate::bell::Bell;
 use crate::contain::{Panic, contain, contain_drop};
 use crate::inbox::{InboxReceiver, Job};
 use crate::supervisor::Exit;
@@ -108,11 +109,9 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
 
 impl<A: Actor<Context = Context<A>>> Runner<A> {
     fn register(&self, cx: &TaskContext<'_>) {
-        self.seed.control.bell.register(cx.waker());
-        self.tasks.register(cx.waker());
-        if let Some(inbox) = &self.seed.inbox {
-            inbox.register(cx.waker());
-        }
+        let inbox = self.seed.inbox.as_ref().map(InboxReceiver::bell);
+        let bells = [&self.seed.control.bell, self.tasks.bell()].into_iter().chain(inbox);
+        Bell::register(bells, cx.waker());
     }
 
     fn start(&mut self, epoch: u64) {
@@ -222,17 +221,15 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     fn apply_cancels(&mut self, work: &mut Work) {
         let Some(inbox) = self.seed.inbox.as_mut() else { return };
-        let (cancels, dropped) = inbox.take_cancels();
+        let Some((cancels, dropped)) = inbox.take_cancels() else { return };
         work.cancelled += dropped;
-        if !cancels.is_empty() {
-            self.tasks.cancel_requests(
-                |key| cancels.name(key),
-                |endpoint| {
-                    work.cancelled += 1;
-                    inbox.answered(endpoint);
-                },
-            );
-        }
+        self.tasks.cancel_requests(
+            |key| cancels.name(key),
+            |endpoint| {
+                work.cancelled += 1;
+                inbox.answered(endpoint);
+            },
+        );
     }
 
     fn panicked(&mut self, panic: Panic) {

@@ -104,8 +104,9 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
         self.tasks.len() > self.handles.len()
     }
 
-    pub(super) fn register(&self, waker: &Waker) {
-        self.ready.parent.register(waker);
+    /// Rings when a task has been woken.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.ready.parent
     }
 
     /// Moves what was woken into this turn; false when there is nothing to poll.

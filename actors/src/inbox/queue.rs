@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix::prelude::Actor;
@@ -14,54 +14,15 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::cancels::Cancels;
+use super::entry::Entry;
+use super::options::{InboxOptions, Overflow};
 use super::receiver::InboxReceiver;
 use super::{InboxStatus, Job};
 use crate::bell::Bell;
 use crate::context::take_turn;
 use crate::listener::Listener;
 use crate::message::Refusal;
-
-/// Limits of an inbox.
-///
-/// ```
-/// use callboard_actors::inbox::InboxOptions;
-///
-/// assert_eq!(InboxOptions::default().capacity, 1024);
-/// ```
-#[derive(Debug, Clone)]
-pub struct InboxOptions {
-    /// Requests that may wait; one more is refused as overloaded. Default 1,024.
-    pub capacity: usize,
-    /// Which one is refused when there is no room.
-    pub overflow: Overflow,
-    /// For each endpoint, how many of its requests may be handled at the same time.
-    ///
-    /// Empty, or `usize::MAX` for an endpoint: no limit; 0 is taken as 1. What exceeds it waits in
-    /// the queue.
-    pub concurrency: Vec<usize>,
-}
-
-impl Default for InboxOptions {
-    fn default() -> Self {
-        Self { capacity: 1024, overflow: Overflow::default(), concurrency: Vec::new() }
-    }
-}
-
-/// Which request is refused when a queue is full.
-///
-/// ```
-/// use callboard_actors::inbox::Overflow;
-///
-/// assert_eq!(Overflow::default(), Overflow::RefuseNewest);
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Overflow {
-    /// The one that comes: who was first is served first. The default.
-    #[default]
-    RefuseNewest,
-    /// The one that has waited longest, for what is of less use the older it is.
-    RefuseOldest,
-}
+use crate::now::Now;
 
 /// The sending side of an actor's second inbox; cheap to clone.
 ///
@@ -77,15 +38,18 @@ pub(super) struct Shared<A: Actor> {
     overflow: Overflow,
     /// Not started: in the queue, or held back by the actor for a limit. Changed under the lock.
     queued: AtomicUsize,
-    /// Entries of the queue, and whether there are cancellations; changed under the lock, and read
-    /// without it by those who mostly find none.
+    /// Entries of the queue, whether the time of some has not begun, and whether there are
+    /// cancellations; changed under the lock, and read without it by those who mostly find none.
     entries: AtomicUsize,
+    has_fresh: AtomicBool,
     has_cancels: AtomicBool,
     /// Requests ever taken in; changed under the lock.
     accepted: AtomicU64,
     /// Requests ever answered; changed by the actor's side only.
     finished: AtomicU64,
     pub(super) bell: Bell,
+    /// The [place](place) at which the actor was polled last.
+    home: AtomicUsize,
     idle: Notify,
     /// Those who wait until it is idle.
     listeners: AtomicUsize,
@@ -93,13 +57,10 @@ pub(super) struct Shared<A: Actor> {
 
 pub(super) struct Queue<A: Actor> {
     pub(super) entries: VecDeque<Entry<A>>,
+    /// As many at the front are not fresh; of the others some may be.
+    begun: usize,
     pub(super) cancels: Cancels,
     pub(super) is_closed: bool,
-}
-
-pub(super) struct Entry<A: Actor> {
-    pub(super) job: Box<dyn Job<A>>,
-    since: Instant,
 }
 
 impl<A: Actor> Inbox<A> {
@@ -108,6 +69,7 @@ impl<A: Actor> Inbox<A> {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             queue: Mutex::new(Queue {
                 entries: VecDeque::new(),
+                begun: 0,
                 cancels: Cancels::default(),
                 is_closed: false,
             }),
@@ -115,11 +77,13 @@ impl<A: Actor> Inbox<A> {
             overflow: options.overflow,
             queued: AtomicUsize::new(0),
             entries: AtomicUsize::new(0),
+            has_fresh: AtomicBool::new(false),
             has_cancels: AtomicBool::new(false),
             listeners: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             bell: Bell::default(),
+            home: AtomicUsize::new(0),
             idle: Notify::new(),
         });
         let receiver = InboxReceiver::new(Arc::clone(&shared), options.concurrency);
@@ -161,7 +125,7 @@ impl<A: Actor> Inbox<A> {
         }
         jobs.append(&mut displaced);
         if !jobs.is_empty() {
-            let refusal = self.shared.refusal(is_closed, now);
+            let refusal = self.shared.refusal(is_closed, &now.into());
             // Outside the lock: an answer takes the lock of a connection.
             for mut job in jobs.drain(..) {
                 job.refuse(refusal);
@@ -181,6 +145,20 @@ impl<A: Actor> Inbox<A> {
 
     /// Queues one request.
     pub fn push_one(&self, job: Box<dyn Job<A>>, now: Instant) {
+        self.push_entry(Entry::new(job, Some(now)), &now.into());
+    }
+
+    /// Queues one request whose time has not begun, so that nobody need read the clock.
+    ///
+    /// Reading it costs as much as half of all else that a short request within a process does, and
+    /// nearly all are handled before it could matter. The request's time, its age in the queue as
+    /// well as what [`Job::begin`] makes of it, runs from when whoever waits for it
+    /// [says so](InboxStatus::begin), or the actor puts it aside, whichever is first.
+    pub fn push_fresh(&self, job: Box<dyn Job<A>>) {
+        self.push_entry(Entry::new(job, None), &Now::unread());
+    }
+
+    fn push_entry(&self, entry: Entry<A>, now: &Now) {
         for mut displaced in self.shared.displace(1) {
             displaced.refuse(self.shared.refusal(false, now));
         }
@@ -189,7 +167,10 @@ impl<A: Actor> Inbox<A> {
             if self.shared.room(&queue) > 0 {
                 self.shared.take_in(1, &queue);
                 let was_empty = queue.entries.is_empty();
-                queue.entries.push_back(Entry { job, since: now });
+                if entry.is_fresh() {
+                    self.shared.has_fresh.store(true, Ordering::Release);
+                }
+                queue.entries.push_back(entry);
                 self.shared.entries.store(queue.entries.len(), Ordering::Release);
                 drop(queue);
                 if was_empty {
@@ -197,7 +178,7 @@ impl<A: Actor> Inbox<A> {
                 }
                 return;
             }
-            (job, queue.is_closed)
+            (entry.job, queue.is_closed)
         };
         let (mut job, is_closed) = refused;
         job.refuse(self.shared.refusal(is_closed, now));
@@ -230,7 +211,7 @@ impl<A: Actor> Shared<A> {
         let missing = wanted.min(self.capacity).saturating_sub(self.room(&queue));
         let count = if queue.is_closed { 0 } else { missing.min(queue.entries.len()) };
         let displaced = queue.entries.drain(..count).map(|entry| entry.job).collect();
-        self.entries.store(queue.entries.len(), Ordering::Release);
+        self.taken_out(count, &mut queue);
         self.queue_fewer(count, &queue);
         // As if they had never been taken in.
         let accepted = self.accepted.load(Ordering::Relaxed) - count as u64;
@@ -238,11 +219,11 @@ impl<A: Actor> Shared<A> {
         displaced
     }
 
-    fn refusal(&self, is_closed: bool, now: Instant) -> Refusal {
+    fn refusal(&self, is_closed: bool, now: &Now) -> Refusal {
         if is_closed {
             Refusal::Draining
         } else {
-            Refusal::Overloaded { retry_after: self.retry_after(now) }
+            Refusal::Overloaded { retry_after: self.retry_after(now.instant()) }
         }
     }
 
@@ -251,7 +232,7 @@ impl<A: Actor> Shared<A> {
         let count = self.room(&queue).min(jobs.len());
         let was_empty = queue.entries.is_empty() && count > 0;
         self.take_in(count, &queue);
-        queue.entries.extend(jobs.drain(..count).map(|job| Entry { job, since: now }));
+        queue.entries.extend(jobs.drain(..count).map(|job| Entry::new(job, Some(now))));
         self.entries.store(queue.entries.len(), Ordering::Release);
         (was_empty, queue.is_closed)
     }
@@ -264,7 +245,7 @@ impl<A: Actor> Shared<A> {
 
     fn head_age_at(&self, now: Instant) -> Option<Duration> {
         let queue = self.queue.lock();
-        queue.entries.front().map(|entry| now.saturating_duration_since(entry.since))
+        queue.entries.front().map(|entry| entry.age_at(now))
     }
 
     fn take_in(&self, requests: usize, queue: &Queue<A>) {
@@ -288,8 +269,17 @@ impl<A: Actor> Shared<A> {
     fn move_entries(&self, most: usize, queue: &mut Queue<A>, into: &mut VecDeque<Entry<A>>) {
         let count = queue.entries.len().min(most);
         into.extend(queue.entries.drain(..count));
-        self.entries.store(queue.entries.len(), Ordering::Release);
+        self.taken_out(count, queue);
         self.queue_fewer(count, queue);
+    }
+
+    /// Takes note that as many entries were taken from the front.
+    fn taken_out(&self, count: usize, queue: &mut Queue<A>) {
+        queue.begun = queue.begun.saturating_sub(count);
+        self.entries.store(queue.entries.len(), Ordering::Release);
+        if queue.entries.is_empty() {
+            self.has_fresh.store(false, Ordering::Release);
+        }
     }
 
     /// Takes the cancellations, and in the same step all entries, so that what a cancellation names
@@ -315,13 +305,20 @@ impl<A: Actor> Shared<A> {
         self.queued.store(left, Ordering::Relaxed);
     }
 
+    /// Takes note of where the actor is polled.
+    pub(super) fn settle_here(&self) {
+        let here = place();
+        if self.home.load(Ordering::Relaxed) != here {
+            self.home.store(here, Ordering::Relaxed);
+        }
+    }
+
     /// Counts answered requests out; for the actor's side only.
     pub(super) fn finished(&self, requests: usize) {
         let finished = self.finished.load(Ordering::Relaxed) + requests as u64;
-        self.finished.store(finished, Ordering::Release);
-        // Whoever is not counted yet has not looked yet either. The fence keeps the store above
-        // from being seen after the count is read.
-        fence(Ordering::SeqCst);
+        // Whoever is not counted yet has not looked yet either. A swap, as a mere store could be
+        // seen after the count is read.
+        self.finished.swap(finished, Ordering::SeqCst);
         if self.listeners.load(Ordering::SeqCst) > 0
             && finished == self.accepted.load(Ordering::Acquire)
         {
@@ -336,13 +333,30 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
     }
 
     fn pending(&self) -> usize {
-        let finished = self.finished.load(Ordering::Acquire);
+        // In one order with what `finished` does and counts.
+        let finished = self.finished.load(Ordering::SeqCst);
         let accepted = self.accepted.load(Ordering::Acquire);
         usize::try_from(accepted.saturating_sub(finished)).unwrap_or(usize::MAX)
     }
 
     fn head_age(&self, now: Instant) -> Option<Duration> {
         self.head_age_at(now)
+    }
+
+    fn is_here(&self) -> bool {
+        self.home.load(Ordering::Relaxed) == place()
+    }
+
+    fn begin(&self, now: Instant) {
+        // Whoever asks queued its own before, and so finds it unless it has been taken.
+        if !self.has_fresh.load(Ordering::Acquire) {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        self.has_fresh.store(false, Ordering::Release);
+        let (begun, now) = (queue.begun, Now::from(now));
+        queue.entries.range_mut(begun..).for_each(|entry| entry.begin(&now));
+        queue.begun = queue.entries.len();
     }
 
     fn cancel(&self, origin: u64, id: Option<u64>) {
@@ -383,6 +397,14 @@ impl<A: Actor> fmt::Debug for Inbox<A> {
             .field("capacity", &self.shared.capacity)
             .finish()
     }
+}
+
+/// Tells the present thread from all others that live.
+fn place() -> usize {
+    thread_local! {
+        static PLACE: u8 = const { 0 };
+    }
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
 use std::time::Duration;
 
 use actix::prelude::Actor;
@@ -10,10 +9,13 @@ use tokio::time::Instant;
 
 use super::Job;
 use super::cancels::Cancels;
-use super::queue::{Entry, Shared};
+use super::entry::Entry;
+use super::queue::Shared;
+use crate::bell::Bell;
 use crate::contain::contain;
 use crate::deadline::Deadline;
 use crate::message::Refusal;
+use crate::now::Now;
 
 /// The actor's side of its inbox; survives restarts.
 pub(crate) struct InboxReceiver<A: Actor> {
@@ -25,6 +27,8 @@ pub(crate) struct InboxReceiver<A: Actor> {
     /// Answered, and not counted out yet.
     finished: usize,
     clock: Clock,
+    /// Of this poll, for what is put aside in it.
+    now: Now,
 }
 
 /// The concurrency of one endpoint.
@@ -63,6 +67,7 @@ impl<A: Actor> InboxReceiver<A> {
             unblocked: VecDeque::new(),
             finished: 0,
             clock: Clock::default(),
+            now: Now::unread(),
         }
     }
 
@@ -71,8 +76,9 @@ impl<A: Actor> InboxReceiver<A> {
         self.shared.number
     }
 
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.shared.bell.register(waker);
+    /// Rings when there is something new.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.shared.bell
     }
 
     pub(crate) fn next(&mut self) -> Next<A> {
@@ -108,8 +114,12 @@ impl<A: Actor> InboxReceiver<A> {
         self.finished += 1;
     }
 
-    /// Counts out what has been answered; to be called at the end of each poll.
+    /// Counts out what has been answered, and has the time of what was not started run; to be called
+    /// at the end of each poll.
     pub(crate) fn settle(&mut self) {
+        self.taken.iter_mut().for_each(|entry| entry.begin(&self.now));
+        self.now = Now::unread();
+        self.shared.settle_here();
         match std::mem::take(&mut self.finished) {
             0 => {}
             finished => self.shared.finished(finished),
@@ -127,11 +137,9 @@ impl<A: Actor> InboxReceiver<A> {
     }
 
     /// Takes the cancellations that arrived, drops what they name of the queue, and returns them
-    /// for what is running already, with the number dropped.
-    pub(crate) fn take_cancels(&mut self) -> (Cancels, u64) {
-        let Some(cancels) = self.shared.take_cancels(&mut self.taken) else {
-            return (Cancels::default(), 0);
-        };
+    /// for what is running already, with the number dropped; `None` when there are none.
+    pub(crate) fn take_cancels(&mut self) -> Option<(Cancels, u64)> {
+        let cancels = self.shared.take_cancels(&mut self.taken)?;
         let mut doomed = Vec::new();
         split_off(&mut self.taken, &cancels, &mut doomed);
         let taken = doomed.len();
@@ -146,7 +154,7 @@ impl<A: Actor> InboxReceiver<A> {
         let dropped = doomed.len();
         self.queue_fewer(dropped - taken);
         self.refuse_all(doomed, Refusal::Cancelled);
-        (cancels, dropped as u64)
+        Some((cancels, dropped as u64))
     }
 
     /// Refuses everything that has not been started.
@@ -184,9 +192,10 @@ impl<A: Actor> InboxReceiver<A> {
                 let batch = (self.shared.capacity / BATCH_SHARE).clamp(1, BATCH_MOST);
                 self.shared.take_entries(batch, &mut self.taken);
             }
-            let entry = self.taken.pop_front()?;
+            let mut entry = self.taken.pop_front()?;
             match self.lanes.get_mut(entry.job.endpoint()) {
                 Some(lane) if lane.running >= lane.limit => {
+                    entry.begin(&self.now);
                     self.shared.queue_more(1, &self.shared.queue.lock());
                     lane.held_back.push_back(entry);
                 }

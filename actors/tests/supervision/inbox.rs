@@ -80,6 +80,61 @@ async fn what_has_expired_in_the_queue_never_runs() {
 }
 
 #[actix::test]
+async fn the_time_of_a_fresh_request_begins_when_its_caller_says_so() {
+    let world = World::start(10, &[]);
+    let busy = sleep(SECOND * 3);
+    world.probe.do_send(Run::new(|actor, ctx| ctx.wait(busy.into_actor(actor))));
+    settle().await;
+    let (inbox, status) = (&world.inbox, world.inbox.status());
+    let fresh = |id| inbox.push_fresh(world.job(id).lasting(SECOND).boxed());
+    [1, 2].into_iter().for_each(fresh);
+    assert_eq!(status.head_age(Instant::now() + SECOND), Some(Duration::ZERO));
+    sleep(SECOND).await;
+    let begun = Instant::now();
+    status.begin(begun);
+    // Between others, and after those that have begun.
+    world.push([world.job(3)]);
+    fresh(4);
+    sleep(SECOND / 2).await;
+    // Begins once only: the first two would not expire otherwise.
+    status.begin(Instant::now());
+    assert_eq!(status.head_age(Instant::now()), Some(begun.elapsed()));
+    fresh(5);
+    soon(world.idle()).await;
+    let expected = ["1 expired", "2 expired", "3 answered", "4 expired", "5 answered"];
+    assert_eq!(world.outcomes.take(), expected);
+}
+
+#[actix::test]
+async fn an_inbox_knows_whether_its_actor_is_on_this_thread() {
+    let world = World::start(10, &[]);
+    settle().await;
+    let status = world.inbox.status();
+    assert!(status.is_here());
+    let elsewhere = std::thread::spawn(move || status.is_here());
+    assert!(!elsewhere.join().unwrap());
+}
+
+#[actix::test]
+async fn the_time_of_a_fresh_request_begins_when_the_actor_puts_it_aside() {
+    let world = World::start(1_000, &[1]);
+    world.push([world.job(1).takes(SECOND * 3)]);
+    settle().await;
+    // The second waits for the place of the first, the fourth for the actor.
+    for job in [
+        world.job(2).lasting(SECOND),
+        world.job(3).of(1).pauses_actor_for(SECOND * 2),
+        world.job(4).of(1).lasting(SECOND),
+    ] {
+        world.inbox.push_fresh(job.boxed());
+    }
+    soon(world.idle()).await;
+    let mut lines = world.outcomes.take();
+    lines.sort();
+    assert_eq!(lines, ["1 answered", "2 expired", "3 answered", "4 expired"]);
+}
+
+#[actix::test]
 async fn what_was_cancelled_in_the_queue_never_runs() {
     let world = World::start(10, &[]);
     let jobs = [world.job(1), world.job(2), world.job(3).by(2), world.job(4).by(2)];

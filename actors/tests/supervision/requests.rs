@@ -28,7 +28,8 @@ impl Outcomes {
     /// A request that is answered at once.
     pub(crate) fn job(&self, id: u64) -> TestJob {
         let key = JobKey { origin: 1, id };
-        TestJob { key, deadline: None, endpoint: 0, deed: Deed::Answer, log: self.0.clone() }
+        let (deadline, timeout) = (None, None);
+        TestJob { key, deadline, timeout, endpoint: 0, deed: Deed::Answer, log: self.0.clone() }
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
@@ -40,6 +41,8 @@ impl Outcomes {
 pub(crate) struct TestJob {
     key: JobKey,
     deadline: Option<Deadline>,
+    /// From when its time begins.
+    timeout: Option<Duration>,
     endpoint: usize,
     deed: Deed,
     log: Log,
@@ -54,6 +57,7 @@ enum Deed {
     AnswerAfter(Duration),
     UseActorFor(Duration),
     PanicAfter(Duration),
+    Pause(Duration),
 }
 
 impl TestJob {
@@ -79,6 +83,11 @@ impl TestJob {
         Self { deed: Deed::PanicAfter(time), ..self }
     }
 
+    /// Answered at once, and then the actor does nothing else for this long.
+    pub(crate) fn pauses_actor_for(self, time: Duration) -> Self {
+        Self { deed: Deed::Pause(time), ..self }
+    }
+
     pub(crate) fn of(self, endpoint: usize) -> Self {
         Self { endpoint, ..self }
     }
@@ -90,6 +99,11 @@ impl TestJob {
 
     pub(crate) fn within(self, time: Duration) -> Self {
         Self { deadline: Some(Deadline::within(time)), ..self }
+    }
+
+    /// Not worth running this long after its time has begun.
+    pub(crate) fn lasting(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
     }
 
     pub(crate) fn boxed(self) -> Box<dyn Job<Probe>> {
@@ -110,14 +124,23 @@ impl Job<Probe> for TestJob {
         self.deadline
     }
 
+    fn begin(&mut self, now: Instant) {
+        self.deadline = self.timeout.map(|timeout| Deadline::after(now, timeout));
+    }
+
     fn endpoint(&self) -> usize {
         self.endpoint
     }
 
-    fn run(&mut self, actor: &mut Probe, _: &mut Context<Probe>) -> Progress<Probe> {
+    fn run(&mut self, actor: &mut Probe, ctx: &mut Context<Probe>) -> Progress<Probe> {
         let answer = Answer { log: self.log.clone(), id: self.key.id, is_given: false };
         match self.deed {
             Deed::Answer => {
+                answer.give();
+                Progress::Done
+            }
+            Deed::Pause(time) => {
+                ctx.wait(sleep(time).into_actor(actor));
                 answer.give();
                 Progress::Done
             }
