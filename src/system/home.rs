@@ -54,7 +54,7 @@ pub(super) async fn start(builder: SystemBuilder) -> Result<ServiceSystem, Error
 /// Lives as long as the system that it hosts.
 fn host(builder: SystemBuilder, started: oneshot::Sender<Result<ServiceSystem, Error>>) {
     System::new().block_on(async move {
-        if let Some(node) = start_for(builder, started).await {
+        if let Some(node) = Box::pin(start_for(builder, started)).await {
             node.ended().await;
         }
     });
