@@ -4,6 +4,7 @@ use callboard::middleware::{AttemptInfo, AttemptMiddleware};
 use callboard::prelude::*;
 use callboard::{CallError, Executed};
 
+use crate::parrot::{Parrot, Talk};
 use crate::stage::{Diary, Echo, Fail, Hold, House, LONG, Show, call, echo, start, stop, within};
 
 /// Notes what begins and what ends.
@@ -225,26 +226,5 @@ async fn a_node_that_cannot_be_connected_to_is_not_attempted() {
 }
 
 #[derive(Debug, Serialize, Deserialize, Endpoint)]
-#[endpoint(stream, name = "Parrot.Talk", item = u64, reply = u64)]
-struct Talk;
-
-#[derive(Debug, Serialize, Deserialize, Endpoint)]
 #[endpoint(stream, name = "Parrot.Shut", item = u64, reply = u64)]
 struct Shut;
-
-struct Parrot;
-
-impl Actor for Parrot {
-    type Context = Context<Self>;
-}
-
-impl Handler<Streaming<Talk>> for Parrot {
-    type Result = ResponseFuture<Result<(), Status>>;
-
-    fn handle(&mut self, mut stream: Streaming<Talk>, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async move {
-            while stream.recv().await?.is_some() {}
-            Ok(())
-        })
-    }
-}

@@ -32,6 +32,7 @@ mod middleware;
 mod nodes;
 mod older_peer;
 mod panics;
+mod parrot;
 mod placement;
 #[path = "../shared/ports.rs"]
 mod ports;

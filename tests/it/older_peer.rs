@@ -2,37 +2,14 @@
 
 use callboard::actors::registry::{EndpointInfo, EndpointKind, NodeInfo, Registry, Service};
 use callboard::actors::transport::Hello;
-use callboard::prelude::*;
 use callboard::wire::Preface;
 use callboard::{CallError, Executed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use crate::parrot::{Parrot, Talk};
 use crate::stage::{House, LONG, start, stop, within};
-
-#[derive(Debug, Serialize, Deserialize, Endpoint)]
-#[endpoint(stream, name = "Parrot.Talk", item = u64, reply = u64)]
-struct Talk;
-
-struct Parrot;
-
-impl Actor for Parrot {
-    type Context = Context<Self>;
-}
-
-impl Handler<Streaming<Talk>> for Parrot {
-    type Result = ResponseFuture<Result<(), Status>>;
-
-    fn handle(&mut self, mut stream: Streaming<Talk>, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async move {
-            while let Some(number) = stream.recv().await? {
-                stream.send(number).await?;
-            }
-            Ok(())
-        })
-    }
-}
 
 /// Greets without the capability; tells of each connection what came after the client's greeting.
 async fn older_node() -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {

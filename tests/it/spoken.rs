@@ -8,6 +8,7 @@ use callboard::codec::{Codec, Format};
 use callboard::prelude::*;
 use callboard::{CallError, Executed, SystemBuilder};
 
+use crate::parrot::{Parrot, Talk};
 use crate::stage::{Count, Echo, House, LONG, Who, echo, start, stop, within};
 
 /// JSON under other names; counts what is encoded in it.
@@ -193,25 +194,4 @@ async fn a_stream_is_opened_only_where_its_codec_is_spoken() {
         assert_eq!(within(LONG, talk()).await.unwrap().node(), two.node().address);
     }
     stop(&[&client, &one, &two]).await;
-}
-
-#[derive(Debug, Serialize, Deserialize, Endpoint)]
-#[endpoint(stream, name = "Parrot.Talk", item = u64, reply = u64)]
-struct Talk;
-
-struct Parrot;
-
-impl Actor for Parrot {
-    type Context = Context<Self>;
-}
-
-impl Handler<Streaming<Talk>> for Parrot {
-    type Result = ResponseFuture<Result<(), Status>>;
-
-    fn handle(&mut self, mut stream: Streaming<Talk>, _: &mut Context<Self>) -> Self::Result {
-        Box::pin(async move {
-            while stream.recv().await?.is_some() {}
-            Ok(())
-        })
-    }
 }
