@@ -212,9 +212,16 @@ pub trait Body {
     /// The text says what could not be encoded; what was appended is removed by the caller.
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String>;
 
-    /// A further form of a request, for nodes that do not take the one that is preferred: that of
-    /// number 1 is the next best, and so on up to [`BodyForm::LAST`]; none by default.
-    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+    /// The fingerprint of the types that a node must have to read a request in its preferred form;
+    /// none by default: any node may try.
+    fn types(&self) -> Option<u64> {
+        None
+    }
+
+    /// The content type, of request and reply, of a further form of a request, for nodes that do
+    /// not take the one that is preferred: that of number 1 is the next best, and so on up to
+    /// [`BodyForm::LAST`]; none by default.
+    fn alternative(&self, form: BodyForm) -> Option<&'static str> {
         let _ = form;
         None
     }
@@ -257,22 +264,6 @@ impl BodyForm {
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
-}
-
-/// A further form of a request: what it takes to choose it once the node is known.
-///
-/// ```
-/// use callboard_actors::message::Alternative;
-///
-/// let json = Alternative { content_type: "application/json", fingerprint: Some(0x1234) };
-/// assert_ne!(json.fingerprint, None);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alternative {
-    /// Of request and reply in the other form.
-    pub content_type: &'static str,
-    /// Of the caller's types, which the preferred form needs to be those of the node.
-    pub fingerprint: Option<u64>,
 }
 
 /// A body that has been encoded before.

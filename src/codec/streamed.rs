@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::BytesMut;
-use callboard_actors::message::{Alternative, Body, BodyForm};
+use callboard_actors::message::{Body, BodyForm};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -164,7 +164,11 @@ impl<T: StreamEndpoint> Body for Opening<T> {
         self.write(BodyForm::PREFERRED, buffer)
     }
 
-    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+    fn types(&self) -> Option<u64> {
+        self.form.types(EndpointSchema::cached_stream::<T>())
+    }
+
+    fn alternative(&self, form: BodyForm) -> Option<&'static str> {
         self.form.alternative(form, EndpointSchema::cached_stream::<T>())
     }
 

@@ -1,7 +1,7 @@
 //! Requests and replies of an endpoint, to bytes and back.
 
 use bytes::BytesMut;
-use callboard_actors::message::{Alternative, Body, BodyForm};
+use callboard_actors::message::{Body, BodyForm};
 
 use super::{Codec, CodecError, NO_SERDE, ProtobufCodec};
 use crate::request::Endpoint;
@@ -48,11 +48,15 @@ impl Form {
         self,
         form: BodyForm,
         schema: &'static EndpointSchema,
-    ) -> Option<Alternative> {
-        let other = self.further(form)?;
+    ) -> Option<&'static str> {
+        self.further(form).map(|other| schema.content_type(other))
+    }
+
+    /// The fingerprint that a node's types must have, unless there is no other form to go in.
+    pub(super) fn types(self, schema: &EndpointSchema) -> Option<u64> {
         // What describes itself is read whatever the types are.
-        let fingerprint = schema.fingerprint().filter(|_| !self.codec.describes_itself());
-        Some(Alternative { content_type: schema.content_type(other), fingerprint })
+        let depends = !self.codec.describes_itself() && (self.other.is_some() || self.or_json);
+        schema.fingerprint().filter(|_| depends)
     }
 }
 
@@ -79,7 +83,11 @@ impl<T: Endpoint> Body for EncodedRequest<'_, T> {
         encode_request(self.form.codec, self.value, buffer).map_err(|error| error.to_string())
     }
 
-    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+    fn types(&self) -> Option<u64> {
+        self.form.types(T::schema())
+    }
+
+    fn alternative(&self, form: BodyForm) -> Option<&'static str> {
         self.form.alternative(form, T::schema())
     }
 
@@ -94,7 +102,11 @@ impl<T: Endpoint> Body for OwnedRequest<T> {
         encode_request(self.form.codec, &self.value, buffer).map_err(|error| error.to_string())
     }
 
-    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
+    fn types(&self) -> Option<u64> {
+        self.form.types(T::schema())
+    }
+
+    fn alternative(&self, form: BodyForm) -> Option<&'static str> {
         self.form.alternative(form, T::schema())
     }
 

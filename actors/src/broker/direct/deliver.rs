@@ -16,7 +16,7 @@ use crate::client::{
     CallError, CallOptions, CallTarget, DirectNode, Executed, FailedAttempt, RemoteService,
 };
 use crate::deadline::Deadline;
-use crate::message::{Alternative, Body, BodyForm};
+use crate::message::{Body, BodyForm};
 
 /// One event under way.
 #[derive(Clone, Copy)]
@@ -200,13 +200,11 @@ impl Body for DraftFrame<'_> {
         self.write(self.event, buffer)
     }
 
-    fn alternative(&self, form: BodyForm) -> Option<Alternative> {
-        if form != BodyForm::PREFERRED.next() {
-            return None;
-        }
-        let content_type = self.event.other?.content_type();
-        // The record has been read; now the node's own word counts.
-        Some(Alternative { content_type, fingerprint: None })
+    // No `types`: the subscription's record has been read, and now the node's own word counts.
+
+    fn alternative(&self, form: BodyForm) -> Option<&'static str> {
+        let other = self.event.other.filter(|_| form == BodyForm::PREFERRED.next())?;
+        Some(other.content_type())
     }
 
     fn encode_as(&self, _: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {

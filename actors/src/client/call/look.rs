@@ -15,7 +15,7 @@ impl Call<'_> {
         let mut form = BodyForm::PREFERRED;
         for content_type in &mut self.further {
             form = form.next();
-            *content_type = body.alternative(form).map(|other| other.content_type);
+            *content_type = body.alternative(form);
         }
     }
 

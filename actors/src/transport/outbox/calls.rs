@@ -57,15 +57,14 @@ impl OutgoingCall<'_> {
         (endpoint, content_type): (&str, &str),
         body: &dyn Body,
     ) -> Option<BodyForm> {
-        let mut form = BodyForm::PREFERRED.next();
-        let fingerprint = body.alternative(form).and_then(|other| other.fingerprint);
         let has_other_types =
-            fingerprint.is_some_and(|own| candidate.has_other_types(endpoint, own));
+            body.types().is_some_and(|own| candidate.has_other_types(endpoint, own));
         if !has_other_types && candidate.takes(content_type) {
             return Some(BodyForm::PREFERRED);
         }
+        let mut form = BodyForm::PREFERRED.next();
         while form <= BodyForm::LAST {
-            if candidate.takes(body.alternative(form)?.content_type) {
+            if candidate.takes(body.alternative(form)?) {
                 return Some(form);
             }
             form = form.next();
@@ -192,12 +191,12 @@ impl State {
         let endpoint = call.endpoint;
         let (mut form, mut content_type) = (call.form, call.content_type);
         if let (false, Some(other)) = (form.is_preferred(), call.body.alternative(form)) {
-            content_type = other.content_type;
+            content_type = other;
         }
         let mut known = self.route(endpoint, content_type);
         while known.is_some_and(|index| self.routes[index].is_refused) && form < BodyForm::LAST {
             let Some(other) = call.body.alternative(form.next()) else { break };
-            (form, content_type) = (form.next(), other.content_type);
+            (form, content_type) = (form.next(), other);
             known = self.route(endpoint, content_type);
         }
         let fresh =
