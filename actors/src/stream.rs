@@ -11,6 +11,7 @@ mod flow;
 mod local;
 mod table;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,11 +47,26 @@ pub struct StreamSide {
     is_over: AtomicBool,
 }
 
-/// Who waits for items, and who waits to send.
-#[derive(Default)]
+/// Who waits for items, and who waits to send; as a waker, that of the stream's answer.
 struct Wakers {
     receiver: AtomicWaker,
     sender: AtomicWaker,
+    /// The answer may be there: nobody has looked yet, or it has woken this since.
+    may_be_answered: AtomicBool,
+}
+
+impl Default for Wakers {
+    fn default() -> Self {
+        let (receiver, sender) = (AtomicWaker::new(), AtomicWaker::new());
+        Self { receiver, sender, may_be_answered: AtomicBool::new(true) }
+    }
+}
+
+impl Wakers {
+    fn wake_both(&self) {
+        self.receiver.wake();
+        self.sender.wake();
+    }
 }
 
 impl Wake for Wakers {
@@ -59,8 +75,8 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.receiver.wake();
-        self.sender.wake();
+        self.may_be_answered.store(true, Ordering::Release);
+        self.wake_both();
     }
 }
 
@@ -84,30 +100,29 @@ impl StreamSide {
 
     /// Resolves to the next item; `None` when the peer sends no more, or the stream is over.
     pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        self.wakers.receiver.register(cx.waker());
-        match self.take() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if self.is_over() || self.flow.lock().has_peer_ended() => {
-                // An item that came in between was sent before the end.
-                Poll::Ready(self.take())
-            }
-            None => Poll::Pending,
+        if let Some(item) = self.take_or_register(cx) {
+            return Poll::Ready(Some(item));
         }
+        if self.is_over() || self.flow.lock().has_peer_ended() {
+            // An item that came in between was sent before the end.
+            return Poll::Ready(self.take());
+        }
+        Poll::Pending
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.wakers.sender.register(cx.waker());
-        {
-            let flow = self.flow.lock();
-            if self.is_over() || flow.has_closed() {
-                return Poll::Ready(false);
-            }
-            if !flow.may_send() {
-                return Poll::Pending;
-            }
+        match self.may_send() {
+            Some(true) => return self.poll_room(cx),
+            Some(false) => return Poll::Ready(false),
+            None => self.wakers.sender.register(cx.waker()),
         }
-        self.outbox.poll_item_room(&self.place, cx).map(|()| true)
+        // Credit may have come before the waker was there.
+        match self.may_send() {
+            Some(true) => self.poll_room(cx),
+            Some(false) => Poll::Ready(false),
+            None => Poll::Pending,
+        }
     }
 
     /// Sends an item; what is sent without being [ready](Self::poll_ready) breaks the connection.
@@ -115,11 +130,10 @@ impl StreamSide {
     /// # Errors
     /// The item cannot be encoded, or is larger than the peer's largest frame. Nothing was sent.
     pub fn send(&self, item: &dyn Body) -> Result<(), TransportError> {
-        let mut body = BytesMut::new();
-        item.encode(&mut body).map_err(TransportError::Encode)?;
+        let item = Measured { item, size: Cell::new(0) };
         if !self.is_over() {
-            self.outbox.send(Outgoing::StreamData { id: self.id, body: &body })?;
-            self.flow.lock().sent(body.len());
+            self.outbox.send(Outgoing::StreamData { id: self.id, body: &item })?;
+            self.flow.lock().sent(item.size.get());
         }
         Ok(())
     }
@@ -134,7 +148,7 @@ impl StreamSide {
     /// Ends it on this side; what has arrived can still be taken.
     pub fn finish(&self) {
         self.is_over.store(true, Ordering::Release);
-        self.wakers.wake_by_ref();
+        self.wakers.wake_both();
     }
 
     /// Whether it has ended.
@@ -156,6 +170,35 @@ impl StreamSide {
         Waker::from(Arc::clone(&self.wakers))
     }
 
+    /// Whether an item may be sent; none when it may be later.
+    fn may_send(&self) -> Option<bool> {
+        let flow = self.flow.lock();
+        if self.is_over() || flow.has_closed() {
+            return Some(false);
+        }
+        flow.may_send().then_some(true)
+    }
+
+    /// Resolves when the connection has room for an item.
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<bool> {
+        if self.outbox.poll_item_room(&self.place, cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        // The end of the stream does not wait for that.
+        self.wakers.sender.register(cx.waker());
+        if self.is_over() { Poll::Ready(false) } else { Poll::Pending }
+    }
+
+    /// Takes an item, or has the task woken that receives.
+    fn take_or_register(&self, cx: &Context<'_>) -> Option<Bytes> {
+        if let Some(item) = self.take() {
+            return Some(item);
+        }
+        self.wakers.receiver.register(cx.waker());
+        // One may have come before the waker was there.
+        self.take()
+    }
+
     /// Takes an item, and gives the peer credit for what was taken before.
     fn take(&self) -> Option<Bytes> {
         // The lock must be free before the outbox is locked, which is locked first elsewhere.
@@ -171,7 +214,14 @@ impl StreamSide {
     /// Notes what the peer sent.
     fn note(&self, frame: StreamFrame) -> Result<(), TransportError> {
         self.flow.lock().note(frame)?;
-        self.wakers.wake_by_ref();
+        self.wakers.wake_both();
+        Ok(())
+    }
+
+    /// Takes in items that have arrived together.
+    fn push(&self, items: impl Iterator<Item = Bytes>) -> Result<(), TransportError> {
+        self.flow.lock().push(items)?;
+        self.wakers.receiver.wake();
         Ok(())
     }
 
@@ -184,6 +234,21 @@ impl StreamSide {
         if let Err(error) = self.outbox.send(message) {
             tracing::debug!(%error, "a frame of a stream was not sent");
         }
+    }
+}
+
+/// An item, and how long it became.
+struct Measured<'a> {
+    item: &'a dyn Body,
+    size: Cell<usize>,
+}
+
+impl Body for Measured<'_> {
+    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        let before = buffer.len();
+        self.item.encode(buffer)?;
+        self.size.set(buffer.len().saturating_sub(before));
+        Ok(())
     }
 }
 

@@ -175,7 +175,8 @@ impl Role for ServerRole {
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
         let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
-        for message in messages.drain(..) {
+        let mut messages = messages.drain(..);
+        while let Some(message) = messages.next() {
             match message {
                 Message::Request {
                     id,
@@ -212,7 +213,7 @@ impl Role for ServerRole {
                     return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
                 }
                 Message::StreamData { id, body } => {
-                    self.outbox.note_stream(id, StreamFrame::Data(body))?;
+                    self.outbox.note_items(id, body, &mut messages)?;
                 }
                 Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End)?,
                 Message::StreamCredit { id, items, bytes } => {

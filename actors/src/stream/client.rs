@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -71,8 +72,7 @@ impl ClientStream {
     /// # Errors
     /// The handler's status, or why the stream could not go on.
     pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, CallError>> {
-        self.side.wakers.receiver.register(cx.waker());
-        if let Some(item) = self.side.take() {
+        if let Some(item) = self.side.take_or_register(cx) {
             return Poll::Ready(Ok(Some(item)));
         }
         if !self.has_ended() {
@@ -93,8 +93,12 @@ impl ClientStream {
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.side.wakers.sender.register(cx.waker());
-        if self.has_ended() { Poll::Ready(false) } else { self.side.poll_ready(cx) }
+        if self.has_ended() {
+            return Poll::Ready(false);
+        }
+        let is_ready = self.side.poll_ready(cx);
+        // The end may have come before the waker was there.
+        if is_ready.is_pending() && self.has_ended() { Poll::Ready(false) } else { is_ready }
     }
 
     /// Resolves when the node has accepted the stream, or has not.
@@ -126,13 +130,21 @@ impl ClientStream {
 
     /// Whether the end has come; has both halves woken when it does.
     fn has_ended(&self) -> bool {
+        let may_be_answered = &self.side.wakers.may_be_answered;
+        if !may_be_answered.load(Ordering::Acquire) {
+            // It was looked for, and has not woken anybody since.
+            return false;
+        }
         let mut end = self.end.lock();
         if let End::Awaited(ticket) = &mut *end {
+            // First: what comes from here on sets it again, or is found below.
+            may_be_answered.store(false, Ordering::Release);
             let waker = self.side.waker();
             match Pin::new(ticket).poll(&mut Context::from_waker(&waker)) {
                 Poll::Pending => return false,
                 Poll::Ready(answer) => *end = End::Untold(answer),
             }
+            may_be_answered.store(true, Ordering::Release);
             drop(end);
             self.side.finish();
         }

@@ -1,10 +1,14 @@
 //! The counts of a stream: items that wait, credit given and credit had.
 //!
+//! Items that have just arrived share the memory of what the connection received. Those that are
+//! still here when the next ones come are moved to memory of their own, all at once, so that a slow
+//! reader holds hardly more than its items.
+//!
 //! Pure.
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::transport::TransportError;
 
@@ -17,11 +21,11 @@ use crate::transport::TransportError;
 /// use callboard_actors::stream::StreamWindow;
 ///
 /// let window = StreamWindow::default();
-/// assert_eq!((window.items, window.bytes), (32, 1024 * 1024));
+/// assert_eq!((window.items, window.bytes), (512, 1024 * 1024));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamWindow {
-    /// Items; default 32. Zero is taken for one.
+    /// Items; default 512, so that a system call carries many small ones. Zero is taken for one.
     pub items: u32,
     /// Bytes of encoded items; default 1 MiB. Zero is taken for one.
     pub bytes: u32,
@@ -29,7 +33,7 @@ pub struct StreamWindow {
 
 impl Default for StreamWindow {
     fn default() -> Self {
-        Self { items: 32, bytes: 1024 * 1024 }
+        Self { items: 512, bytes: 1024 * 1024 }
     }
 }
 
@@ -43,7 +47,6 @@ impl StreamWindow {
 /// What a peer says about a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StreamFrame {
-    Data(Bytes),
     End,
     Credit { items: u32, bytes: u32 },
 }
@@ -52,6 +55,8 @@ pub(crate) enum StreamFrame {
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     waiting: VecDeque<Bytes>,
+    /// Items at the end of what waits that share the memory of what the connection received.
+    shared: usize,
     /// Bytes of what waits.
     queued: usize,
     window: StreamWindow,
@@ -84,6 +89,7 @@ impl Flow {
     /// Takes the first item; with it the credit that is to be given, if it is worth a frame.
     pub(super) fn take(&mut self) -> Option<(Bytes, Option<(u32, u32)>)> {
         let item = self.waiting.pop_front()?;
+        self.shared = self.shared.min(self.waiting.len());
         self.queued -= item.len();
         self.taken.items += 1;
         self.taken.bytes += signed(item.len());
@@ -99,20 +105,40 @@ impl Flow {
         Some((item, grant))
     }
 
+    /// Takes in what has arrived together.
+    pub(super) fn push(&mut self, items: impl Iterator<Item = Bytes>) -> Result<(), TransportError> {
+        self.keep();
+        for item in items {
+            if self.has_peer_ended {
+                return Err(TransportError::Protocol("stream data after the end".into()));
+            }
+            if self.given.items <= 0 || self.given.bytes <= 0 {
+                return Err(TransportError::Protocol("stream data without credit".into()));
+            }
+            self.given.items -= 1;
+            self.given.bytes -= signed(item.len());
+            self.queued += item.len();
+            self.shared += 1;
+            self.waiting.push_back(item);
+        }
+        Ok(())
+    }
+
+    /// Moves small items that share memory to memory of their own.
+    fn keep(&mut self) {
+        let first = self.waiting.len() - std::mem::take(&mut self.shared);
+        let is_small = |item: &Bytes| item.len() < LARGE_ITEM;
+        let small = self.waiting.range(first..).filter(|item| is_small(item));
+        let size = small.map(Bytes::len).sum();
+        let mut memory = BytesMut::with_capacity(size);
+        for item in self.waiting.range_mut(first..).filter(|item| is_small(item)) {
+            memory.extend_from_slice(item);
+            *item = memory.split().freeze();
+        }
+    }
+
     pub(super) fn note(&mut self, frame: StreamFrame) -> Result<(), TransportError> {
         match frame {
-            StreamFrame::Data(item) => {
-                if self.has_peer_ended {
-                    return Err(TransportError::Protocol("stream data after the end".into()));
-                }
-                if self.given.items <= 0 || self.given.bytes <= 0 {
-                    return Err(TransportError::Protocol("stream data without credit".into()));
-                }
-                self.given.items -= 1;
-                self.given.bytes -= signed(item.len());
-                self.queued += item.len();
-                self.waiting.push_back(item);
-            }
             StreamFrame::End => self.has_peer_ended = true,
             StreamFrame::Credit { items, bytes } => {
                 self.is_accepted = true;
@@ -154,6 +180,10 @@ impl Flow {
     }
 }
 
+/// Bytes from which on an item stays where it arrived: the memory it shares, a receive buffer, is
+/// at most four times as large, or that of a single frame.
+const LARGE_ITEM: usize = 64 * 1024;
+
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -174,7 +204,7 @@ mod tests {
         let mut count = 0;
         while sender.may_send() {
             sender.sent(size);
-            receiver.note(StreamFrame::Data(vec![0; size].into())).unwrap();
+            receiver.push([vec![0; size].into()].into_iter()).unwrap();
             count += 1;
         }
         count
@@ -199,7 +229,7 @@ mod tests {
     fn a_peer_that_sends_without_credit_is_found_out() {
         let (mut sender, mut receiver) = pair(2, 100);
         fill(&mut sender, &mut receiver, 1);
-        let error = receiver.note(StreamFrame::Data(Bytes::new())).unwrap_err();
+        let error = receiver.push([Bytes::new()].into_iter()).unwrap_err();
         assert!(matches!(error, TransportError::Protocol(_)), "{error}");
     }
 
@@ -207,6 +237,25 @@ mod tests {
     fn a_peer_that_sends_after_its_end_is_found_out() {
         let (_, mut receiver) = pair(2, 100);
         receiver.note(StreamFrame::End).unwrap();
-        assert!(receiver.note(StreamFrame::Data(Bytes::new())).is_err());
+        assert!(receiver.push([Bytes::new()].into_iter()).is_err());
+    }
+
+    #[test]
+    fn items_that_wait_do_not_hold_what_they_arrived_with() {
+        let (_, mut receiver) = pair(8, 1024 * 1024);
+        let mut buffer = Bytes::from(vec![7; 256 * 1024]);
+        let sizes = [10, 0, LARGE_ITEM, 20];
+        let items: Vec<Bytes> = sizes.iter().map(|size| buffer.split_to(*size)).collect();
+        let is_shared = |item: &Bytes| !item.is_empty() && items.iter().any(|it| it.as_ptr() == item.as_ptr());
+        receiver.push(items.iter().cloned()).unwrap();
+        let (taken, _) = receiver.take().unwrap();
+        assert!(is_shared(&taken), "what is taken at once is not copied");
+        receiver.push([Bytes::from_static(b"next")].into_iter()).unwrap();
+        let kept: Vec<Bytes> = std::iter::from_fn(|| receiver.take().map(|(item, _)| item)).collect();
+        assert_eq!(kept[..3], items[1..], "the same items in the same order");
+        assert!(is_shared(&kept[1]), "a large item stays where it is");
+        assert!(!is_shared(&kept[2]), "a small one does not");
+        assert_eq!(kept[3], "next");
+        assert_eq!(receiver.queued(), 0);
     }
 }

@@ -99,7 +99,7 @@ fn own(message: Outgoing<'_>, room: &mut usize) -> Result<Message, TransportErro
         }
         Outgoing::Cancel { id } => Message::Cancel { id },
         Outgoing::StreamData { id, body } => {
-            Message::StreamData { id, body: Bytes::copy_from_slice(body) }
+            Message::StreamData { id, body: encoded(body, room)? }
         }
         Outgoing::StreamEnd { id } => Message::StreamEnd { id },
         Outgoing::StreamCredit { id, items, bytes } => Message::StreamCredit { id, items, bytes },

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::vec::Drain;
+
+use bytes::Bytes;
 
 use super::calls::{Kind, Written};
 use super::{ITEMS_LIMIT, NotSent, Outbox, OutgoingCall, Ticket};
-use crate::message::RequestId;
+use crate::message::{Message, RequestId};
 use crate::selector::Candidate;
 use crate::stream::{ClientStream, StreamFrame, StreamSide, StreamWindow};
 use crate::transport::TransportError;
@@ -84,5 +87,27 @@ impl Outbox {
         frame: StreamFrame,
     ) -> Result<(), TransportError> {
         self.streams.note(id, frame)
+    }
+
+    /// Hands an item to its stream, together with those of the same stream that follow at once.
+    ///
+    /// So a stream is looked for, locked and woken once for all of them.
+    pub(crate) fn note_items(
+        &self,
+        id: RequestId,
+        first: Bytes,
+        rest: &mut Drain<'_, Message>,
+    ) -> Result<(), TransportError> {
+        let following = std::iter::from_fn(|| {
+            let [Message::StreamData { id: next, .. }, ..] = rest.as_slice() else { return None };
+            if *next != id {
+                return None;
+            }
+            match rest.next() {
+                Some(Message::StreamData { body, .. }) => Some(body),
+                _ => None,
+            }
+        });
+        self.streams.push(id, std::iter::once(first).chain(following))
     }
 }
