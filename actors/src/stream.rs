@@ -29,7 +29,7 @@ use crate::transport::outbox::Outbox;
 pub use self::client::ClientStream;
 pub(crate) use self::client::OpenFailure;
 pub(crate) use self::flow::StreamFrame;
-pub use self::flow::StreamWindow;
+pub use self::flow::{Allowance, Fetched, StreamWindow};
 pub use self::local::{ItemLane, LocalStream};
 pub(crate) use self::table::StreamTable;
 
@@ -45,6 +45,8 @@ pub struct StreamSide {
     wakers: Arc<Wakers>,
     /// Nothing more is sent, nor expected.
     is_over: AtomicBool,
+    /// This side has told the peer that it sends no more.
+    has_closed: AtomicBool,
 }
 
 /// Who waits for items, and who waits to send; as a waker, that of the stream's answer.
@@ -89,6 +91,7 @@ impl StreamSide {
             place: AtomicU64::new(0),
             wakers: Arc::default(),
             is_over: AtomicBool::new(false),
+            has_closed: AtomicBool::new(false),
         })
     }
 
@@ -99,26 +102,30 @@ impl StreamSide {
     }
 
     /// Resolves to the next item; `None` when the peer sends no more, or the stream is over.
-    pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(item) = self.take_or_register(cx) {
+    ///
+    /// `fetched` is what the task has, empty at first.
+    pub fn poll_receive(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(item) = self.take_or_register(fetched, cx) {
             return Poll::Ready(Some(item));
         }
         if self.is_over() || self.flow.lock().has_peer_ended() {
             // An item that came in between was sent before the end.
-            return Poll::Ready(self.take());
+            return Poll::Ready(self.take(fetched));
         }
         Poll::Pending
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
-    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
-        match self.may_send() {
+    ///
+    /// `allowance` is what the task has, nothing at first.
+    pub fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
+        match self.may_send(allowance) {
             Some(true) => return self.poll_room(cx),
             Some(false) => return Poll::Ready(false),
             None => self.wakers.sender.register(cx.waker()),
         }
         // Credit may have come before the waker was there.
-        match self.may_send() {
+        match self.may_send(allowance) {
             Some(true) => self.poll_room(cx),
             Some(false) => Poll::Ready(false),
             None => Poll::Pending,
@@ -129,18 +136,18 @@ impl StreamSide {
     ///
     /// # Errors
     /// The item cannot be encoded, or is larger than the peer's largest frame. Nothing was sent.
-    pub fn send(&self, item: &dyn Body) -> Result<(), TransportError> {
+    pub fn send(&self, allowance: &mut Allowance, item: &dyn Body) -> Result<(), TransportError> {
         let item = Measured { item, size: Cell::new(0) };
         if !self.is_over() {
             self.outbox.send(Outgoing::StreamData { id: self.id, body: &item })?;
-            self.flow.lock().sent(item.size.get());
+            allowance.sent(item.size.get());
         }
         Ok(())
     }
 
     /// Tells the peer that no more items come; receiving goes on.
     pub fn close(&self) {
-        if !self.flow.lock().close() && !self.is_over() {
+        if !self.has_closed.swap(true, Ordering::AcqRel) && !self.is_over() {
             self.tell(Outgoing::StreamEnd { id: self.id });
         }
     }
@@ -156,7 +163,7 @@ impl StreamSide {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Bytes that have arrived and were not taken.
+    /// Bytes that have arrived and were not fetched.
     pub fn queued(&self) -> usize {
         self.flow.lock().queued()
     }
@@ -171,12 +178,11 @@ impl StreamSide {
     }
 
     /// Whether an item may be sent; none when it may be later.
-    fn may_send(&self) -> Option<bool> {
-        let flow = self.flow.lock();
-        if self.is_over() || flow.has_closed() {
+    fn may_send(&self, allowance: &mut Allowance) -> Option<bool> {
+        if self.is_over() || self.has_closed.load(Ordering::Acquire) {
             return Some(false);
         }
-        flow.may_send().then_some(true)
+        (allowance.may_send() || self.flow.lock().allow(allowance)).then_some(true)
     }
 
     /// Resolves when the connection has room for an item.
@@ -190,23 +196,27 @@ impl StreamSide {
     }
 
     /// Takes an item, or has the task woken that receives.
-    fn take_or_register(&self, cx: &Context<'_>) -> Option<Bytes> {
-        if let Some(item) = self.take() {
+    fn take_or_register(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Option<Bytes> {
+        if let Some(item) = self.take(fetched) {
             return Some(item);
         }
         self.wakers.receiver.register(cx.waker());
         // One may have come before the waker was there.
-        self.take()
+        self.take(fetched)
     }
 
     /// Takes an item, and gives the peer credit for what was taken before.
-    fn take(&self) -> Option<Bytes> {
-        // The lock must be free before the outbox is locked, which is locked first elsewhere.
-        let (item, grant) = self.flow.lock().take()?;
-        if let Some((items, bytes)) = grant
-            && !self.is_over()
-        {
-            self.credit(items, bytes);
+    fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
+        if fetched.is_empty() {
+            self.flow.lock().fetch(fetched);
+        }
+        let (item, is_due) = fetched.take()?;
+        if is_due && !self.is_over() {
+            // The lock must be free before the outbox is locked, which is locked first elsewhere.
+            let grant = self.flow.lock().grant(fetched);
+            if let Some((items, bytes)) = grant {
+                self.credit(items, bytes);
+            }
         }
         Some(item)
     }

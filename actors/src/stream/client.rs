@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::StreamSide;
+use super::{Allowance, Fetched, StreamSide};
 use crate::client::CallError;
 use crate::message::BodyForm;
 use crate::transport::in_flight::{Answer, Failure};
@@ -71,15 +71,19 @@ impl ClientStream {
     ///
     /// # Errors
     /// The handler's status, or why the stream could not go on.
-    pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, CallError>> {
-        if let Some(item) = self.side.take_or_register(cx) {
+    pub fn poll_receive(
+        &self,
+        fetched: &mut Fetched,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, CallError>> {
+        if let Some(item) = self.side.take_or_register(fetched, cx) {
             return Poll::Ready(Ok(Some(item)));
         }
         if !self.has_ended() {
             return Poll::Pending;
         }
         // An item that came in between was sent before the end.
-        if let Some(item) = self.side.take() {
+        if let Some(item) = self.side.take(fetched) {
             return Poll::Ready(Ok(Some(item)));
         }
         match std::mem::replace(&mut *self.end.lock(), End::Told) {
@@ -92,11 +96,11 @@ impl ClientStream {
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
-    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
+    pub fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
         if self.has_ended() {
             return Poll::Ready(false);
         }
-        let is_ready = self.side.poll_ready(cx);
+        let is_ready = self.side.poll_ready(allowance, cx);
         // The end may have come before the waker was there.
         if is_ready.is_pending() && self.has_ended() { Poll::Ready(false) } else { is_ready }
     }

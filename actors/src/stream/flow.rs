@@ -62,14 +62,26 @@ pub(super) struct Flow {
     window: StreamWindow,
     /// What the peer may still send; bytes may go below zero by one item.
     given: Credit,
-    /// What was taken and has not been given back.
-    taken: Credit,
-    /// What this side may still send.
+    /// What this side may send and has not fetched.
     had: Credit,
     is_accepted: bool,
-    has_closed: bool,
     has_peer_ended: bool,
 }
+
+/// Items that the task which receives has fetched together.
+///
+/// It belongs to that task, which so needs no lock for each item.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    items: VecDeque<Bytes>,
+    /// What was taken and has not been given back.
+    taken: Credit,
+    window: StreamWindow,
+}
+
+/// What the task which sends may send without asking; it belongs to that task, as [`Fetched`] does.
+#[derive(Debug, Default)]
+pub struct Allowance(Credit);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Credit {
@@ -86,27 +98,30 @@ impl Flow {
         (self.window.items, self.window.bytes)
     }
 
-    /// Takes the first item; with it the credit that is to be given, if it is worth a frame.
-    pub(super) fn take(&mut self) -> Option<(Bytes, Option<(u32, u32)>)> {
-        let item = self.waiting.pop_front()?;
-        self.shared = self.shared.min(self.waiting.len());
-        self.queued -= item.len();
-        self.taken.items += 1;
-        self.taken.bytes += signed(item.len());
-        // Half a window at a time: few frames, and the peer seldom has to wait for one.
-        let is_due = self.taken.items * 2 >= i64::from(self.window.items)
-            || self.taken.bytes * 2 >= i64::from(self.window.bytes);
-        let grant = (is_due && !self.has_peer_ended).then(|| {
-            let Credit { items, bytes } = std::mem::take(&mut self.taken);
-            self.given.items += items;
-            self.given.bytes += bytes;
-            (u32::try_from(items).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX))
-        });
-        Some((item, grant))
+    /// Moves all that waits to one who has nothing left.
+    pub(super) fn fetch(&mut self, fetched: &mut Fetched) {
+        debug_assert!(fetched.items.is_empty(), "what was fetched before comes first");
+        std::mem::swap(&mut self.waiting, &mut fetched.items);
+        fetched.window = self.window;
+        (self.shared, self.queued) = (0, 0);
+    }
+
+    /// The credit for what was taken; none when the peer has no use for it.
+    pub(super) fn grant(&mut self, fetched: &mut Fetched) -> Option<(u32, u32)> {
+        if self.has_peer_ended {
+            return None;
+        }
+        let Credit { items, bytes } = std::mem::take(&mut fetched.taken);
+        self.given.items += items;
+        self.given.bytes += bytes;
+        Some((u32::try_from(items).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX)))
     }
 
     /// Takes in what has arrived together.
-    pub(super) fn push(&mut self, items: impl Iterator<Item = Bytes>) -> Result<(), TransportError> {
+    pub(super) fn push(
+        &mut self,
+        items: impl Iterator<Item = Bytes>,
+    ) -> Result<(), TransportError> {
         self.keep();
         for item in items {
             if self.has_peer_ended {
@@ -149,18 +164,12 @@ impl Flow {
         Ok(())
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.had.items -= 1;
-        self.had.bytes -= signed(bytes);
-    }
-
-    /// Closes this side; whether it was closed before.
-    pub(super) fn close(&mut self) -> bool {
-        std::mem::replace(&mut self.has_closed, true)
-    }
-
-    pub(super) fn may_send(&self) -> bool {
-        self.had.items > 0 && self.had.bytes > 0
+    /// Moves all credit to who sends; whether an item may be sent.
+    pub(super) fn allow(&mut self, allowance: &mut Allowance) -> bool {
+        let Credit { items, bytes } = std::mem::take(&mut self.had);
+        allowance.0.items = allowance.0.items.saturating_add(items);
+        allowance.0.bytes = allowance.0.bytes.saturating_add(bytes);
+        allowance.may_send()
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -171,12 +180,36 @@ impl Flow {
         self.is_accepted
     }
 
-    pub(super) fn has_closed(&self) -> bool {
-        self.has_closed
-    }
-
     pub(super) fn has_peer_ended(&self) -> bool {
         self.has_peer_ended
+    }
+}
+
+impl Fetched {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Takes the first item; with it, whether the credit for what was taken is worth a frame.
+    pub(super) fn take(&mut self) -> Option<(Bytes, bool)> {
+        let item = self.items.pop_front()?;
+        self.taken.items += 1;
+        self.taken.bytes += signed(item.len());
+        // Half a window at a time: few frames, and the peer seldom has to wait for one.
+        let is_due = self.taken.items * 2 >= i64::from(self.window.items)
+            || self.taken.bytes * 2 >= i64::from(self.window.bytes);
+        Some((item, is_due))
+    }
+}
+
+impl Allowance {
+    pub(super) fn may_send(&self) -> bool {
+        self.0.items > 0 && self.0.bytes > 0
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.0.items -= 1;
+        self.0.bytes -= signed(bytes);
     }
 }
 
@@ -201,12 +234,14 @@ mod tests {
 
     /// Sends items of this size until the credit is used up; how many.
     fn fill(sender: &mut Flow, receiver: &mut Flow, size: usize) -> usize {
-        let mut count = 0;
-        while sender.may_send() {
-            sender.sent(size);
+        let (mut count, mut allowance) = (0, Allowance::default());
+        sender.allow(&mut allowance);
+        while allowance.may_send() {
+            allowance.sent(size);
             receiver.push([vec![0; size].into()].into_iter()).unwrap();
             count += 1;
         }
+        sender.had = allowance.0;
         count
     }
 
@@ -216,8 +251,10 @@ mod tests {
             let (mut sender, mut receiver) = pair(8, 100);
             assert_eq!(fill(&mut sender, &mut receiver, size), first);
             assert_eq!(receiver.queued(), size * first);
-            while let Some((_, grant)) = receiver.take() {
-                if let Some((items, bytes)) = grant {
+            let mut fetched = Fetched::default();
+            receiver.fetch(&mut fetched);
+            while let Some((_, is_due)) = fetched.take() {
+                if is_due && let Some((items, bytes)) = receiver.grant(&mut fetched) {
                     sender.note(StreamFrame::Credit { items, bytes }).unwrap();
                 }
             }
@@ -246,16 +283,21 @@ mod tests {
         let mut buffer = Bytes::from(vec![7; 256 * 1024]);
         let sizes = [10, 0, LARGE_ITEM, 20];
         let items: Vec<Bytes> = sizes.iter().map(|size| buffer.split_to(*size)).collect();
-        let is_shared = |item: &Bytes| !item.is_empty() && items.iter().any(|it| it.as_ptr() == item.as_ptr());
+        let is_shared =
+            |item: &Bytes| !item.is_empty() && items.iter().any(|it| it.as_ptr() == item.as_ptr());
         receiver.push(items.iter().cloned()).unwrap();
-        let (taken, _) = receiver.take().unwrap();
-        assert!(is_shared(&taken), "what is taken at once is not copied");
         receiver.push([Bytes::from_static(b"next")].into_iter()).unwrap();
-        let kept: Vec<Bytes> = std::iter::from_fn(|| receiver.take().map(|(item, _)| item)).collect();
-        assert_eq!(kept[..3], items[1..], "the same items in the same order");
-        assert!(is_shared(&kept[1]), "a large item stays where it is");
-        assert!(!is_shared(&kept[2]), "a small one does not");
-        assert_eq!(kept[3], "next");
+        let mut fetched = Fetched::default();
+        receiver.fetch(&mut fetched);
+        let kept: Vec<Bytes> =
+            std::iter::from_fn(|| fetched.take().map(|(item, _)| item)).collect();
+        assert_eq!(kept[..4], items, "the same items in the same order");
+        assert!(
+            !is_shared(&kept[0]) && !is_shared(&kept[3]),
+            "small ones do not stay where they were"
+        );
+        assert!(is_shared(&kept[2]), "a large one does");
+        assert_eq!(kept[4], "next");
         assert_eq!(receiver.queued(), 0);
     }
 }
