@@ -71,7 +71,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         self
     }
 
-    /// What the node may send ahead of what is received; default 512 items, and 1 MiB.
+    /// What the node may send ahead of what is received; default 1,024 items, and 1 MiB.
     pub fn window(mut self, window: StreamWindow) -> Self {
         self.kind.window = window;
         self

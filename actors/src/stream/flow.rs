@@ -21,11 +21,11 @@ use crate::transport::TransportError;
 /// use callboard_actors::stream::StreamWindow;
 ///
 /// let window = StreamWindow::default();
-/// assert_eq!((window.items, window.bytes), (512, 1024 * 1024));
+/// assert_eq!((window.items, window.bytes), (1024, 1024 * 1024));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamWindow {
-    /// Items; default 512, so that a system call carries many small ones. Zero is taken for one.
+    /// Items; default 1,024, so that a system call carries many small ones. Zero is taken for one.
     pub items: u32,
     /// Bytes of encoded items; default 1 MiB. Zero is taken for one.
     pub bytes: u32,
@@ -33,7 +33,7 @@ pub struct StreamWindow {
 
 impl Default for StreamWindow {
     fn default() -> Self {
-        Self { items: 512, bytes: 1024 * 1024 }
+        Self { items: 1024, bytes: 1024 * 1024 }
     }
 }
 

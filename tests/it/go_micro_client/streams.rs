@@ -29,7 +29,7 @@ async fn a_stream_is_what_go_micro_sends_and_its_items_and_its_end_are_understoo
         let mut client = Client::connect(&address(&peer, name)).await;
         client.open(endpoint, content_type, &requests[0], time(name)).await;
         let credit = client.answer().await;
-        assert!(matches!(credit, Message::StreamCredit { items: 32, .. }), "{name}: {credit:?}");
+        assert!(matches!(credit, Message::StreamCredit { items: 1024, .. }), "{name}: {credit:?}");
         for request in &requests[1..] {
             let body = item(name, content_type, request);
             client.write(Outgoing::StreamData { id: RequestId(0), body: &body }).await;
