@@ -196,8 +196,7 @@ impl<T: StreamEndpoint> ItemReceiver<T> {
     }
 
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Result<Option<T::Item>, Status>> {
-        let item = self.side.poll_receive(&mut self.fetched, cx);
-        item.map_err(|error| Status::new(T::NAME, 400, error.to_string()))
+        self.side.poll_receive(&mut self.fetched, cx)
     }
 }
 

@@ -104,6 +104,7 @@ impl StreamSide {
     /// Resolves to the next item; `None` when the peer sends no more, or the stream is over.
     ///
     /// `fetched` is what the task has, empty at first.
+    #[inline]
     pub fn poll_receive(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(item) = self.take_or_register(fetched, cx) {
             return Poll::Ready(Some(item));
@@ -118,6 +119,7 @@ impl StreamSide {
     /// Resolves when an item may be sent; false when the stream is over or was closed.
     ///
     /// `allowance` is what the task has, nothing at first.
+    #[inline]
     pub fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
         match self.may_send(allowance) {
             Some(true) => return self.poll_room(cx),
@@ -136,6 +138,7 @@ impl StreamSide {
     ///
     /// # Errors
     /// The item cannot be encoded, or is larger than the peer's largest frame. Nothing was sent.
+    #[inline]
     pub fn send(&self, allowance: &mut Allowance, item: &dyn Body) -> Result<(), TransportError> {
         let item = Measured { item, size: Cell::new(0) };
         if !self.is_over() {
@@ -159,6 +162,7 @@ impl StreamSide {
     }
 
     /// Whether it has ended.
+    #[inline]
     pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
@@ -178,6 +182,7 @@ impl StreamSide {
     }
 
     /// Whether an item may be sent; none when it may be later.
+    #[inline]
     fn may_send(&self, allowance: &mut Allowance) -> Option<bool> {
         if self.is_over() || self.has_closed.load(Ordering::Acquire) {
             return Some(false);
@@ -206,6 +211,7 @@ impl StreamSide {
     }
 
     /// Takes an item, and gives the peer credit for what was taken before.
+    #[inline]
     fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
         if fetched.is_empty() {
             self.flow.lock().fetch(fetched);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use callboard_actors::Status;
 use callboard_actors::client::{CallError, Executed};
 use callboard_actors::message::Body;
 use callboard_actors::stream::{
@@ -41,11 +42,16 @@ impl<T: StreamEndpoint> ItemSide<T> {
         &self,
         fetched: &mut Fetched,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<T::Item>, CodecError>> {
+    ) -> Poll<Result<Option<T::Item>, Status>> {
         match self {
             Self::Remote(side, codec) => {
-                let body = ready!(side.poll_receive(fetched, cx));
-                Poll::Ready(body.map(|body| codec.decode_item(&body)).transpose())
+                let Some(body) = ready!(side.poll_receive(fetched, cx)) else {
+                    return Poll::Ready(Ok(None));
+                };
+                Poll::Ready(match codec.decode_item(&body) {
+                    Ok(item) => Ok(Some(item)),
+                    Err(error) => Err(Status::new(T::NAME, 400, error.to_string())),
+                })
             }
             Self::Local(stream) => stream.up.poll_receive(cx).map(Ok),
         }
@@ -109,14 +115,17 @@ impl<T: StreamEndpoint> CallSide<T> {
         match self {
             Self::Local(talk) => talk.poll_receive(cx),
             Self::Remote(stream, codec) => {
-                let Some(body) = ready!(stream.poll_receive(fetched, cx))? else {
-                    return Poll::Ready(Ok(None));
+                let body = match stream.take(fetched) {
+                    Some(body) => body,
+                    None => match ready!(stream.poll_receive(fetched, cx))? {
+                        Some(body) => body,
+                        None => return Poll::Ready(Ok(None)),
+                    },
                 };
-                Poll::Ready(codec.decode_reply(&body).map(Some).map_err(|error| {
-                    let node = stream.node();
-                    let detail = format!("an item of {node} is not what {} says: {error}", T::NAME);
-                    CallError::Codec { detail, executed: Executed::Yes }
-                }))
+                Poll::Ready(match codec.decode_reply(&body) {
+                    Ok(item) => Ok(Some(item)),
+                    Err(error) => Err(unreadable::<T>(stream.node(), &error)),
+                })
             }
         }
     }
@@ -146,6 +155,12 @@ impl<T: StreamEndpoint> CallSide<T> {
             Self::Local(talk) => talk.close(),
         }
     }
+}
+
+#[cold]
+fn unreadable<T: StreamEndpoint>(node: &str, error: &CodecError) -> CallError {
+    let detail = format!("an item of {node} is not what {} says: {error}", T::NAME);
+    CallError::Codec { detail, executed: Executed::Yes }
 }
 
 pub(super) fn put(

@@ -56,6 +56,7 @@ impl Session {
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
+            has_items: false,
             idle_time: options.idle_time,
             is_serial: socket.is_serial(),
         });
@@ -149,6 +150,8 @@ struct ServerRole {
     /// By handler.
     lanes: Vec<Option<OpenLane>>,
     heard: Instant,
+    /// The last portion had items of streams in it.
+    has_items: bool,
     idle_time: Duration,
     /// As its socket says.
     is_serial: bool,
@@ -171,6 +174,8 @@ struct OpenLane {
 impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
+        self.has_items =
+            messages.iter().any(|message| matches!(message, Message::StreamData { .. }));
         let is_request = |message: &&Message| matches!(message, Message::Request { .. });
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
@@ -233,7 +238,7 @@ impl Role for ServerRole {
     }
 
     fn portion(&self) -> usize {
-        PORTION
+        if self.has_items { PORTION_ITEMS } else { PORTION }
     }
 
     /// A client that does not take its answers gets no more of its requests read.
@@ -347,6 +352,9 @@ fn wrong_kind(is_stream: bool) -> &'static str {
 /// Requests taken at a time: enough that a write carries many answers, few enough that the client
 /// gets the first ones while others are handled.
 const PORTION: usize = 128;
+
+/// The same while streams have items, which are less work than requests.
+const PORTION_ITEMS: usize = 256;
 
 /// When a client that has too much in flight may try again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);

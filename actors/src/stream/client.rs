@@ -67,6 +67,12 @@ impl ClientStream {
         &self.side
     }
 
+    /// Takes an item that is there, as [`poll_receive`](Self::poll_receive) would.
+    #[inline]
+    pub fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
+        self.side.take(fetched)
+    }
+
     /// Resolves to the next item, then to the end: `None`, or once why there is no more.
     ///
     /// # Errors

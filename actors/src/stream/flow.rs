@@ -186,11 +186,13 @@ impl Flow {
 }
 
 impl Fetched {
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
     /// Takes the first item; with it, whether the credit for what was taken is worth a frame.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<(Bytes, bool)> {
         let item = self.items.pop_front()?;
         self.taken.items += 1;
@@ -203,10 +205,12 @@ impl Fetched {
 }
 
 impl Allowance {
+    #[inline]
     pub(super) fn may_send(&self) -> bool {
         self.0.items > 0 && self.0.bytes > 0
     }
 
+    #[inline]
     pub(super) fn sent(&mut self, bytes: usize) {
         self.0.items -= 1;
         self.0.bytes -= signed(bytes);
