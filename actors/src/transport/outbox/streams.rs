@@ -111,3 +111,40 @@ impl Outbox {
         self.streams.push(id, std::iter::once(first).chain(following))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::stream::Fetched;
+
+    #[test]
+    fn items_of_one_stream_in_a_row_are_handed_over_together() {
+        let outbox = Arc::new(Outbox::new(""));
+        let (one, two, unknown) = (RequestId(1), RequestId(2), RequestId(3));
+        let sides = [one, two].map(|id| outbox.take_stream(id));
+        sides.iter().for_each(|side| side.accept(StreamWindow::default()));
+        let mut messages: Vec<Message> = [one, one, two, one, unknown, unknown]
+            .into_iter()
+            .zip(0_u8..)
+            .map(|(id, number)| Message::StreamData { id, body: vec![number].into() })
+            .collect();
+        let mut left = Vec::new();
+        let mut drain = messages.drain(..);
+        while let Some(message) = drain.next() {
+            let Message::StreamData { id, body } = message else { unreachable!() };
+            outbox.note_items(id, body, &mut drain).unwrap();
+            left.push(drain.len());
+        }
+        assert_eq!(left, [4, 3, 2, 0], "what follows another stream's comes by itself");
+        for (side, expected) in sides.iter().zip([&[0, 1, 3][..], &[2]]) {
+            let (mut fetched, cx) = (Fetched::default(), Context::from_waker(Waker::noop()));
+            for number in expected {
+                let item = side.poll_receive(&mut fetched, &cx);
+                assert_eq!(item, Poll::Ready(Some(Bytes::from(vec![*number]))));
+            }
+            assert!(side.poll_receive(&mut fetched, &cx).is_pending());
+        }
+    }
+}
