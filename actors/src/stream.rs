@@ -228,10 +228,9 @@ impl StreamSide {
     }
 
     /// Notes what the peer sent.
-    fn note(&self, frame: StreamFrame) -> Result<(), TransportError> {
-        self.flow.lock().note(frame)?;
+    fn note(&self, frame: StreamFrame) {
+        self.flow.lock().note(frame);
         self.wakers.wake_both();
-        Ok(())
     }
 
     /// Takes in items that have arrived together.

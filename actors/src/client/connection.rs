@@ -200,8 +200,8 @@ impl Role for ClientRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.used = now;
         let wakers = &mut self.wakers;
-        self.has_items =
-            messages.iter().any(|message| matches!(message, Message::StreamData { .. }));
+        let has_items = &mut self.has_items;
+        *has_items = false;
         // All answers under one lock, and the callers are woken when it is free again.
         let streams = &self.outbox;
         let (farewell, fault) = self.outbox.answer(now, |calls| {
@@ -224,11 +224,11 @@ impl Role for ClientRole {
                     }
                     Message::GoAway { reason } => farewell = Some(reason),
                     Message::StreamData { id, body } => {
+                        *has_items = true;
                         fault = fault.or(streams.note_items(id, body, &mut messages).err());
                     }
                     Message::StreamCredit { id, items, bytes } => {
-                        let credit = StreamFrame::Credit { items, bytes };
-                        fault = fault.or(streams.note_stream(id, credit).err());
+                        streams.note_stream(id, StreamFrame::Credit { items, bytes });
                     }
                     // Nodes do not ask clients.
                     Message::Request { .. }

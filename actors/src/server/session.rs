@@ -174,8 +174,7 @@ struct OpenLane {
 impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
-        self.has_items =
-            messages.iter().any(|message| matches!(message, Message::StreamData { .. }));
+        self.has_items = false;
         let is_request = |message: &&Message| matches!(message, Message::Request { .. });
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
@@ -218,11 +217,12 @@ impl Role for ServerRole {
                     return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
                 }
                 Message::StreamData { id, body } => {
+                    self.has_items = true;
                     self.outbox.note_items(id, body, &mut messages)?;
                 }
-                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End)?,
+                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
                 Message::StreamCredit { id, items, bytes } => {
-                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes })?;
+                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
                 }
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }

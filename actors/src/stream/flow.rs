@@ -44,8 +44,8 @@ impl StreamWindow {
     }
 }
 
-/// What a peer says about a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a peer says about a stream, besides items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamFrame {
     End,
     Credit { items: u32, bytes: u32 },
@@ -70,7 +70,20 @@ pub(super) struct Flow {
 
 /// Items that the task which receives has fetched together.
 ///
-/// It belongs to that task, which so needs no lock for each item.
+/// It belongs to that task, which so needs no lock for each item. What was fetched counts as waiting
+/// until it is taken: the peer has no credit for it.
+///
+/// ```
+/// use callboard_actors::stream::{Fetched, StreamSide};
+///
+/// async fn count(side: &StreamSide) -> usize {
+///     let (mut fetched, mut count) = (Fetched::default(), 0);
+///     while std::future::poll_fn(|cx| side.poll_receive(&mut fetched, cx)).await.is_some() {
+///         count += 1;
+///     }
+///     count
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct Fetched {
     items: VecDeque<Bytes>,
@@ -80,6 +93,23 @@ pub struct Fetched {
 }
 
 /// What the task which sends may send without asking; it belongs to that task, as [`Fetched`] does.
+///
+/// ```
+/// use bytes::Bytes;
+/// use callboard_actors::stream::{Allowance, StreamSide};
+/// use callboard_actors::transport::TransportError;
+///
+/// async fn send(side: &StreamSide, items: Vec<Bytes>) -> Result<(), TransportError> {
+///     let mut allowance = Allowance::default();
+///     for item in &items {
+///         if !std::future::poll_fn(|cx| side.poll_ready(&mut allowance, cx)).await {
+///             break;
+///         }
+///         side.send(&mut allowance, item)?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug, Default)]
 pub struct Allowance(Credit);
 
@@ -152,7 +182,7 @@ impl Flow {
         }
     }
 
-    pub(super) fn note(&mut self, frame: StreamFrame) -> Result<(), TransportError> {
+    pub(super) fn note(&mut self, frame: StreamFrame) {
         match frame {
             StreamFrame::End => self.has_peer_ended = true,
             StreamFrame::Credit { items, bytes } => {
@@ -161,7 +191,6 @@ impl Flow {
                 self.had.bytes = self.had.bytes.saturating_add(i64::from(bytes));
             }
         }
-        Ok(())
     }
 
     /// Moves all credit to who sends; whether an item may be sent.
@@ -232,7 +261,7 @@ mod tests {
     fn pair(items: u32, bytes: u32) -> (Flow, Flow) {
         let (mut sender, mut receiver) = (Flow::default(), Flow::default());
         let (items, bytes) = receiver.open(StreamWindow { items, bytes });
-        sender.note(StreamFrame::Credit { items, bytes }).unwrap();
+        sender.note(StreamFrame::Credit { items, bytes });
         (sender, receiver)
     }
 
@@ -259,7 +288,7 @@ mod tests {
             receiver.fetch(&mut fetched);
             while let Some((_, is_due)) = fetched.take() {
                 if is_due && let Some((items, bytes)) = receiver.grant(&mut fetched) {
-                    sender.note(StreamFrame::Credit { items, bytes }).unwrap();
+                    sender.note(StreamFrame::Credit { items, bytes });
                 }
             }
             assert!(fill(&mut sender, &mut receiver, size) > 0, "{size}");
@@ -277,7 +306,7 @@ mod tests {
     #[test]
     fn a_peer_that_sends_after_its_end_is_found_out() {
         let (_, mut receiver) = pair(2, 100);
-        receiver.note(StreamFrame::End).unwrap();
+        receiver.note(StreamFrame::End);
         assert!(receiver.push([Bytes::new()].into_iter()).is_err());
     }
 

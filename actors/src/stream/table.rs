@@ -38,11 +38,10 @@ impl StreamTable {
     }
 
     /// Hands a frame to its stream.
-    ///
-    /// # Errors
-    /// The peer does not keep to the protocol.
-    pub(crate) fn note(&self, id: RequestId, frame: StreamFrame) -> Result<(), TransportError> {
-        self.find(id).map_or(Ok(()), |side| side.note(frame))
+    pub(crate) fn note(&self, id: RequestId, frame: StreamFrame) {
+        if let Some(side) = self.find(id) {
+            side.note(frame);
+        }
     }
 
     /// Hands items that have arrived together to their stream.
@@ -54,13 +53,11 @@ impl StreamTable {
         id: RequestId,
         items: impl Iterator<Item = Bytes>,
     ) -> Result<(), TransportError> {
-        match self.find(id) {
-            Some(side) => side.push(items),
-            None => {
-                items.for_each(drop);
-                Ok(())
-            }
+        if let Some(side) = self.find(id) {
+            return side.push(items);
         }
+        items.for_each(drop);
+        Ok(())
     }
 
     /// One that is not over.

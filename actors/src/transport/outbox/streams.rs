@@ -81,17 +81,16 @@ impl Outbox {
     }
 
     /// Hands what the peer says about a stream to it.
-    pub(crate) fn note_stream(
-        &self,
-        id: RequestId,
-        frame: StreamFrame,
-    ) -> Result<(), TransportError> {
-        self.streams.note(id, frame)
+    pub(crate) fn note_stream(&self, id: RequestId, frame: StreamFrame) {
+        self.streams.note(id, frame);
     }
 
     /// Hands an item to its stream, together with those of the same stream that follow at once.
     ///
     /// So a stream is looked for, locked and woken once for all of them.
+    ///
+    /// # Errors
+    /// The peer does not keep to the protocol.
     pub(crate) fn note_items(
         &self,
         id: RequestId,
@@ -124,7 +123,9 @@ mod tests {
         let outbox = Arc::new(Outbox::new(""));
         let (one, two, unknown) = (RequestId(1), RequestId(2), RequestId(3));
         let sides = [one, two].map(|id| outbox.take_stream(id));
-        sides.iter().for_each(|side| side.accept(StreamWindow::default()));
+        for side in &sides {
+            side.accept(StreamWindow::default());
+        }
         let mut messages: Vec<Message> = [one, one, two, one, unknown, unknown]
             .into_iter()
             .zip(0_u8..)

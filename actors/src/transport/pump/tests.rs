@@ -70,15 +70,15 @@ async fn a_stream_that_waits_for_room_is_told_of_its_end() {
     stage.poll();
     let (outbox, id) = (Arc::clone(&stage.pump.outbox), RequestId(1));
     let side = outbox.take_stream(id);
-    outbox.note_stream(id, StreamFrame::Credit { items: 1, bytes: 1 }).unwrap();
+    outbox.note_stream(id, StreamFrame::Credit { items: 1, bytes: 1 });
     let (metadata, body) = (Metadata::new(), Bytes::from(vec![0; 1024 * 1024]));
     outbox.send(Outgoing::Reply { id, metadata: &metadata, body: &body }).unwrap();
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let woken = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&woken));
     let (mut allowance, cx) = (Allowance::default(), Context::from_waker(&waker));
     assert!(side.poll_ready(&mut allowance, &cx).is_pending(), "a megabyte waits");
     side.finish();
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert_eq!(side.poll_ready(&mut allowance, &cx), Poll::Ready(false));
 }
 
