@@ -121,7 +121,7 @@ impl<A: Actor<Context = Context<A>>> HandlerBuilder<A> {
         self
     }
 
-    /// Adds an endpoint that is a stream; its client may send 32 items, or 1 MiB, ahead.
+    /// Adds an endpoint that is a stream; its client may send 1,024 items, or 1 MiB, ahead.
     ///
     /// A stream counts as one request for every limit, until its handler's result is there.
     #[must_use]

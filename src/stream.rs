@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use callboard_actors::Status;
+use callboard_actors::stream::{Allowance, Fetched};
 use futures_util::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,6 +116,7 @@ pub struct Streaming<T: StreamEndpoint> {
 /// ```
 pub struct ItemReceiver<T: StreamEndpoint> {
     side: ItemSide<T>,
+    fetched: Fetched,
 }
 
 /// The way to the client of a stream.
@@ -132,12 +134,14 @@ pub struct ItemReceiver<T: StreamEndpoint> {
 /// ```
 pub struct ItemSender<T: StreamEndpoint> {
     side: ItemSide<T>,
+    allowance: Allowance,
 }
 
 impl<T: StreamEndpoint> Streaming<T> {
     pub(crate) fn new(opening: T, context: RequestContext, side: ItemSide<T>) -> Self {
-        let receiver = ItemReceiver { side: side.clone() };
-        Self { opening, context, receiver, sender: ItemSender { side } }
+        let receiver = ItemReceiver { side: side.clone(), fetched: Fetched::default() };
+        let sender = ItemSender { side, allowance: Allowance::default() };
+        Self { opening, context, receiver, sender }
     }
 
     pub(crate) fn side(&self) -> ItemSide<T> {
@@ -192,8 +196,7 @@ impl<T: StreamEndpoint> ItemReceiver<T> {
     }
 
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Result<Option<T::Item>, Status>> {
-        let item = self.side.poll_receive(cx);
-        item.map_err(|error| Status::new(T::NAME, 400, error.to_string()))
+        self.side.poll_receive(&mut self.fetched, cx)
     }
 }
 
@@ -203,11 +206,11 @@ impl<T: StreamEndpoint> ItemSender<T> {
     /// # Errors
     /// The client has gone, or the item cannot be encoded or is too large.
     pub async fn send(&mut self, item: T::Reply) -> Result<(), Status> {
-        if !poll_fn(|cx| self.side.poll_ready(cx)).await {
+        if !poll_fn(|cx| self.side.poll_ready(&mut self.allowance, cx)).await {
             return Err(Status::new(T::NAME, 499, "the stream is over"));
         }
         self.side
-            .send(item)
+            .send(&mut self.allowance, item)
             .map_err(|error| Status::internal(T::NAME, format!("an item was not sent: {error}")))
     }
 }

@@ -323,8 +323,8 @@ pub enum Outgoing<'a> {
     StreamData {
         /// The number of the request that opened it.
         id: RequestId,
-        /// The encoded item.
-        body: &'a [u8],
+        /// The item.
+        body: &'a dyn Body,
     },
     /// The client sends no more items.
     StreamEnd {

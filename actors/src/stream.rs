@@ -11,6 +11,7 @@ mod flow;
 mod local;
 mod table;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,7 +29,7 @@ use crate::transport::outbox::Outbox;
 pub use self::client::ClientStream;
 pub(crate) use self::client::OpenFailure;
 pub(crate) use self::flow::StreamFrame;
-pub use self::flow::StreamWindow;
+pub use self::flow::{Allowance, Fetched, StreamWindow};
 pub use self::local::{ItemLane, LocalStream};
 pub(crate) use self::table::StreamTable;
 
@@ -44,13 +45,30 @@ pub struct StreamSide {
     wakers: Arc<Wakers>,
     /// Nothing more is sent, nor expected.
     is_over: AtomicBool,
+    /// This side has told the peer that it sends no more.
+    has_closed: AtomicBool,
 }
 
-/// Who waits for items, and who waits to send.
-#[derive(Default)]
+/// Who waits for items, and who waits to send; as a waker, that of the stream's answer.
 struct Wakers {
     receiver: AtomicWaker,
     sender: AtomicWaker,
+    /// The answer may be there: nobody has looked yet, or it has woken this since.
+    may_be_answered: AtomicBool,
+}
+
+impl Default for Wakers {
+    fn default() -> Self {
+        let (receiver, sender) = (AtomicWaker::new(), AtomicWaker::new());
+        Self { receiver, sender, may_be_answered: AtomicBool::new(true) }
+    }
+}
+
+impl Wakers {
+    fn wake_both(&self) {
+        self.receiver.wake();
+        self.sender.wake();
+    }
 }
 
 impl Wake for Wakers {
@@ -59,8 +77,8 @@ impl Wake for Wakers {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.receiver.wake();
-        self.sender.wake();
+        self.may_be_answered.store(true, Ordering::Release);
+        self.wake_both();
     }
 }
 
@@ -73,6 +91,7 @@ impl StreamSide {
             place: AtomicU64::new(0),
             wakers: Arc::default(),
             is_over: AtomicBool::new(false),
+            has_closed: AtomicBool::new(false),
         })
     }
 
@@ -83,50 +102,55 @@ impl StreamSide {
     }
 
     /// Resolves to the next item; `None` when the peer sends no more, or the stream is over.
-    pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        self.wakers.receiver.register(cx.waker());
-        match self.take() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if self.is_over() || self.flow.lock().has_peer_ended() => {
-                // An item that came in between was sent before the end.
-                Poll::Ready(self.take())
-            }
-            None => Poll::Pending,
+    ///
+    /// `fetched` is what the task has, empty at first.
+    #[inline]
+    pub fn poll_receive(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(item) = self.take_or_register(fetched, cx) {
+            return Poll::Ready(Some(item));
         }
+        if self.is_over() || self.flow.lock().has_peer_ended() {
+            // An item that came in between was sent before the end.
+            return Poll::Ready(self.take(fetched));
+        }
+        Poll::Pending
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
-    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.wakers.sender.register(cx.waker());
-        {
-            let flow = self.flow.lock();
-            if self.is_over() || flow.has_closed() {
-                return Poll::Ready(false);
-            }
-            if !flow.may_send() {
-                return Poll::Pending;
-            }
+    ///
+    /// `allowance` is what the task has, nothing at first.
+    #[inline]
+    pub fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
+        match self.may_send(allowance) {
+            Some(true) => return self.poll_room(cx),
+            Some(false) => return Poll::Ready(false),
+            None => self.wakers.sender.register(cx.waker()),
         }
-        self.outbox.poll_item_room(&self.place, cx).map(|()| true)
+        // Credit may have come before the waker was there.
+        match self.may_send(allowance) {
+            Some(true) => self.poll_room(cx),
+            Some(false) => Poll::Ready(false),
+            None => Poll::Pending,
+        }
     }
 
     /// Sends an item; what is sent without being [ready](Self::poll_ready) breaks the connection.
     ///
     /// # Errors
     /// The item cannot be encoded, or is larger than the peer's largest frame. Nothing was sent.
-    pub fn send(&self, item: &dyn Body) -> Result<(), TransportError> {
-        let mut body = BytesMut::new();
-        item.encode(&mut body).map_err(TransportError::Encode)?;
+    #[inline]
+    pub fn send(&self, allowance: &mut Allowance, item: &dyn Body) -> Result<(), TransportError> {
+        let item = Measured { item, size: Cell::new(0) };
         if !self.is_over() {
-            self.outbox.send(Outgoing::StreamData { id: self.id, body: &body })?;
-            self.flow.lock().sent(body.len());
+            self.outbox.send(Outgoing::StreamData { id: self.id, body: &item })?;
+            allowance.sent(item.size.get());
         }
         Ok(())
     }
 
     /// Tells the peer that no more items come; receiving goes on.
     pub fn close(&self) {
-        if !self.flow.lock().close() && !self.is_over() {
+        if !self.has_closed.swap(true, Ordering::AcqRel) && !self.is_over() {
             self.tell(Outgoing::StreamEnd { id: self.id });
         }
     }
@@ -134,15 +158,16 @@ impl StreamSide {
     /// Ends it on this side; what has arrived can still be taken.
     pub fn finish(&self) {
         self.is_over.store(true, Ordering::Release);
-        self.wakers.wake_by_ref();
+        self.wakers.wake_both();
     }
 
     /// Whether it has ended.
+    #[inline]
     pub fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Bytes that have arrived and were not taken.
+    /// Bytes that have arrived and were not fetched.
     pub fn queued(&self) -> usize {
         self.flow.lock().queued()
     }
@@ -156,22 +181,62 @@ impl StreamSide {
         Waker::from(Arc::clone(&self.wakers))
     }
 
+    /// Whether an item may be sent; none when it may be later.
+    #[inline]
+    fn may_send(&self, allowance: &mut Allowance) -> Option<bool> {
+        if self.is_over() || self.has_closed.load(Ordering::Acquire) {
+            return Some(false);
+        }
+        (allowance.may_send() || self.flow.lock().allow(allowance)).then_some(true)
+    }
+
+    /// Resolves when the connection has room for an item.
+    fn poll_room(&self, cx: &Context<'_>) -> Poll<bool> {
+        if self.outbox.poll_item_room(&self.place, cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        // The end of the stream does not wait for that.
+        self.wakers.sender.register(cx.waker());
+        if self.is_over() { Poll::Ready(false) } else { Poll::Pending }
+    }
+
+    /// Takes an item, or has the task woken that receives.
+    fn take_or_register(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Option<Bytes> {
+        if let Some(item) = self.take(fetched) {
+            return Some(item);
+        }
+        self.wakers.receiver.register(cx.waker());
+        // One may have come before the waker was there.
+        self.take(fetched)
+    }
+
     /// Takes an item, and gives the peer credit for what was taken before.
-    fn take(&self) -> Option<Bytes> {
-        // The lock must be free before the outbox is locked, which is locked first elsewhere.
-        let (item, grant) = self.flow.lock().take()?;
-        if let Some((items, bytes)) = grant
-            && !self.is_over()
-        {
-            self.credit(items, bytes);
+    #[inline]
+    fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
+        if fetched.is_empty() {
+            self.flow.lock().fetch(fetched);
+        }
+        let (item, is_due) = fetched.take()?;
+        if is_due && !self.is_over() {
+            // The lock must be free before the outbox is locked, which is locked first elsewhere.
+            let grant = self.flow.lock().grant(fetched);
+            if let Some((items, bytes)) = grant {
+                self.credit(items, bytes);
+            }
         }
         Some(item)
     }
 
     /// Notes what the peer sent.
-    fn note(&self, frame: StreamFrame) -> Result<(), TransportError> {
-        self.flow.lock().note(frame)?;
-        self.wakers.wake_by_ref();
+    fn note(&self, frame: StreamFrame) {
+        self.flow.lock().note(frame);
+        self.wakers.wake_both();
+    }
+
+    /// Takes in items that have arrived together.
+    fn push(&self, items: impl Iterator<Item = Bytes>) -> Result<(), TransportError> {
+        self.flow.lock().push(items)?;
+        self.wakers.receiver.wake();
         Ok(())
     }
 
@@ -184,6 +249,21 @@ impl StreamSide {
         if let Err(error) = self.outbox.send(message) {
             tracing::debug!(%error, "a frame of a stream was not sent");
         }
+    }
+}
+
+/// An item, and how long it became.
+struct Measured<'a> {
+    item: &'a dyn Body,
+    size: Cell<usize>,
+}
+
+impl Body for Measured<'_> {
+    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
+        let before = buffer.len();
+        self.item.encode(buffer)?;
+        self.size.set(buffer.len().saturating_sub(before));
+        Ok(())
     }
 }
 

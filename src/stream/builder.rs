@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use callboard_actors::Deadline;
 use callboard_actors::client::{CallError, CallTarget, Executed, StreamOptions};
 use callboard_actors::message::BodyForm;
-use callboard_actors::stream::StreamWindow;
+use callboard_actors::stream::{Allowance, StreamWindow};
 use callboard_actors::transport::TransportError;
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         self
     }
 
-    /// What the node may send ahead of what is received; default 32 items, and 1 MiB.
+    /// What the node may send ahead of what is received; default 1,024 items, and 1 MiB.
     pub fn window(mut self, window: StreamWindow) -> Self {
         self.kind.window = window;
         self
@@ -114,7 +114,9 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         if may_be_local && service.system().local::<Streaming<T>>(service.name()).is_some() {
             let limits = Limits { opened_by, whole, window: kind.window };
             match LocalTalk::open(message, &options, limits, &service).await {
-                Ok(talk) => return Ok(StreamCall::new(CallSide::Local(talk))),
+                Ok(talk) => {
+                    return Ok(StreamCall::new(CallSide::Local(talk), Allowance::default()));
+                }
                 Err(LocalFailure::Refused(refusal, Some(refused)))
                     if refusal.is_retryable() && options.retries > 0 =>
                 {
@@ -133,13 +135,14 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         let (caller, remote) = (service.system().caller(), service.remote());
         let (opened, opening) =
             caller.open_stream(remote, target, opening, options, stream).await?;
+        let mut allowance = Allowance::default();
         if !takes_items::<T>() && is_go_micro(opened.node()) {
             // There the first message only announces a stream, and this one opens it. With the
             // stream came the credit for it.
-            put(opened.side(), &encode(&opening, opened.form())?)?;
+            put(opened.side(), &mut allowance, &encode(&opening, opened.form())?)?;
         }
         let codec = StreamCodec::new(form.chosen(opened.form()));
-        Ok(StreamCall::new(CallSide::Remote(opened, codec)))
+        Ok(StreamCall::new(CallSide::Remote(opened, codec), allowance))
     }
 }
 

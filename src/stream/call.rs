@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use callboard_actors::Status;
 use callboard_actors::client::CallError;
+use callboard_actors::stream::{Allowance, Fetched};
 use futures_util::{Sink, Stream};
 
 use super::StreamEndpoint;
@@ -58,6 +59,7 @@ pub struct StreamCall<T: StreamEndpoint> {
 /// ```
 pub struct CallSender<T: StreamEndpoint> {
     side: Arc<CallSide<T>>,
+    allowance: Allowance,
 }
 
 /// The half of a stream that receives.
@@ -76,13 +78,15 @@ pub struct CallSender<T: StreamEndpoint> {
 /// ```
 pub struct CallReceiver<T: StreamEndpoint> {
     side: Arc<CallSide<T>>,
+    fetched: Fetched,
 }
 
 impl<T: StreamEndpoint> StreamCall<T> {
-    pub(super) fn new(side: CallSide<T>) -> Self {
+    /// One whose sender may send this much without asking.
+    pub(super) fn new(side: CallSide<T>, allowance: Allowance) -> Self {
         let side = Arc::new(side);
-        let sender = CallSender { side: Arc::clone(&side) };
-        Self { sender, receiver: CallReceiver { side } }
+        let sender = CallSender { side: Arc::clone(&side), allowance };
+        Self { sender, receiver: CallReceiver { side, fetched: Fetched::default() } }
     }
 
     /// Sends an item; waits while the handler has not taken enough of what was sent before.
@@ -132,7 +136,7 @@ impl<T: StreamEndpoint> CallSender<T> {
     /// The stream is over, or the item cannot be encoded or is too large.
     pub async fn send(&mut self, item: T::Item) -> Result<(), CallError> {
         poll_fn(|cx| self.poll_free(cx)).await?;
-        self.side.send(item)
+        self.side.send(&mut self.allowance, item)
     }
 
     /// Tells the handler that no more items come. Does not wait.
@@ -141,8 +145,8 @@ impl<T: StreamEndpoint> CallSender<T> {
         self.side.close();
     }
 
-    fn poll_free(&self, cx: &Context<'_>) -> Poll<Result<(), CallError>> {
-        let is_free = ready!(self.side.poll_ready(cx));
+    fn poll_free(&mut self, cx: &Context<'_>) -> Poll<Result<(), CallError>> {
+        let is_free = ready!(self.side.poll_ready(&mut self.allowance, cx));
         let over = || Status::new(T::NAME, 410, "the stream is over; receiving says how it ended");
         Poll::Ready(if is_free { Ok(()) } else { Err(CallError::Status(over())) })
     }
@@ -154,7 +158,11 @@ impl<T: StreamEndpoint> CallReceiver<T> {
     /// # Errors
     /// The handler's status, or why the stream cannot go on; once, and then `None`.
     pub async fn recv(&mut self) -> Result<Option<T::Reply>, CallError> {
-        poll_fn(|cx| self.side.poll_receive(cx)).await
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Result<Option<T::Reply>, CallError>> {
+        self.side.poll_receive(&mut self.fetched, cx)
     }
 }
 
@@ -171,28 +179,29 @@ impl<T: StreamEndpoint> Drop for CallSender<T> {
 impl<T: StreamEndpoint> Stream for CallReceiver<T> {
     type Item = Result<T::Reply, CallError>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.side.poll_receive(cx).map(Result::transpose)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx).map(Result::transpose)
     }
 }
 
 impl<T: StreamEndpoint> Stream for StreamCall<T> {
     type Item = Result<T::Reply, CallError>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.receiver.side.poll_receive(cx).map(Result::transpose)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(cx).map(Result::transpose)
     }
 }
 
 impl<T: StreamEndpoint> Sink<T::Item> for CallSender<T> {
     type Error = CallError;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         self.poll_free(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, item: T::Item) -> Result<(), CallError> {
-        self.side.send(item)
+    fn start_send(mut self: Pin<&mut Self>, item: T::Item) -> Result<(), CallError> {
+        let half = &mut *self;
+        half.side.send(&mut half.allowance, item)
     }
 
     /// What was sent is on its way already.

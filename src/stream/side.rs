@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use callboard_actors::Status;
 use callboard_actors::client::{CallError, Executed};
 use callboard_actors::message::Body;
-use callboard_actors::stream::{ClientStream, LocalStream, StreamSide, StreamWindow};
+use callboard_actors::stream::{
+    Allowance, ClientStream, Fetched, LocalStream, StreamSide, StreamWindow,
+};
 use callboard_actors::transport::TransportError;
 
 use super::StreamEndpoint;
@@ -37,27 +40,37 @@ impl<T: StreamEndpoint> ItemSide<T> {
 
     pub(super) fn poll_receive(
         &self,
+        fetched: &mut Fetched,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<T::Item>, CodecError>> {
+    ) -> Poll<Result<Option<T::Item>, Status>> {
         match self {
             Self::Remote(side, codec) => {
-                let body = ready!(side.poll_receive(cx));
-                Poll::Ready(body.map(|body| codec.decode_item(&body)).transpose())
+                let Some(body) = ready!(side.poll_receive(fetched, cx)) else {
+                    return Poll::Ready(Ok(None));
+                };
+                Poll::Ready(match codec.decode_item(&body) {
+                    Ok(item) => Ok(Some(item)),
+                    Err(error) => Err(Status::new(T::NAME, 400, error.to_string())),
+                })
             }
             Self::Local(stream) => stream.up.poll_receive(cx).map(Ok),
         }
     }
 
-    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
+    pub(super) fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
         match self {
-            Self::Remote(side, _) => side.poll_ready(cx),
+            Self::Remote(side, _) => side.poll_ready(allowance, cx),
             Self::Local(stream) => stream.down.poll_ready(cx),
         }
     }
 
-    pub(super) fn send(&self, reply: T::Reply) -> Result<(), TransportError> {
+    pub(super) fn send(
+        &self,
+        allowance: &mut Allowance,
+        reply: T::Reply,
+    ) -> Result<(), TransportError> {
         match self {
-            Self::Remote(side, codec) => side.send(&codec.reply(&reply)),
+            Self::Remote(side, codec) => side.send(allowance, &codec.reply(&reply)),
             Self::Local(stream) => {
                 let size = length(&reply);
                 // What is over takes nothing more, and needs nothing more.
@@ -96,34 +109,38 @@ impl<T: StreamEndpoint> CallSide<T> {
 
     pub(super) fn poll_receive(
         &self,
+        fetched: &mut Fetched,
         cx: &Context<'_>,
     ) -> Poll<Result<Option<T::Reply>, CallError>> {
         match self {
             Self::Local(talk) => talk.poll_receive(cx),
             Self::Remote(stream, codec) => {
-                let Some(body) = ready!(stream.poll_receive(cx))? else {
-                    return Poll::Ready(Ok(None));
+                let body = match stream.take(fetched) {
+                    Some(body) => body,
+                    None => match ready!(stream.poll_receive(fetched, cx))? {
+                        Some(body) => body,
+                        None => return Poll::Ready(Ok(None)),
+                    },
                 };
-                Poll::Ready(codec.decode_reply(&body).map(Some).map_err(|error| {
-                    let node = stream.node();
-                    let detail = format!("an item of {node} is not what {} says: {error}", T::NAME);
-                    CallError::Codec { detail, executed: Executed::Yes }
-                }))
+                Poll::Ready(match codec.decode_reply(&body) {
+                    Ok(item) => Ok(Some(item)),
+                    Err(error) => Err(unreadable::<T>(stream.node(), &error)),
+                })
             }
         }
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
-    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
+    pub(super) fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
         match self {
-            Self::Remote(stream, _) => stream.poll_ready(cx),
+            Self::Remote(stream, _) => stream.poll_ready(allowance, cx),
             Self::Local(talk) => talk.poll_ready(cx),
         }
     }
 
-    pub(super) fn send(&self, item: T::Item) -> Result<(), CallError> {
+    pub(super) fn send(&self, allowance: &mut Allowance, item: T::Item) -> Result<(), CallError> {
         match self {
-            Self::Remote(stream, codec) => put(stream.side(), &codec.item(&item)),
+            Self::Remote(stream, codec) => put(stream.side(), allowance, &codec.item(&item)),
             Self::Local(talk) => {
                 talk.send(item);
                 Ok(())
@@ -140,8 +157,18 @@ impl<T: StreamEndpoint> CallSide<T> {
     }
 }
 
-pub(super) fn put(side: &StreamSide, item: &dyn Body) -> Result<(), CallError> {
-    side.send(item).map_err(|error| {
+#[cold]
+fn unreadable<T: StreamEndpoint>(node: &str, error: &CodecError) -> CallError {
+    let detail = format!("an item of {node} is not what {} says: {error}", T::NAME);
+    CallError::Codec { detail, executed: Executed::Yes }
+}
+
+pub(super) fn put(
+    side: &StreamSide,
+    allowance: &mut Allowance,
+    item: &dyn Body,
+) -> Result<(), CallError> {
+    side.send(allowance, item).map_err(|error| {
         let (detail, executed) = (format!("an item was not sent: {error}"), Executed::Maybe);
         match error {
             TransportError::TooLarge { .. } => CallError::TooLarge { detail, executed },

@@ -135,7 +135,9 @@ impl FrameDecoder {
             CANCEL => Message::Cancel { id: RequestId(fields.varint()?) },
             STREAM_DATA => {
                 let id = RequestId(fields.varint()?);
-                Message::StreamData { id, body: body(&fields) }
+                // At once: a message is large, and moving it is what an item costs most here.
+                messages.push(Message::StreamData { id, body: body(&fields) });
+                return Ok(());
             }
             STREAM_END => Message::StreamEnd { id: RequestId(fields.varint()?) },
             STREAM_CREDIT => credit(&mut fields)?,

@@ -72,8 +72,7 @@ impl FrameEncoder {
             }
             Outgoing::StreamData { id, body } => {
                 self.put_head(Head::new(STREAM_DATA, 0).varint(id.0));
-                self.buffer.extend_from_slice(body);
-                Ok(())
+                self.put_body(body)
             }
             Outgoing::StreamEnd { id } => {
                 self.put_head(Head::new(STREAM_END, 0).varint(id.0));

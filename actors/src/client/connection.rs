@@ -78,6 +78,7 @@ impl Connection {
             outbox: Arc::clone(&outbox),
             wakers: Vec::new(),
             used: Instant::now(),
+            has_items: false,
             idle_time: options.idle_time,
         };
         self.backoff.reset();
@@ -190,6 +191,8 @@ struct ClientRole {
     wakers: Vec<Waker>,
     /// When a call was last in flight.
     used: Instant,
+    /// The last portion had items of streams in it.
+    has_items: bool,
     idle_time: Duration,
 }
 
@@ -197,11 +200,14 @@ impl Role for ClientRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.used = now;
         let wakers = &mut self.wakers;
+        let has_items = &mut self.has_items;
+        *has_items = false;
         // All answers under one lock, and the callers are woken when it is free again.
         let streams = &self.outbox;
         let (farewell, fault) = self.outbox.answer(now, |calls| {
             let (mut farewell, mut fault) = (None, None);
-            for message in messages.drain(..) {
+            let mut messages = messages.drain(..);
+            while let Some(message) = messages.next() {
                 match message {
                     Message::Reply { id, metadata, body } => {
                         wakers.extend(calls.reply(id, metadata, body, now));
@@ -218,11 +224,11 @@ impl Role for ClientRole {
                     }
                     Message::GoAway { reason } => farewell = Some(reason),
                     Message::StreamData { id, body } => {
-                        fault = fault.or(streams.note_stream(id, StreamFrame::Data(body)).err());
+                        *has_items = true;
+                        fault = fault.or(streams.note_items(id, body, &mut messages).err());
                     }
                     Message::StreamCredit { id, items, bytes } => {
-                        let credit = StreamFrame::Credit { items, bytes };
-                        fault = fault.or(streams.note_stream(id, credit).err());
+                        streams.note_stream(id, StreamFrame::Credit { items, bytes });
                     }
                     // Nodes do not ask clients.
                     Message::Request { .. }
@@ -241,8 +247,12 @@ impl Role for ClientRole {
     }
 
     /// Half of what is in flight, so that node and callers work at the same time rather than wait
-    /// for each other; within bounds that keep writes large and turns short.
+    /// for each other; within bounds that keep writes large and turns short. A stream that is in
+    /// flight may have many items under way.
     fn portion(&self) -> usize {
+        if self.has_items {
+            return PORTION_ITEMS;
+        }
         (self.outbox.in_flight() / 2).clamp(PORTION_LEAST, PORTION_MOST)
     }
 
@@ -294,6 +304,9 @@ impl ClientRole {
 /// Answers taken at a time.
 const PORTION_LEAST: usize = 32;
 const PORTION_MOST: usize = 128;
+
+/// The same while streams have items, which are less work than answers.
+const PORTION_ITEMS: usize = 256;
 
 /// Two attempts to connect are at least this far apart.
 const DELAY_LEAST: Duration = Duration::from_millis(10);

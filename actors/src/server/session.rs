@@ -56,6 +56,7 @@ impl Session {
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
+            has_items: false,
             idle_time: options.idle_time,
             is_serial: socket.is_serial(),
         });
@@ -149,6 +150,8 @@ struct ServerRole {
     /// By handler.
     lanes: Vec<Option<OpenLane>>,
     heard: Instant,
+    /// The last portion had items of streams in it.
+    has_items: bool,
     idle_time: Duration,
     /// As its socket says.
     is_serial: bool,
@@ -171,11 +174,13 @@ struct OpenLane {
 impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
+        self.has_items = false;
         let is_request = |message: &&Message| matches!(message, Message::Request { .. });
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
         let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
-        for message in messages.drain(..) {
+        let mut messages = messages.drain(..);
+        while let Some(message) = messages.next() {
             match message {
                 Message::Request {
                     id,
@@ -212,11 +217,12 @@ impl Role for ServerRole {
                     return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
                 }
                 Message::StreamData { id, body } => {
-                    self.outbox.note_stream(id, StreamFrame::Data(body))?;
+                    self.has_items = true;
+                    self.outbox.note_items(id, body, &mut messages)?;
                 }
-                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End)?,
+                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
                 Message::StreamCredit { id, items, bytes } => {
-                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes })?;
+                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
                 }
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }
@@ -232,7 +238,7 @@ impl Role for ServerRole {
     }
 
     fn portion(&self) -> usize {
-        PORTION
+        if self.has_items { PORTION_ITEMS } else { PORTION }
     }
 
     /// A client that does not take its answers gets no more of its requests read.
@@ -346,6 +352,9 @@ fn wrong_kind(is_stream: bool) -> &'static str {
 /// Requests taken at a time: enough that a write carries many answers, few enough that the client
 /// gets the first ones while others are handled.
 const PORTION: usize = 128;
+
+/// The same while streams have items, which are less work than requests.
+const PORTION_ITEMS: usize = 256;
 
 /// When a client that has too much in flight may try again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);

@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::StreamSide;
+use super::{Allowance, Fetched, StreamSide};
 use crate::client::CallError;
 use crate::message::BodyForm;
 use crate::transport::in_flight::{Answer, Failure};
@@ -66,20 +67,29 @@ impl ClientStream {
         &self.side
     }
 
+    /// Takes an item that is there, as [`poll_receive`](Self::poll_receive) would.
+    #[inline]
+    pub fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
+        self.side.take(fetched)
+    }
+
     /// Resolves to the next item, then to the end: `None`, or once why there is no more.
     ///
     /// # Errors
     /// The handler's status, or why the stream could not go on.
-    pub fn poll_receive(&self, cx: &Context<'_>) -> Poll<Result<Option<Bytes>, CallError>> {
-        self.side.wakers.receiver.register(cx.waker());
-        if let Some(item) = self.side.take() {
+    pub fn poll_receive(
+        &self,
+        fetched: &mut Fetched,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, CallError>> {
+        if let Some(item) = self.side.take_or_register(fetched, cx) {
             return Poll::Ready(Ok(Some(item)));
         }
         if !self.has_ended() {
             return Poll::Pending;
         }
         // An item that came in between was sent before the end.
-        if let Some(item) = self.side.take() {
+        if let Some(item) = self.side.take(fetched) {
             return Poll::Ready(Ok(Some(item)));
         }
         match std::mem::replace(&mut *self.end.lock(), End::Told) {
@@ -92,9 +102,13 @@ impl ClientStream {
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
-    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<bool> {
-        self.side.wakers.sender.register(cx.waker());
-        if self.has_ended() { Poll::Ready(false) } else { self.side.poll_ready(cx) }
+    pub fn poll_ready(&self, allowance: &mut Allowance, cx: &Context<'_>) -> Poll<bool> {
+        if self.has_ended() {
+            return Poll::Ready(false);
+        }
+        let is_ready = self.side.poll_ready(allowance, cx);
+        // The end may have come before the waker was there.
+        if is_ready.is_pending() && self.has_ended() { Poll::Ready(false) } else { is_ready }
     }
 
     /// Resolves when the node has accepted the stream, or has not.
@@ -126,13 +140,21 @@ impl ClientStream {
 
     /// Whether the end has come; has both halves woken when it does.
     fn has_ended(&self) -> bool {
+        let may_be_answered = &self.side.wakers.may_be_answered;
+        if !may_be_answered.load(Ordering::Acquire) {
+            // It was looked for, and has not woken anybody since.
+            return false;
+        }
         let mut end = self.end.lock();
         if let End::Awaited(ticket) = &mut *end {
+            // First: what comes from here on sets it again, or is found below.
+            may_be_answered.store(false, Ordering::Release);
             let waker = self.side.waker();
             match Pin::new(ticket).poll(&mut Context::from_waker(&waker)) {
                 Poll::Pending => return false,
                 Poll::Ready(answer) => *end = End::Untold(answer),
             }
+            may_be_answered.store(true, Ordering::Release);
             drop(end);
             self.side.finish();
         }

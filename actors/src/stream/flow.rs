@@ -1,10 +1,14 @@
 //! The counts of a stream: items that wait, credit given and credit had.
 //!
+//! Items that have just arrived share the memory of what the connection received. Those that are
+//! still here when the next ones come are moved to memory of their own, all at once, so that a slow
+//! reader holds hardly more than its items.
+//!
 //! Pure.
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::transport::TransportError;
 
@@ -17,11 +21,11 @@ use crate::transport::TransportError;
 /// use callboard_actors::stream::StreamWindow;
 ///
 /// let window = StreamWindow::default();
-/// assert_eq!((window.items, window.bytes), (32, 1024 * 1024));
+/// assert_eq!((window.items, window.bytes), (1024, 1024 * 1024));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamWindow {
-    /// Items; default 32. Zero is taken for one.
+    /// Items; default 1,024, so that a system call carries many small ones. Zero is taken for one.
     pub items: u32,
     /// Bytes of encoded items; default 1 MiB. Zero is taken for one.
     pub bytes: u32,
@@ -29,7 +33,7 @@ pub struct StreamWindow {
 
 impl Default for StreamWindow {
     fn default() -> Self {
-        Self { items: 32, bytes: 1024 * 1024 }
+        Self { items: 1024, bytes: 1024 * 1024 }
     }
 }
 
@@ -40,10 +44,9 @@ impl StreamWindow {
     }
 }
 
-/// What a peer says about a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a peer says about a stream, besides items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StreamFrame {
-    Data(Bytes),
     End,
     Credit { items: u32, bytes: u32 },
 }
@@ -52,19 +55,63 @@ pub(crate) enum StreamFrame {
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     waiting: VecDeque<Bytes>,
+    /// Items at the end of what waits that share the memory of what the connection received.
+    shared: usize,
     /// Bytes of what waits.
     queued: usize,
     window: StreamWindow,
     /// What the peer may still send; bytes may go below zero by one item.
     given: Credit,
-    /// What was taken and has not been given back.
-    taken: Credit,
-    /// What this side may still send.
+    /// What this side may send and has not fetched.
     had: Credit,
     is_accepted: bool,
-    has_closed: bool,
     has_peer_ended: bool,
 }
+
+/// Items that the task which receives has fetched together.
+///
+/// It belongs to that task, which so needs no lock for each item. What was fetched counts as waiting
+/// until it is taken: the peer has no credit for it.
+///
+/// ```
+/// use callboard_actors::stream::{Fetched, StreamSide};
+///
+/// async fn count(side: &StreamSide) -> usize {
+///     let (mut fetched, mut count) = (Fetched::default(), 0);
+///     while std::future::poll_fn(|cx| side.poll_receive(&mut fetched, cx)).await.is_some() {
+///         count += 1;
+///     }
+///     count
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct Fetched {
+    items: VecDeque<Bytes>,
+    /// What was taken and has not been given back.
+    taken: Credit,
+    window: StreamWindow,
+}
+
+/// What the task which sends may send without asking; it belongs to that task, as [`Fetched`] does.
+///
+/// ```
+/// use bytes::Bytes;
+/// use callboard_actors::stream::{Allowance, StreamSide};
+/// use callboard_actors::transport::TransportError;
+///
+/// async fn send(side: &StreamSide, items: Vec<Bytes>) -> Result<(), TransportError> {
+///     let mut allowance = Allowance::default();
+///     for item in &items {
+///         if !std::future::poll_fn(|cx| side.poll_ready(&mut allowance, cx)).await {
+///             break;
+///         }
+///         side.send(&mut allowance, item)?;
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct Allowance(Credit);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Credit {
@@ -81,38 +128,62 @@ impl Flow {
         (self.window.items, self.window.bytes)
     }
 
-    /// Takes the first item; with it the credit that is to be given, if it is worth a frame.
-    pub(super) fn take(&mut self) -> Option<(Bytes, Option<(u32, u32)>)> {
-        let item = self.waiting.pop_front()?;
-        self.queued -= item.len();
-        self.taken.items += 1;
-        self.taken.bytes += signed(item.len());
-        // Half a window at a time: few frames, and the peer seldom has to wait for one.
-        let is_due = self.taken.items * 2 >= i64::from(self.window.items)
-            || self.taken.bytes * 2 >= i64::from(self.window.bytes);
-        let grant = (is_due && !self.has_peer_ended).then(|| {
-            let Credit { items, bytes } = std::mem::take(&mut self.taken);
-            self.given.items += items;
-            self.given.bytes += bytes;
-            (u32::try_from(items).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX))
-        });
-        Some((item, grant))
+    /// Moves all that waits to one who has nothing left.
+    pub(super) fn fetch(&mut self, fetched: &mut Fetched) {
+        debug_assert!(fetched.items.is_empty(), "what was fetched before comes first");
+        std::mem::swap(&mut self.waiting, &mut fetched.items);
+        fetched.window = self.window;
+        (self.shared, self.queued) = (0, 0);
     }
 
-    pub(super) fn note(&mut self, frame: StreamFrame) -> Result<(), TransportError> {
-        match frame {
-            StreamFrame::Data(item) => {
-                if self.has_peer_ended {
-                    return Err(TransportError::Protocol("stream data after the end".into()));
-                }
-                if self.given.items <= 0 || self.given.bytes <= 0 {
-                    return Err(TransportError::Protocol("stream data without credit".into()));
-                }
-                self.given.items -= 1;
-                self.given.bytes -= signed(item.len());
-                self.queued += item.len();
-                self.waiting.push_back(item);
+    /// The credit for what was taken; none when the peer has no use for it.
+    pub(super) fn grant(&mut self, fetched: &mut Fetched) -> Option<(u32, u32)> {
+        if self.has_peer_ended {
+            return None;
+        }
+        let Credit { items, bytes } = std::mem::take(&mut fetched.taken);
+        self.given.items += items;
+        self.given.bytes += bytes;
+        Some((u32::try_from(items).unwrap_or(u32::MAX), u32::try_from(bytes).unwrap_or(u32::MAX)))
+    }
+
+    /// Takes in what has arrived together.
+    pub(super) fn push(
+        &mut self,
+        items: impl Iterator<Item = Bytes>,
+    ) -> Result<(), TransportError> {
+        self.keep();
+        for item in items {
+            if self.has_peer_ended {
+                return Err(TransportError::Protocol("stream data after the end".into()));
             }
+            if self.given.items <= 0 || self.given.bytes <= 0 {
+                return Err(TransportError::Protocol("stream data without credit".into()));
+            }
+            self.given.items -= 1;
+            self.given.bytes -= signed(item.len());
+            self.queued += item.len();
+            self.shared += 1;
+            self.waiting.push_back(item);
+        }
+        Ok(())
+    }
+
+    /// Moves small items that share memory to memory of their own.
+    fn keep(&mut self) {
+        let first = self.waiting.len() - std::mem::take(&mut self.shared);
+        let is_small = |item: &Bytes| item.len() < LARGE_ITEM;
+        let small = self.waiting.range(first..).filter(|item| is_small(item));
+        let size = small.map(Bytes::len).sum();
+        let mut memory = BytesMut::with_capacity(size);
+        for item in self.waiting.range_mut(first..).filter(|item| is_small(item)) {
+            memory.extend_from_slice(item);
+            *item = memory.split().freeze();
+        }
+    }
+
+    pub(super) fn note(&mut self, frame: StreamFrame) {
+        match frame {
             StreamFrame::End => self.has_peer_ended = true,
             StreamFrame::Credit { items, bytes } => {
                 self.is_accepted = true;
@@ -120,21 +191,14 @@ impl Flow {
                 self.had.bytes = self.had.bytes.saturating_add(i64::from(bytes));
             }
         }
-        Ok(())
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.had.items -= 1;
-        self.had.bytes -= signed(bytes);
-    }
-
-    /// Closes this side; whether it was closed before.
-    pub(super) fn close(&mut self) -> bool {
-        std::mem::replace(&mut self.has_closed, true)
-    }
-
-    pub(super) fn may_send(&self) -> bool {
-        self.had.items > 0 && self.had.bytes > 0
+    /// Moves all credit to who sends; whether an item may be sent.
+    pub(super) fn allow(&mut self, allowance: &mut Allowance) -> bool {
+        let Credit { items, bytes } = std::mem::take(&mut self.had);
+        allowance.0.items = allowance.0.items.saturating_add(items);
+        allowance.0.bytes = allowance.0.bytes.saturating_add(bytes);
+        allowance.may_send()
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -145,14 +209,46 @@ impl Flow {
         self.is_accepted
     }
 
-    pub(super) fn has_closed(&self) -> bool {
-        self.has_closed
-    }
-
     pub(super) fn has_peer_ended(&self) -> bool {
         self.has_peer_ended
     }
 }
+
+impl Fetched {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Takes the first item; with it, whether the credit for what was taken is worth a frame.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<(Bytes, bool)> {
+        let item = self.items.pop_front()?;
+        self.taken.items += 1;
+        self.taken.bytes += signed(item.len());
+        // Half a window at a time: few frames, and the peer seldom has to wait for one.
+        let is_due = self.taken.items * 2 >= i64::from(self.window.items)
+            || self.taken.bytes * 2 >= i64::from(self.window.bytes);
+        Some((item, is_due))
+    }
+}
+
+impl Allowance {
+    #[inline]
+    pub(super) fn may_send(&self) -> bool {
+        self.0.items > 0 && self.0.bytes > 0
+    }
+
+    #[inline]
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.0.items -= 1;
+        self.0.bytes -= signed(bytes);
+    }
+}
+
+/// Bytes from which on an item stays where it arrived: the memory it shares, a receive buffer, is
+/// at most four times as large, or that of a single frame.
+const LARGE_ITEM: usize = 64 * 1024;
 
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
@@ -165,18 +261,20 @@ mod tests {
     fn pair(items: u32, bytes: u32) -> (Flow, Flow) {
         let (mut sender, mut receiver) = (Flow::default(), Flow::default());
         let (items, bytes) = receiver.open(StreamWindow { items, bytes });
-        sender.note(StreamFrame::Credit { items, bytes }).unwrap();
+        sender.note(StreamFrame::Credit { items, bytes });
         (sender, receiver)
     }
 
     /// Sends items of this size until the credit is used up; how many.
     fn fill(sender: &mut Flow, receiver: &mut Flow, size: usize) -> usize {
-        let mut count = 0;
-        while sender.may_send() {
-            sender.sent(size);
-            receiver.note(StreamFrame::Data(vec![0; size].into())).unwrap();
+        let (mut count, mut allowance) = (0, Allowance::default());
+        sender.allow(&mut allowance);
+        while allowance.may_send() {
+            allowance.sent(size);
+            receiver.push([vec![0; size].into()].into_iter()).unwrap();
             count += 1;
         }
+        sender.had = allowance.0;
         count
     }
 
@@ -186,9 +284,11 @@ mod tests {
             let (mut sender, mut receiver) = pair(8, 100);
             assert_eq!(fill(&mut sender, &mut receiver, size), first);
             assert_eq!(receiver.queued(), size * first);
-            while let Some((_, grant)) = receiver.take() {
-                if let Some((items, bytes)) = grant {
-                    sender.note(StreamFrame::Credit { items, bytes }).unwrap();
+            let mut fetched = Fetched::default();
+            receiver.fetch(&mut fetched);
+            while let Some((_, is_due)) = fetched.take() {
+                if is_due && let Some((items, bytes)) = receiver.grant(&mut fetched) {
+                    sender.note(StreamFrame::Credit { items, bytes });
                 }
             }
             assert!(fill(&mut sender, &mut receiver, size) > 0, "{size}");
@@ -199,14 +299,38 @@ mod tests {
     fn a_peer_that_sends_without_credit_is_found_out() {
         let (mut sender, mut receiver) = pair(2, 100);
         fill(&mut sender, &mut receiver, 1);
-        let error = receiver.note(StreamFrame::Data(Bytes::new())).unwrap_err();
+        let error = receiver.push([Bytes::new()].into_iter()).unwrap_err();
         assert!(matches!(error, TransportError::Protocol(_)), "{error}");
     }
 
     #[test]
     fn a_peer_that_sends_after_its_end_is_found_out() {
         let (_, mut receiver) = pair(2, 100);
-        receiver.note(StreamFrame::End).unwrap();
-        assert!(receiver.note(StreamFrame::Data(Bytes::new())).is_err());
+        receiver.note(StreamFrame::End);
+        assert!(receiver.push([Bytes::new()].into_iter()).is_err());
+    }
+
+    #[test]
+    fn items_that_wait_do_not_hold_what_they_arrived_with() {
+        let (_, mut receiver) = pair(8, 1024 * 1024);
+        let mut buffer = Bytes::from(vec![7; 256 * 1024]);
+        let sizes = [10, 0, LARGE_ITEM, 20];
+        let items: Vec<Bytes> = sizes.iter().map(|size| buffer.split_to(*size)).collect();
+        let is_shared =
+            |item: &Bytes| !item.is_empty() && items.iter().any(|it| it.as_ptr() == item.as_ptr());
+        receiver.push(items.iter().cloned()).unwrap();
+        receiver.push([Bytes::from_static(b"next")].into_iter()).unwrap();
+        let mut fetched = Fetched::default();
+        receiver.fetch(&mut fetched);
+        let kept: Vec<Bytes> =
+            std::iter::from_fn(|| fetched.take().map(|(item, _)| item)).collect();
+        assert_eq!(kept[..4], items, "the same items in the same order");
+        assert!(
+            !is_shared(&kept[0]) && !is_shared(&kept[3]),
+            "small ones do not stay where they were"
+        );
+        assert!(is_shared(&kept[2]), "a large one does");
+        assert_eq!(kept[4], "next");
+        assert_eq!(receiver.queued(), 0);
     }
 }

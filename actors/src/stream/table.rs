@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::StreamSide;
@@ -37,15 +38,32 @@ impl StreamTable {
     }
 
     /// Hands a frame to its stream.
+    pub(crate) fn note(&self, id: RequestId, frame: StreamFrame) {
+        if let Some(side) = self.find(id) {
+            side.note(frame);
+        }
+    }
+
+    /// Hands items that have arrived together to their stream.
     ///
     /// # Errors
     /// The peer does not keep to the protocol.
-    pub(crate) fn note(&self, id: RequestId, frame: StreamFrame) -> Result<(), TransportError> {
-        let side = self.streams.lock().by_id.get(&id).and_then(Weak::upgrade);
-        match side {
-            Some(side) if !side.is_over() => side.note(frame),
-            _ => Ok(()),
+    pub(crate) fn push(
+        &self,
+        id: RequestId,
+        items: impl Iterator<Item = Bytes>,
+    ) -> Result<(), TransportError> {
+        if let Some(side) = self.find(id) {
+            return side.push(items);
         }
+        items.for_each(drop);
+        Ok(())
+    }
+
+    /// One that is not over.
+    fn find(&self, id: RequestId) -> Option<Arc<StreamSide>> {
+        let side = self.streams.lock().by_id.get(&id).and_then(Weak::upgrade);
+        side.filter(|side| !side.is_over())
     }
 
     /// Ends all streams: the connection is over.

@@ -98,9 +98,7 @@ fn own(message: Outgoing<'_>, room: &mut usize) -> Result<Message, TransportErro
             Message::Status { id, status: Box::new(status.clone()), refusal }
         }
         Outgoing::Cancel { id } => Message::Cancel { id },
-        Outgoing::StreamData { id, body } => {
-            Message::StreamData { id, body: Bytes::copy_from_slice(body) }
-        }
+        Outgoing::StreamData { id, body } => Message::StreamData { id, body: encoded(body, room)? },
         Outgoing::StreamEnd { id } => Message::StreamEnd { id },
         Outgoing::StreamCredit { id, items, bytes } => Message::StreamCredit { id, items, bytes },
         Outgoing::Ping { nonce } => Message::Ping { nonce },

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::vec::Drain;
+
+use bytes::Bytes;
 
 use super::calls::{Kind, Written};
 use super::{ITEMS_LIMIT, NotSent, Outbox, OutgoingCall, Ticket};
-use crate::message::RequestId;
+use crate::message::{Message, RequestId};
 use crate::selector::Candidate;
 use crate::stream::{ClientStream, StreamFrame, StreamSide, StreamWindow};
 use crate::transport::TransportError;
@@ -78,11 +81,71 @@ impl Outbox {
     }
 
     /// Hands what the peer says about a stream to it.
-    pub(crate) fn note_stream(
+    pub(crate) fn note_stream(&self, id: RequestId, frame: StreamFrame) {
+        self.streams.note(id, frame);
+    }
+
+    /// Hands an item to its stream, together with those of the same stream that follow at once.
+    ///
+    /// So a stream is looked for, locked and woken once for all of them.
+    ///
+    /// # Errors
+    /// The peer does not keep to the protocol.
+    pub(crate) fn note_items(
         &self,
         id: RequestId,
-        frame: StreamFrame,
+        first: Bytes,
+        rest: &mut Drain<'_, Message>,
     ) -> Result<(), TransportError> {
-        self.streams.note(id, frame)
+        let following = std::iter::from_fn(|| {
+            let [Message::StreamData { id: next, .. }, ..] = rest.as_slice() else { return None };
+            if *next != id {
+                return None;
+            }
+            match rest.next() {
+                Some(Message::StreamData { body, .. }) => Some(body),
+                _ => None,
+            }
+        });
+        self.streams.push(id, std::iter::once(first).chain(following))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::stream::Fetched;
+
+    #[test]
+    fn items_of_one_stream_in_a_row_are_handed_over_together() {
+        let outbox = Arc::new(Outbox::new(""));
+        let (one, two, unknown) = (RequestId(1), RequestId(2), RequestId(3));
+        let sides = [one, two].map(|id| outbox.take_stream(id));
+        for side in &sides {
+            side.accept(StreamWindow::default());
+        }
+        let mut messages: Vec<Message> = [one, one, two, one, unknown, unknown]
+            .into_iter()
+            .zip(0_u8..)
+            .map(|(id, number)| Message::StreamData { id, body: vec![number].into() })
+            .collect();
+        let mut left = Vec::new();
+        let mut drain = messages.drain(..);
+        while let Some(message) = drain.next() {
+            let Message::StreamData { id, body } = message else { unreachable!() };
+            outbox.note_items(id, body, &mut drain).unwrap();
+            left.push(drain.len());
+        }
+        assert_eq!(left, [4, 3, 2, 0], "what follows another stream's comes by itself");
+        for (side, expected) in sides.iter().zip([&[0, 1, 3][..], &[2]]) {
+            let (mut fetched, cx) = (Fetched::default(), Context::from_waker(Waker::noop()));
+            for number in expected {
+                let item = side.poll_receive(&mut fetched, &cx);
+                assert_eq!(item, Poll::Ready(Some(Bytes::from(vec![*number]))));
+            }
+            assert!(side.poll_receive(&mut fetched, &cx).is_pending());
+        }
     }
 }

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use super::*;
 use crate::message::RequestId;
 use crate::metadata::Metadata;
+use crate::stream::{Allowance, StreamFrame};
 use crate::transport::outbox::QUEUE_LIMIT;
 use crate::transport::{Encoder, Hello};
 
@@ -61,6 +62,24 @@ async fn streams_wait_for_room_and_who_waited_longest_is_let_through_first() {
     outbox.fail(0, TransportError::Closed);
     assert_eq!(*order.lock(), ["first"], "the end of the connection is told");
     assert!(!waits("first", &first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_for_room_is_told_of_its_end() {
+    let mut stage = Stage::new(0);
+    stage.poll();
+    let (outbox, id) = (Arc::clone(&stage.pump.outbox), RequestId(1));
+    let side = outbox.take_stream(id);
+    outbox.note_stream(id, StreamFrame::Credit { items: 1, bytes: 1 });
+    let (metadata, body) = (Metadata::new(), Bytes::from(vec![0; 1024 * 1024]));
+    outbox.send(Outgoing::Reply { id, metadata: &metadata, body: &body }).unwrap();
+    let woken = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let (mut allowance, cx) = (Allowance::default(), Context::from_waker(&waker));
+    assert!(side.poll_ready(&mut allowance, &cx).is_pending(), "a megabyte waits");
+    side.finish();
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert_eq!(side.poll_ready(&mut allowance, &cx), Poll::Ready(false));
 }
 
 /// Writes down that it was woken.
