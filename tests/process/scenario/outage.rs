@@ -9,7 +9,8 @@ use crate::program::now;
 use crate::stage::{ClientProcess, ServerProcess, Stage};
 
 pub(crate) fn run() {
-    let stage = Stage::with_registry_file("outage");
+    // By latency a new node that was slow once may be left alone for longer than this lasts.
+    let stage = Stage::with_registry_file("outage").round_robin();
     let mut servers: Vec<ServerProcess> =
         (1..=2).map(|number| stage.server(&format!("node-{number}"), &[])).collect();
     stage.announce(&servers);
