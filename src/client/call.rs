@@ -135,7 +135,7 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Sends the request to a node, if that can be done at once.
     pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
-        let body = EncodedRequest { form: self.form, value: &self.message };
+        let body = EncodedRequest::<_, T>::new(self.form, &self.message);
         let (caller, service) = (self.service.system().caller(), self.service.remote());
         caller.begin(service, target::<T>(self.form.codec), &body, &self.options, cx.waker())
     }
@@ -151,7 +151,7 @@ impl<T: Endpoint> CallBuilder<T> {
             local::post(handler, self.message, &self.options, &self.service)?;
             return Ok(None);
         }
-        let body = EncodedRequest { form: self.form, value: &self.message };
+        let body = EncodedRequest::<_, T>::new(self.form, &self.message);
         let (caller, service) = (self.service.system().caller(), self.service.remote());
         let is_sent = caller.post(service, target::<T>(self.form.codec), &body, &self.options)?;
         Ok((!is_sent).then_some(self))

@@ -7,7 +7,7 @@ use callboard_actors::client::{
 
 use super::ServiceRef;
 use super::local::{LocalCall, Sent};
-use crate::codec::{Codec, Form, OwnedRequest, decode_reply};
+use crate::codec::{Codec, EncodedRequest, Form, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::request::{Annotated, Endpoint, Request};
@@ -38,7 +38,7 @@ impl<T: Endpoint> Prepared<T> {
         failed: FailedAttempt,
     ) -> Result<Annotated<T::Reply>, CallError> {
         let Self { service, message, options, form, .. } = self;
-        let body = OwnedRequest { form, value: message };
+        let body = EncodedRequest::<_, T>::new(form, message);
         let (caller, remote) = (service.system().caller(), service.remote());
         let NodeReply { node, form: sent, reply } =
             caller.go_on(remote, target::<T>(form.codec), body, &options, failed).await?;
@@ -90,7 +90,7 @@ impl<T: Endpoint> Prepared<T> {
 
     async fn run_remote(self) -> Result<Annotated<T::Reply>, CallError> {
         let Self { service, message, options, deadline, form, .. } = self;
-        let body = OwnedRequest { form, value: message };
+        let body = EncodedRequest::<_, T>::new(form, message);
         let (caller, options) = (service.system().caller(), (&options, deadline));
         let NodeReply { node, form: sent, reply } =
             caller.call(service.remote(), target::<T>(form.codec), body, options).await?;
@@ -103,7 +103,7 @@ impl<T: Endpoint> Prepared<T> {
             return self.run().await.map(drop);
         }
         let Self { service, message, options, deadline, form, .. } = self;
-        let body = OwnedRequest { form, value: message };
+        let body = EncodedRequest::<_, T>::new(form, message);
         let caller = service.system().caller();
         let options = (&options, deadline);
         caller.send_one_way(service.remote(), target::<T>(form.codec), body, options).await

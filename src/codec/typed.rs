@@ -1,5 +1,8 @@
 //! Requests and replies of an endpoint, to bytes and back.
 
+use std::borrow::Borrow;
+use std::marker::PhantomData;
+
 use bytes::BytesMut;
 use callboard_actors::message::{Body, BodyForm};
 
@@ -60,16 +63,17 @@ impl Form {
     }
 }
 
-/// A request that is encoded when it is sent.
-pub(crate) struct EncodedRequest<'a, T> {
-    pub(crate) form: Form,
-    pub(crate) value: &'a T,
+/// A request that is encoded when it is sent; of one that is sent again later the value is owned.
+pub(crate) struct EncodedRequest<V, T> {
+    form: Form,
+    value: V,
+    endpoint: PhantomData<fn() -> T>,
 }
 
-/// The same for one that is sent, perhaps again, later.
-pub(crate) struct OwnedRequest<T> {
-    pub(crate) form: Form,
-    pub(crate) value: T,
+impl<V: Borrow<T>, T: Endpoint> EncodedRequest<V, T> {
+    pub(crate) fn new(form: Form, value: V) -> Self {
+        Self { form, value, endpoint: PhantomData }
+    }
 }
 
 /// A reply that is encoded when it is sent.
@@ -78,9 +82,9 @@ pub(crate) struct EncodedReply<'a, T: Endpoint> {
     pub(crate) value: &'a T::Reply,
 }
 
-impl<T: Endpoint> Body for EncodedRequest<'_, T> {
+impl<V: Borrow<T>, T: Endpoint> Body for EncodedRequest<V, T> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        encode_request(self.form.codec, self.value, buffer).map_err(|error| error.to_string())
+        self.encode_as(BodyForm::PREFERRED, buffer)
     }
 
     fn types(&self) -> Option<u64> {
@@ -92,27 +96,8 @@ impl<T: Endpoint> Body for EncodedRequest<'_, T> {
     }
 
     fn encode_as(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
-        let codec = self.form.chosen(form);
-        encode_request(codec, self.value, buffer).map_err(|error| error.to_string())
-    }
-}
-
-impl<T: Endpoint> Body for OwnedRequest<T> {
-    fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
-        encode_request(self.form.codec, &self.value, buffer).map_err(|error| error.to_string())
-    }
-
-    fn types(&self) -> Option<u64> {
-        self.form.types(T::schema())
-    }
-
-    fn alternative(&self, form: BodyForm) -> Option<&'static str> {
-        self.form.alternative(form, T::schema())
-    }
-
-    fn encode_as(&self, form: BodyForm, buffer: &mut BytesMut) -> Result<(), String> {
-        let codec = self.form.chosen(form);
-        encode_request(codec, &self.value, buffer).map_err(|error| error.to_string())
+        let (codec, value) = (self.form.chosen(form), self.value.borrow());
+        encode_request::<T>(codec, value, buffer).map_err(|error| error.to_string())
     }
 }
 

@@ -94,15 +94,7 @@ async fn an_announced_stream_has_a_minute_to_be_opened() {
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_whose_client_has_gone_has_five_seconds_to_end() {
-    let (told, opened) = tokio::sync::oneshot::channel();
-    let mut told = Some(told);
-    let mut client = Client::connect(move |message, answers| {
-        super::streams::listen(message, answers);
-        told.take().into_iter().for_each(|told| told.send(()).unwrap());
-    });
-    client.send(super::streams::chat("{}")).await;
-    opened.await.unwrap();
-    client.stream.shutdown().await.unwrap();
+    let client = gone_during_a_stream(HttpOptions::default()).await;
     let began = Instant::now();
     assert!(matches!(client.ended.await.unwrap(), TransportError::Closed));
     assert_eq!(began.elapsed().as_secs(), 5);
@@ -160,15 +152,7 @@ async fn each_time_is_an_option() {
 async fn the_times_at_the_end_of_a_stream_are_options() {
     let default = HttpOptions::default();
     let options = HttpOptions { ending_time: Duration::from_secs(16), ..default };
-    let (told, opened) = tokio::sync::oneshot::channel();
-    let mut told = Some(told);
-    let mut client = Client::connect_with(options, move |message, answers| {
-        super::streams::listen(message, answers);
-        told.take().into_iter().for_each(|told| told.send(()).unwrap());
-    });
-    client.send(super::streams::chat("{}")).await;
-    opened.await.unwrap();
-    client.stream.shutdown().await.unwrap();
+    let client = gone_during_a_stream(options).await;
     let began = Instant::now();
     client.ended.await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 16);
@@ -183,4 +167,18 @@ async fn the_times_at_the_end_of_a_stream_are_options() {
     let began = Instant::now();
     client.rest().await;
     assert_eq!(began.elapsed().as_secs(), 17);
+}
+
+/// A client that has opened a stream, and then closed its connection.
+async fn gone_during_a_stream(options: HttpOptions) -> Client {
+    let (told, opened) = tokio::sync::oneshot::channel();
+    let mut told = Some(told);
+    let mut client = Client::connect_with(options, move |message, answers| {
+        super::streams::listen(message, answers);
+        told.take().into_iter().for_each(|told| told.send(()).unwrap());
+    });
+    client.send(super::streams::chat("{}")).await;
+    opened.await.unwrap();
+    client.stream.shutdown().await.unwrap();
+    client
 }
