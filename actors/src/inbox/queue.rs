@@ -1,9 +1,9 @@
 //! The bounded queue behind an inbox.
 
+mod status;
+
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::status::place;
 use super::cancels::Cancels;
 use super::entry::Entry;
 use super::options::{InboxOptions, Overflow};
@@ -20,7 +21,6 @@ use super::receiver::InboxReceiver;
 use super::{InboxStatus, Job};
 use crate::bell::Bell;
 use crate::context::take_turn;
-use crate::listener::Listener;
 use crate::message::Refusal;
 use crate::now::Now;
 
@@ -327,63 +327,6 @@ impl<A: Actor> Shared<A> {
     }
 }
 
-impl<A: Actor + 'static> InboxStatus for Shared<A> {
-    fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
-    }
-
-    fn pending(&self) -> usize {
-        // In one order with what `finished` does and counts.
-        let finished = self.finished.load(Ordering::SeqCst);
-        let accepted = self.accepted.load(Ordering::Acquire);
-        usize::try_from(accepted.saturating_sub(finished)).unwrap_or(usize::MAX)
-    }
-
-    fn head_age(&self, now: Instant) -> Option<Duration> {
-        self.head_age_at(now)
-    }
-
-    fn is_here(&self) -> bool {
-        self.home.load(Ordering::Relaxed) == place()
-    }
-
-    fn begin(&self, now: Instant) {
-        // Whoever asks queued its own before, and so finds it unless it has been taken.
-        if !self.has_fresh.load(Ordering::Acquire) {
-            return;
-        }
-        let mut queue = self.queue.lock();
-        self.has_fresh.store(false, Ordering::Release);
-        let (begun, now) = (queue.begun, Now::from(now));
-        queue.entries.range_mut(begun..).for_each(|entry| entry.begin(&now));
-        queue.begun = queue.entries.len();
-    }
-
-    fn cancel(&self, origin: u64, id: Option<u64>) {
-        if self.pending() > 0 {
-            {
-                let mut queue = self.queue.lock();
-                queue.cancels.add(origin, id);
-                self.has_cancels.store(true, Ordering::Release);
-            }
-            self.bell.ring();
-        }
-    }
-
-    fn idle(self: Arc<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move {
-            let _listener = Listener::new(&self.listeners);
-            loop {
-                let notified = self.idle.notified();
-                if self.pending() == 0 {
-                    return;
-                }
-                notified.await;
-            }
-        })
-    }
-}
-
 impl<A: Actor> Clone for Inbox<A> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
@@ -397,14 +340,6 @@ impl<A: Actor> fmt::Debug for Inbox<A> {
             .field("capacity", &self.shared.capacity)
             .finish()
     }
-}
-
-/// Tells the present thread from all others that live.
-fn place() -> usize {
-    thread_local! {
-        static PLACE: u8 = const { 0 };
-    }
-    PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
