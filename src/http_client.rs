@@ -2,6 +2,7 @@
 //!
 //! Calls to Go Micro's services and the HTTP APIs of registries go through it.
 
+mod channel;
 mod exchange;
 mod pool;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
+pub(crate) use self::channel::Security;
 pub(crate) use self::exchange::{Exchanged, exchange};
 pub(crate) use self::pool::Pool;
 

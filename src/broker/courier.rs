@@ -48,9 +48,9 @@ impl HttpCourier {
         let posting = exchange(self.pool(&address), request, ANSWER_MOST);
         match timeout_at(letter.deadline.instant(), posting).await {
             Ok(Exchanged::Answered(answer)) => told(&answer, &address),
-            Ok(Exchanged::Lost { was_sent, reason }) => {
+            Ok(Exchanged::Lost { was_sent, cause }) => {
                 let executed = if was_sent { Executed::Maybe } else { Executed::No };
-                Err(lost(executed, TransportError::Broken(reason)))
+                Err(lost(executed, TransportError::Broken(cause.reason)))
             }
             Err(_) => {
                 let reason = "the subscriber did not answer in time".to_owned();

@@ -9,6 +9,7 @@ use hyper::Request;
 use hyper::client::conn::http1::SendRequest;
 
 use super::Answer;
+use super::channel::Cause;
 use super::pool::{Pool, Wire};
 
 /// How an exchange went.
@@ -17,14 +18,8 @@ pub(crate) enum Exchanged {
     /// There is no answer, and whether the node may have seen any of the request.
     Lost {
         was_sent: bool,
-        reason: String,
+        cause: Cause,
     },
-}
-
-impl Exchanged {
-    fn lost(was_sent: bool, reason: impl std::fmt::Display) -> Self {
-        Self::Lost { was_sent, reason: reason.to_string() }
-    }
 }
 
 /// Sends a request and reads its answer of at most `max_body` bytes.
@@ -43,7 +38,10 @@ pub(crate) async fn exchange(
             Some(wire) => (wire, false),
             None => match pool.open().await {
                 Ok(wire) => (wire, true),
-                Err(error) => return Exchanged::lost(false, error),
+                Err(cause) => {
+                    let cause = cause.at(&format!("cannot connect to {}", pool.peer()));
+                    return Exchanged::Lost { was_sent: false, cause };
+                }
             },
         };
         match send(&mut wire, request, max_body).await {
@@ -53,9 +51,9 @@ pub(crate) async fn exchange(
                 }
                 return Exchanged::Answered(answer);
             }
-            Sent::Lost(reason) => return Exchanged::lost(true, reason),
-            Sent::Not(_, reason) if is_fresh => {
-                return Exchanged::lost(false, format!("{}: {reason}", pool.peer()));
+            Sent::Lost(cause) => return Exchanged::Lost { was_sent: true, cause },
+            Sent::Not(_, cause) if is_fresh => {
+                return Exchanged::Lost { was_sent: false, cause: cause.at(pool.peer()) };
             }
             Sent::Not(unsent, _) => request = unsent,
         }
@@ -67,9 +65,9 @@ enum Sent {
         answer: Answer,
         may_stay: bool,
     },
-    Lost(String),
+    Lost(Cause),
     /// None of it; it comes back.
-    Not(Request<Full<Bytes>>, String),
+    Not(Request<Full<Bytes>>, Cause),
 }
 
 async fn send(wire: &mut Wire, request: Request<Full<Bytes>>, max_body: usize) -> Sent {
@@ -94,10 +92,10 @@ async fn ask(
         Ok(response) => response,
         Err(mut error) => {
             let unsent = error.take_message();
-            let reason = error.error().to_string();
+            let cause = Cause::of(error.error());
             return match unsent {
-                Some(request) => Sent::Not(request, reason),
-                None => Sent::Lost(reason),
+                Some(request) => Sent::Not(request, cause),
+                None => Sent::Lost(cause),
             };
         }
     };
@@ -108,6 +106,6 @@ async fn ask(
                 Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() };
             Sent::Answered { answer, may_stay: true }
         }
-        Err(error) => Sent::Lost(format!("the answer was not read: {error}")),
+        Err(error) => Sent::Lost(Cause::of(&*error).at("the answer was not read")),
     }
 }

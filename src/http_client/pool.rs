@@ -1,6 +1,7 @@
 //! Keep-alive connections to one node.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -15,10 +16,12 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::channel::{Cause, Duplex, Security};
+
 /// One connection; it moves only while somebody polls its driver.
 pub(super) struct Wire {
     pub(super) sender: http1::SendRequest<Full<Bytes>>,
-    pub(super) driver: http1::Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    pub(super) driver: http1::Connection<TokioIo<Box<dyn Duplex>>, Full<Bytes>>,
     opened: Instant,
     /// Whether it has carried a call before: then the peer may have closed it meanwhile.
     pub(super) is_used: bool,
@@ -32,6 +35,7 @@ pub(crate) struct Pool {
 
 struct Inner {
     peer: String,
+    security: Security,
     max_idle: usize,
     max_age: Duration,
     // Held for moments, by the tasks of one arbiter.
@@ -40,13 +44,23 @@ struct Inner {
 
 impl Pool {
     pub(crate) fn new(peer: &str, max_idle: usize, max_age: Duration) -> Self {
-        let idle = Mutex::new(VecDeque::new());
-        Self { inner: Arc::new(Inner { peer: peer.to_owned(), max_idle, max_age, idle }) }
+        Self::secured(peer, Security::Plain, max_idle, max_age)
+    }
+
+    /// A pool of connections that are secured.
+    pub(crate) fn secured(
+        peer: &str,
+        security: Security,
+        max_idle: usize,
+        max_age: Duration,
+    ) -> Self {
+        let (peer, idle) = (peer.to_owned(), Mutex::new(VecDeque::new()));
+        Self { inner: Arc::new(Inner { peer, security, max_idle, max_age, idle }) }
     }
 
     /// Opens a connection and keeps it.
     pub(crate) async fn fill(&self) -> Result<(), TransportError> {
-        let wire = self.open().await?;
+        let wire = self.open().await.map_err(|cause| self.failed(cause))?;
         self.inner.idle.lock().push_front(wire);
         Ok(())
     }
@@ -77,29 +91,33 @@ impl Pool {
     }
 
     /// A fresh connection.
-    pub(super) async fn open(&self) -> Result<Wire, TransportError> {
-        let stream = self.dial().await?;
+    pub(super) async fn open(&self) -> Result<Wire, Cause> {
+        let stream = self.connect().await.map_err(|error| Cause::of(&error))?;
+        let stream = self.inner.security.secure(stream).await;
+        let stream = stream.map_err(|error| Cause::of(&error))?;
         let (sender, driver) = http1::Builder::new()
             .title_case_headers(true)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| self.failed(&error))?;
+            .map_err(|error| Cause::of(&error))?;
         Ok(Wire { sender, driver, opened: Instant::now(), is_used: false })
     }
 
     /// A fresh connection on which nothing is said by the pool.
     pub(crate) async fn dial(&self) -> Result<TcpStream, TransportError> {
-        let dialled = TcpStream::connect(&self.inner.peer).await;
-        let stream = dialled.map_err(|error| self.failed(&error))?;
-        stream.set_nodelay(true).map_err(|error| self.failed(&error))?;
+        self.connect().await.map_err(|error| self.failed(Cause::of(&error)))
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(&self.inner.peer).await?;
+        stream.set_nodelay(true)?;
         Ok(stream)
     }
 
-    fn failed(&self, error: &impl ToString) -> TransportError {
-        let (address, reason) = (self.inner.peer.clone(), error.to_string());
-        TransportError::Connect { address, reason }
+    fn failed(&self, cause: Cause) -> TransportError {
+        TransportError::Connect { address: self.inner.peer.clone(), reason: cause.reason }
     }
 
     pub(super) fn peer(&self) -> &str {

@@ -13,6 +13,7 @@
 mod agent;
 mod all;
 mod endpoint;
+mod environment;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -187,13 +188,8 @@ async fn fetch(
 
 /// Opens the registry for a setting, and for what Consul's own tools take from the environment.
 pub(crate) fn open(address: Option<&str>) -> Result<Arc<dyn Registry>, RegistryError> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let mut options = ConsulOptions::default();
-    if let Some(address) = address.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR")) {
-        options.address = address;
-    }
-    options.token = variable("CONSUL_HTTP_TOKEN");
-    Ok(Arc::new(ConsulRegistry::new(options)?))
+    let options = ConsulOptions::from_environment(address, |name| std::env::var(name).ok());
+    Ok(Arc::new(ConsulRegistry::new(options?)?))
 }
 
 impl Registry for ConsulRegistry {

@@ -2,6 +2,8 @@
 
 mod agent;
 mod scripted;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

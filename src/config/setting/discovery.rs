@@ -25,7 +25,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         environment: &["CALLBOARD_REGISTRY_ADDRESS", "MICRO_REGISTRY_ADDRESS"],
         placeholder: "ADDRESS",
         summary: "Where the registry is. For static: `greeter=127.0.0.1:9001,127.0.0.1:9002;…`, \
-                  or a file. For consul: the agent's `host:port`, default 127.0.0.1:8500. \
+                  or a file. For consul: the agent's `host:port` or `https://host:port`, \
+                  default 127.0.0.1:8500. \
                   Mdns has none.",
         allowed: "an address as the registry understands it, of at most 64 KiB",
         read: |config, text| set(&mut config.registry_address, Ok(optional(text))),

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::failure::{self, Failure};
 use super::record::{self, Entry};
 use super::{ConsulOptions, NAME};
-use crate::http_client::{Exchanged, Pool, exchange};
+use crate::http_client::{Exchanged, Pool, Security, exchange};
 
 /// A Consul agent; cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub(super) struct Agent {
 struct Inner {
     /// `host:port`.
     address: String,
+    security: Security,
     options: ConsulOptions,
 }
 
@@ -77,11 +78,14 @@ impl Reply {
 
 impl Agent {
     pub(super) fn new(options: ConsulOptions) -> Result<Self, RegistryError> {
-        let address = parse_address(&options.address).map_err(|reason| {
+        let misconfigured = |reason| {
             let address = options.address.clone();
             RegistryError::Misconfigured { registry: NAME, address, reason }
-        })?;
-        Ok(Self { inner: Arc::new(Inner { address, options }) })
+        };
+        let (address, is_secure) = parse_address(&options.address).map_err(misconfigured)?;
+        let security = if is_secure { options.secure(&address) } else { Ok(Security::Plain) };
+        let security = security.map_err(misconfigured)?;
+        Ok(Self { inner: Arc::new(Inner { address, security, options }) })
     }
 
     pub(super) fn address(&self) -> &str {
@@ -199,7 +203,8 @@ impl Agent {
         }
         // A connection of its own: requests come seconds apart, and from any thread, whose runtime
         // may end before the others'.
-        let pool = Pool::new(self.address(), 0, Duration::ZERO);
+        let security = self.inner.security.clone();
+        let pool = Pool::secured(self.address(), security, 0, Duration::ZERO);
         match timeout(limit, exchange(pool, request, ANSWER_MOST)).await {
             Ok(Exchanged::Answered(answer)) => {
                 let index = answer.headers.get("x-consul-index");
@@ -207,7 +212,14 @@ impl Agent {
                 let index = index.unwrap_or_default();
                 Ok(Reply { status: answer.status, body: answer.body, index })
             }
-            Ok(Exchanged::Lost { reason, .. }) => Err(self.unavailable(reason)),
+            Ok(Exchanged::Lost { cause, .. }) if cause.is_of_tls => {
+                Err(RegistryError::Misconfigured {
+                    registry: NAME,
+                    address: self.address().to_owned(),
+                    reason: format!("{}; check address and certificates", cause.reason),
+                })
+            }
+            Ok(Exchanged::Lost { cause, .. }) => Err(self.unavailable(cause.reason)),
             Err(_) => Err(self.unavailable(format!("no answer within {limit:?}"))),
         }
     }
@@ -221,23 +233,22 @@ impl Agent {
     }
 }
 
-/// `host:port` of what a person wrote.
-fn parse_address(text: &str) -> Result<String, String> {
-    if text.starts_with("https://") {
-        return Err(
-            "callboard does not speak TLS yet; give the address of the agent's plain HTTP \
-                    API, as `http://host:port`"
-                .to_owned(),
-        );
-    }
-    let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+/// `host:port` of what a person wrote, and whether it asks for TLS.
+fn parse_address(text: &str) -> Result<(String, bool), String> {
+    let (rest, is_secure) = match text.strip_prefix("https://") {
+        Some(rest) => (rest, true),
+        None => (text.strip_prefix("http://").unwrap_or(text), false),
+    };
+    let rest = rest.trim_end_matches('/');
     if rest.is_empty() || rest.contains(['/', ' ', '@']) {
-        return Err("expected host:port or http://host:port".to_owned());
+        return Err("expected host:port, http://host:port or https://host:port".to_owned());
     }
     let has_port = rest.rsplit_once(':').is_some_and(|(host, port)| {
         !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit()) && !host.ends_with(':')
     });
-    Ok(if has_port { rest.to_owned() } else { format!("{rest}:{PORT}") })
+    let port = if is_secure { SECURE_PORT } else { PORT };
+    let address = if has_port { rest.to_owned() } else { format!("{rest}:{port}") };
+    Ok((address, is_secure))
 }
 
 /// A part of a path, with everything encoded that has a meaning there (RFC 3986, section 2).
@@ -260,7 +271,9 @@ pub(super) fn is_expressible(name: &str) -> bool {
     name.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
+/// Those that Consul's documentation gives.
 const PORT: u16 = 8500;
+const SECURE_PORT: u16 = 8501;
 
 /// What a blocking query may wait; zero would be Consul's own default of 5 min.
 const WAIT_LEAST: Duration = Duration::from_millis(1);
@@ -279,14 +292,17 @@ mod tests {
     #[test]
     fn an_address_may_be_written_in_several_ways() {
         for (text, expected) in [
-            ("127.0.0.1", "127.0.0.1:8500"),
-            ("consul.local:80", "consul.local:80"),
-            ("http://127.0.0.1:8500/", "127.0.0.1:8500"),
-            ("[::1]:8500", "[::1]:8500"),
+            ("127.0.0.1", ("127.0.0.1:8500", false)),
+            ("consul.local:80", ("consul.local:80", false)),
+            ("http://127.0.0.1:8500/", ("127.0.0.1:8500", false)),
+            ("[::1]:8500", ("[::1]:8500", false)),
+            ("https://consul.local", ("consul.local:8501", true)),
+            ("https://[::1]:443/", ("[::1]:443", true)),
         ] {
-            assert_eq!(parse_address(text).as_deref(), Ok(expected));
+            let (address, is_secure) = parse_address(text).unwrap();
+            assert_eq!((address.as_str(), is_secure), expected);
         }
-        for text in ["", "https://127.0.0.1:8501", "http://", "a/b", "user@host"] {
+        for text in ["", "http://", "https://", "a/b", "user@host"] {
             assert!(parse_address(text).is_err(), "{text}");
         }
     }

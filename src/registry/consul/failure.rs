@@ -45,9 +45,9 @@ impl Failure<'_> {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
                 None
             }
-            StatusCode::BAD_REQUEST if text.contains(HTTPS) => {
-                Some("this port speaks TLS; give that of the agent's plain HTTP API")
-            }
+            StatusCode::BAD_REQUEST if text.contains(HTTPS) => Some(
+                "this port speaks TLS; give its address as `https://…`, or the port of plain HTTP",
+            ),
             StatusCode::NOT_FOUND
             | StatusCode::METHOD_NOT_ALLOWED
             | StatusCode::GONE

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::http_client::Security;
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
+
 /// How Consul is reached.
 ///
 /// ```
@@ -19,9 +23,9 @@ use std::time::Duration;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ConsulOptions {
-    /// `host`, `host:port`, or either after `http://`; default `127.0.0.1:8500`. `https://` is read,
-    /// and refused as [`Misconfigured`](crate::registry::RegistryError::Misconfigured): there is no
-    /// TLS yet.
+    /// `host`, `host:port`, or either after `http://` or `https://`; default `127.0.0.1:8500`, and
+    /// with `https://` port 8501. `https://` needs the feature `tls`; without it, it is refused as
+    /// [`Misconfigured`](crate::registry::RegistryError::Misconfigured).
     pub address: String,
     /// The ACL token; none by default.
     pub token: Option<String>,
@@ -32,6 +36,9 @@ pub struct ConsulOptions {
     pub timeout: Duration,
     /// Longest time that a blocking query waits; default 55 s.
     pub wait: Duration,
+    /// Whom `https://` trusts; by default what the operating system does.
+    #[cfg(feature = "tls")]
+    pub tls: ClientTls,
 }
 
 impl Default for ConsulOptions {
@@ -42,6 +49,8 @@ impl Default for ConsulOptions {
             datacenter: None,
             timeout: Duration::from_secs(5),
             wait: Duration::from_secs(55),
+            #[cfg(feature = "tls")]
+            tls: ClientTls::default(),
         }
     }
 }
@@ -66,6 +75,14 @@ impl ConsulOptions {
         self
     }
 
+    /// Sets whom `https://` trusts.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
+        self
+    }
+
     /// Sets the time for a request that does not wait for changes.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -79,6 +96,22 @@ impl ConsulOptions {
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
+    }
+
+    /// What the address, `host:port`, is secured with.
+    #[cfg(feature = "tls")]
+    pub(super) fn secure(&self, address: &str) -> Result<Security, String> {
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        self.tls.connector(host).map(Security::Tls).map_err(|error| error.to_string())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_self, reason = "there is something to secure with where TLS is")]
+    pub(super) fn secure(&self, _: &str) -> Result<Security, String> {
+        Err("https needs callboard's feature `tls`; build with it, or give the address of the \
+             agent's plain HTTP API, as `http://host:port`"
+            .to_owned())
     }
 }
 

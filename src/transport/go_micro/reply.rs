@@ -23,7 +23,9 @@ pub(super) fn into_message(
 ) -> Message {
     let answer = match exchanged {
         Exchanged::Answered(answer) => answer,
-        Exchanged::Lost { was_sent, reason } => return Message::Lost { id, was_sent, reason },
+        Exchanged::Lost { was_sent, cause } => {
+            return Message::Lost { id, was_sent, reason: cause.reason };
+        }
     };
     match outcome(answer, from.generation, format) {
         // Its headers are a copy of the request's, if not of another one's.
