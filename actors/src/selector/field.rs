@@ -11,6 +11,7 @@ use super::health::{Health, Standing};
 use super::moment::Moment;
 use super::options::SelectorOptions;
 use super::pick::Pick;
+use super::places::Places;
 use super::ring::Ring;
 use super::snapshot::{Cursor, Snapshot};
 use super::strategy::CustomStrategy;
@@ -21,7 +22,7 @@ use crate::now::Now;
 /// Draws return `None` when they had no luck; the pick then searches all nodes.
 #[derive(Debug)]
 pub(super) struct Field<'a, 'r> {
-    pub(super) candidates: &'a [Arc<Candidate>],
+    pub(super) places: Places<'a>,
     pub(super) request: &'r Pick<'r>,
     now: Now,
     /// The present at the earliest: when the service was last heard of.
@@ -48,17 +49,17 @@ impl<'a, 'r> Field<'a, 'r> {
             Filter::Version(version) => Some(version),
             _ => None,
         });
-        let (candidates, cursor) = match version.map(|version| snapshot.section(version)) {
-            None => (&*snapshot.candidates, &snapshot.cursor),
-            Some(None) => (&snapshot.candidates[..0], &snapshot.cursor),
-            Some(Some(section)) => (&snapshot.candidates[section.range.clone()], &section.cursor),
+        let (places, cursor) = match version.map(|version| snapshot.section(version)) {
+            None => (Places::All(&snapshot.seats), &snapshot.cursor),
+            Some(None) => (Places::Nowhere, &snapshot.cursor),
+            Some(Some(section)) => (Places::Version(&section.candidates), &section.cursor),
         };
         let narrowed = usize::from(version.is_some());
         let any = request.filters.len() == narrowed
             && request.exclude.is_empty()
             && request.endpoint.is_none_or(|endpoint| snapshot.all_answer(endpoint));
         let heard = snapshot.shared.heard();
-        Self { candidates, request, now, heard, snapshot, cursor, any }
+        Self { places, request, now, heard, snapshot, cursor, any }
     }
 
     /// The present; read from the clock if need be.
@@ -73,17 +74,17 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The only node there is, if all is well with it.
     pub(super) fn only(&self) -> Option<&'a Arc<Candidate>> {
-        match self.candidates {
-            [only] if self.any && only.vitals().health.is_spotless() => Some(only),
-            _ => None,
+        if self.places.len() != 1 || !self.any {
+            return None;
         }
+        self.places.get(0).filter(|only| only.vitals().health.is_spotless())
     }
 
     /// Any node, a new one less often.
     pub(super) fn draw_random(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         let mut warming = None;
         for _ in 0..DRAWS {
-            let candidate = &self.candidates[self.random_index(rng)];
+            let candidate = self.places.get(self.random_index(rng))?;
             match self.look(candidate) {
                 Look::Unfit => {}
                 Look::Probe => return Some(candidate),
@@ -97,8 +98,8 @@ impl<'a, 'r> Field<'a, 'r> {
     /// The next node in turn, a new one not in each round.
     pub(super) fn draw_next(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         let mut warming = None;
-        for _ in 0..self.candidates.len().min(TURNS) {
-            let candidate = &self.candidates[self.cursor.next(self.candidates.len())];
+        for _ in 0..self.places.len().min(TURNS) {
+            let candidate = self.places.get(self.cursor.next(self.places.len()))?;
             match self.look(candidate) {
                 Look::Unfit => {}
                 Look::Probe => return Some(candidate),
@@ -116,12 +117,12 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The least busy of some; of few nodes, the least busy of all.
     pub(super) fn draw_least_in_flight(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
-        if self.candidates.len() > FEW {
+        if self.places.len() > FEW {
             return self.draw_best(LEAST_OF, rng, |candidate| self.calls(candidate));
         }
         let mut least: Option<(f32, &Arc<Candidate>)> = None;
         let mut equals = 1;
-        for candidate in self.candidates {
+        for candidate in self.places.iter_from(0) {
             match self.look(candidate) {
                 Look::Unfit => continue,
                 Look::Probe => return Some(candidate),
@@ -150,7 +151,7 @@ impl<'a, 'r> Field<'a, 'r> {
     /// The owner of a key, or the next one that is not overloaded.
     pub(super) fn draw_by_hash(&self, ring: &Ring, key: u64) -> Option<&'a Arc<Candidate>> {
         self.snapshot.shared.count();
-        let all = &self.snapshot.candidates;
+        let all = &self.snapshot.seats;
         let bound = self.load_bound();
         let mut least: Option<(u32, &Arc<Candidate>)> = None;
         let mut left = WALK;
@@ -190,9 +191,17 @@ impl<'a, 'r> Field<'a, 'r> {
         rng: &mut impl Rng,
     ) -> Option<&'a Arc<Candidate>> {
         let chosen = own.choose(&Eligible { field: self }, key, rng);
-        match chosen.and_then(|index| self.candidates.get(index)) {
+        match chosen.and_then(|index| self.in_order(index)) {
             Some(candidate) if self.look(candidate) != Look::Unfit => Some(candidate),
             _ => self.draw_cheapest(rng),
+        }
+    }
+
+    /// The node of an index in the order of version and id, which all callers have in common.
+    fn in_order(&self, index: usize) -> Option<&'a Arc<Candidate>> {
+        match self.places {
+            Places::All(_) => self.snapshot.candidate(index),
+            Places::Version(_) | Places::Nowhere => self.places.get(index),
         }
     }
 
@@ -244,7 +253,7 @@ impl<'a, 'r> Field<'a, 'r> {
     /// An index of the field; it must not be empty.
     pub(super) fn random_index(&self, rng: &mut impl Rng) -> usize {
         // Multiplying is fair to one in 2^32 / len, and much cheaper than dividing.
-        let product = u64::from(rng.next_u32()) * self.candidates.len() as u64;
+        let product = u64::from(rng.next_u32()) * self.places.len() as u64;
         usize::try_from(product >> 32).unwrap_or_default()
     }
 
@@ -256,9 +265,9 @@ impl<'a, 'r> Field<'a, 'r> {
         score: impl Fn(&Candidate) -> f32,
     ) -> Option<&'a Arc<Candidate>> {
         let mut best: Option<(f32, &Arc<Candidate>)> = None;
-        let mut missing = wanted.min(self.candidates.len());
+        let mut missing = wanted.min(self.places.len());
         for _ in 0..DRAWS {
-            let candidate = &self.candidates[self.random_index(rng)];
+            let candidate = self.places.get(self.random_index(rng))?;
             if best.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
                 continue;
             }
@@ -307,7 +316,7 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// Calls a node may have when it is given one more by hash: 1.25 times the mean, rounded up.
     fn load_bound(&self) -> u64 {
-        let (calls, nodes) = (self.snapshot.shared.total.sum() + 1, self.snapshot.candidates.len());
+        let (calls, nodes) = (self.snapshot.shared.total.sum() + 1, self.snapshot.len());
         (calls * 5).div_ceil(nodes as u64 * 4)
     }
 
@@ -326,19 +335,21 @@ impl Eligible<'_> {
     /// How many nodes there are, those that are not eligible included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.field.candidates.len()
+        self.field.places.len()
     }
 
     /// Whether there is no node; a strategy is never asked then.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.field.candidates.is_empty()
+        self.field.places.len() == 0
     }
 
     /// The node of an index, eligible or not; `None` when the index is not below the length.
+    ///
+    /// They are ordered by version, then by id, for all callers alike.
     #[must_use]
     pub fn node(&self, index: usize) -> Option<&Candidate> {
-        self.field.candidates.get(index).map(|candidate| &**candidate)
+        self.field.in_order(index).map(|candidate| &**candidate)
     }
 
     /// Whether a node may be chosen: known, healthy or due for a probe, wanted, not excluded.

@@ -15,13 +15,17 @@ fn measure(count: u64) -> Vec<Figure> {
     let mut figures = picks(GROUP, ROUNDS, count);
     let varied = ("nodes", count);
     let field = Field::new(count);
-    let update = |field: &Field| repeat(UPDATES, |_| field.publish()) / 1e3;
-    let figure = Figure::new(GROUP, "one node changes", varied);
-    figures.push(figure.value(update(&field), "µs"));
+    let figure = |name: &str, nanos: f64| Figure::new(GROUP, name, varied).value(nanos / 1e3, "µs");
+    figures.push(figure("all are told of again", repeat(WHOLES, |_| field.publish_all())));
+    figures.push(figure("one node changes", repeat(UPDATES, |_| field.publish_one())));
+    let another = repeat(UPDATES, |_| field.publish_another());
+    figures.push(figure("one node comes or goes", another));
     // The ring is made by the first call that needs it, and from then on it follows.
     figures.push(figure_of_ring(&field, varied));
-    let figure = Figure::new(GROUP, "one node changes, with a hash ring", varied);
-    figures.push(figure.value(update(&field), "µs"));
+    let one = repeat(UPDATES, |_| field.publish_one());
+    figures.push(figure("one node changes, with a hash ring", one));
+    let another = repeat(UPDATES, |_| field.publish_another());
+    figures.push(figure("one node comes or goes, with a hash ring", another));
     figures
 }
 
@@ -34,4 +38,5 @@ fn figure_of_ring(field: &Field, varied: (&str, u64)) -> Figure {
 
 const GROUP: &str = "nodes per service";
 const ROUNDS: usize = 5;
-const UPDATES: u64 = 50;
+const UPDATES: u64 = 200;
+const WHOLES: u64 = 10;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::registry::{EndpointInfo, NodeInfo};
 use crate::selector::candidate::Candidate;
-use crate::selector::ring::{Ring, hash};
+use crate::selector::ring::hash;
+use crate::selector::snapshot::ring_of;
 use crate::selector::{Outcome, Pick, Standing, Strategy};
 
 #[test]
@@ -74,7 +75,7 @@ fn nodes_beyond_the_limit_are_left_out() {
     let options = SelectorOptions { nodes: 3, ..SelectorOptions::default() };
     let nodes = ServiceNodes::new("greeter", options, Instant::now());
     publish(&nodes, vec![service("1", &["a", "b"]), service("2", &["c", "d"])]);
-    assert_eq!(nodes.load().candidates().len(), 3);
+    assert_eq!(nodes.load().len(), 3);
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn a_ring_that_is_in_use_follows_every_change() {
         publish(&nodes, vec![service("1", ids)]);
         let snapshot = nodes.load();
         let prepared = snapshot.ring.get().expect("it was prepared");
-        let anew = Ring::new((0..).zip(ids.iter().map(|id| hash(id))));
+        let anew = ring_of(&snapshot.seats);
         for key in 0..1000 {
             let key = hash(&format!("{key}"));
             assert_eq!(prepared.owners(key).next(), anew.owners(key).next(), "{ids:?}");
@@ -107,7 +108,7 @@ fn a_ring_of_a_snapshot_that_is_replaced_while_it_is_made_is_not_lost() {
         publish(&nodes, vec![service("1", ids)]);
         let snapshot = nodes.load();
         let prepared = snapshot.ring.get().expect("the snapshot came with it");
-        let anew = Ring::new((0..).zip(ids.iter().map(|id| hash(id))));
+        let anew = ring_of(&snapshot.seats);
         assert!(prepared.owners(7).eq(anew.owners(7)), "{ids:?}");
     }
 }
@@ -159,7 +160,7 @@ fn by_key(key: &str) -> Pick<'_> {
 
 impl ServiceNodes {
     fn load_all(&self) -> Vec<Arc<Candidate>> {
-        self.load().candidates().to_vec()
+        self.load().candidates().cloned().collect()
     }
 }
 
@@ -168,8 +169,8 @@ fn nodes(versions: Vec<Service>) -> ServiceNodes {
 }
 
 fn publish(nodes: &ServiceNodes, versions: Vec<Service>) {
-    let (name, freshness) = ("greeter".to_owned(), Freshness::Live);
-    nodes.publish(&ServiceView { name, versions, freshness, revision: 2 }, Instant::now());
+    let view = ServiceView { revision: 2, ..ServiceView::new("greeter", versions) };
+    nodes.publish(&view, Instant::now());
 }
 
 fn service(version: &str, ids: &[&str]) -> Service {

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::*;
-use crate::registry::{EndpointInfo, Freshness, NodeInfo, Service, ServiceView};
+use crate::registry::{EndpointInfo, NodeInfo, Service, ServiceView};
 use crate::selector::{CustomStrategy, Eligible, Locality, Outcome, SelectorOptions, ServiceNodes};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -469,9 +469,8 @@ fn picks_go_on_while_nodes_come_and_go() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let total: u32 = (0..world.nodes.load().candidates().len())
-        .map(|node| world.candidate(node).in_flight())
-        .sum();
+    let total: u32 =
+        (0..world.nodes.load().len()).map(|node| world.candidate(node).in_flight()).sum();
     assert_eq!(total, 0);
     assert_eq!(world.nodes.load().shared.total.sum(), 0);
 }
@@ -510,15 +509,13 @@ impl World {
     }
 
     fn publish_services(&self, versions: Vec<Service>) {
-        let (name, freshness) = ("greeter".to_owned(), Freshness::Live);
-        self.nodes.publish(&ServiceView { name, versions, freshness, revision: 1 }, self.now);
+        self.nodes.publish(&ServiceView::new("greeter", versions), self.now);
     }
 
     fn pick(&self, request: &Pick<'_>) -> Result<usize, PickError> {
         let snapshot = self.nodes.load();
         let picked = snapshot.pick(request, &mut *self.rng.lock(), self.now)?;
-        let same = |candidate| Arc::ptr_eq(candidate, picked);
-        Ok(snapshot.candidates().iter().position(same).unwrap())
+        Ok(snapshot.candidates().position(|candidate| Arc::ptr_eq(candidate, picked)).unwrap())
     }
 
     fn picks(&self, request: &Pick<'_>, count: usize) -> Vec<usize> {
@@ -526,7 +523,7 @@ impl World {
     }
 
     fn counts(&self, request: &Pick<'_>, count: usize) -> Vec<u32> {
-        let mut counts = vec![0; self.nodes.load().candidates().len()];
+        let mut counts = vec![0; self.nodes.load().len()];
         self.picks(request, count).into_iter().for_each(|node| counts[node] += 1);
         counts
     }
@@ -542,7 +539,7 @@ impl World {
     }
 
     fn candidate(&self, node: usize) -> Arc<Candidate> {
-        Arc::clone(&self.nodes.load().candidates()[node])
+        Arc::clone(self.nodes.load().candidate(node).unwrap())
     }
 
     fn begin(&self, node: usize, calls: u32) {
