@@ -184,7 +184,16 @@ impl<T: Keyed + Clone> Sorted<T> {
 
     /// The chunk that has an index, the last one for what lies beyond.
     fn chunk_of(&self, index: usize) -> usize {
-        self.chunks.partition_point(|chunk| chunk.begin <= index).saturating_sub(1)
+        let (last, length) = (self.chunks.len().saturating_sub(1), self.len().max(1));
+        // Chunks are about equally long, so that it is mostly this one or one beside it.
+        let mut at = (index * self.chunks.len() / length).min(last);
+        while at > 0 && self.chunks[at].begin > index {
+            at -= 1;
+        }
+        while self.chunks.get(at + 1).is_some_and(|next| next.begin <= index) {
+            at += 1;
+        }
+        at
     }
 
     /// The chunk where a key belongs.

@@ -34,14 +34,15 @@ pub struct Candidate {
     seat: AtomicU32,
     release: Arc<Release>,
     shared: Arc<Shared>,
-    node: Arc<NodeInfo>,
+    /// Its own copy, beside the rest in memory: filters look at it.
+    node: NodeInfo,
     /// The content types of the codecs that it speaks; empty when it does not tell.
     codecs: Box<[Box<str>]>,
 }
 
 impl Candidate {
     pub(super) fn new(
-        node: Arc<NodeInfo>,
+        node: NodeInfo,
         release: Arc<Release>,
         shared: Arc<Shared>,
         warming_since: Moment,
@@ -54,7 +55,7 @@ impl Candidate {
     }
 
     /// The same node with another record.
-    pub(super) fn renewed(&self, node: Arc<NodeInfo>, release: Arc<Release>) -> Self {
+    pub(super) fn renewed(&self, node: NodeInfo, release: Arc<Release>) -> Self {
         let vitals = Vitals {
             load: self.vitals.load.carry_over(),
             health: self.vitals.health.carry_over(),
@@ -213,11 +214,6 @@ impl Candidate {
 
     pub(super) fn release(&self) -> &Arc<Release> {
         &self.release
-    }
-
-    /// Its record, shared with the view of the registry.
-    pub(super) fn record(&self) -> &Arc<NodeInfo> {
-        &self.node
     }
 
     /// Where the latest snapshot has it.

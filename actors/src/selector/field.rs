@@ -23,6 +23,8 @@ use crate::now::Now;
 #[derive(Debug)]
 pub(super) struct Field<'a, 'r> {
     pub(super) places: Places<'a>,
+    /// How many there are.
+    pub(super) count: usize,
     pub(super) request: &'r Pick<'r>,
     now: Now,
     /// The present at the earliest: when the service was last heard of.
@@ -59,7 +61,7 @@ impl<'a, 'r> Field<'a, 'r> {
             && request.exclude.is_empty()
             && request.endpoint.is_none_or(|endpoint| snapshot.all_answer(endpoint));
         let heard = snapshot.shared.heard();
-        Self { places, request, now, heard, snapshot, cursor, any }
+        Self { places, count: places.len(), request, now, heard, snapshot, cursor, any }
     }
 
     /// The present; read from the clock if need be.
@@ -74,7 +76,7 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The only node there is, if all is well with it.
     pub(super) fn only(&self) -> Option<&'a Arc<Candidate>> {
-        if self.places.len() != 1 || !self.any {
+        if self.count != 1 || !self.any {
             return None;
         }
         self.places.get(0).filter(|only| only.vitals().health.is_spotless())
@@ -98,8 +100,8 @@ impl<'a, 'r> Field<'a, 'r> {
     /// The next node in turn, a new one not in each round.
     pub(super) fn draw_next(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         let mut warming = None;
-        for _ in 0..self.places.len().min(TURNS) {
-            let candidate = self.places.get(self.cursor.next(self.places.len()))?;
+        for _ in 0..self.count.min(TURNS) {
+            let candidate = self.places.get(self.cursor.next(self.count))?;
             match self.look(candidate) {
                 Look::Unfit => {}
                 Look::Probe => return Some(candidate),
@@ -117,12 +119,13 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The least busy of some; of few nodes, the least busy of all.
     pub(super) fn draw_least_in_flight(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
-        if self.places.len() > FEW {
+        if self.count > FEW {
             return self.draw_best(LEAST_OF, rng, |candidate| self.calls(candidate));
         }
         let mut least: Option<(f32, &Arc<Candidate>)> = None;
         let mut equals = 1;
-        for candidate in self.places.iter_from(0) {
+        for index in 0..self.count {
+            let candidate = self.places.get(index)?;
             match self.look(candidate) {
                 Look::Unfit => continue,
                 Look::Probe => return Some(candidate),
@@ -253,7 +256,7 @@ impl<'a, 'r> Field<'a, 'r> {
     /// An index of the field; it must not be empty.
     pub(super) fn random_index(&self, rng: &mut impl Rng) -> usize {
         // Multiplying is fair to one in 2^32 / len, and much cheaper than dividing.
-        let product = u64::from(rng.next_u32()) * self.places.len() as u64;
+        let product = u64::from(rng.next_u32()) * self.count as u64;
         usize::try_from(product >> 32).unwrap_or_default()
     }
 
@@ -265,7 +268,7 @@ impl<'a, 'r> Field<'a, 'r> {
         score: impl Fn(&Candidate) -> f32,
     ) -> Option<&'a Arc<Candidate>> {
         let mut best: Option<(f32, &Arc<Candidate>)> = None;
-        let mut missing = wanted.min(self.places.len());
+        let mut missing = wanted.min(self.count);
         for _ in 0..DRAWS {
             let candidate = self.places.get(self.random_index(rng))?;
             if best.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
@@ -335,13 +338,13 @@ impl Eligible<'_> {
     /// How many nodes there are, those that are not eligible included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.field.places.len()
+        self.field.count
     }
 
     /// Whether there is no node; a strategy is never asked then.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.field.places.len() == 0
+        self.field.count == 0
     }
 
     /// The node of an index, eligible or not; `None` when the index is not below the length.

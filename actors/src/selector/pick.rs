@@ -117,7 +117,7 @@ impl Snapshot {
         now: impl Into<Now>,
     ) -> Result<&Arc<Candidate>, PickError> {
         let field = Field::new(self, request, now.into());
-        if field.places.len() == 0 {
+        if field.count == 0 {
             return Err(self.none_matches(request));
         }
         // Many services run on one node, and then there is nothing to weigh.

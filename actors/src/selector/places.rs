@@ -17,6 +17,7 @@ pub(super) enum Places<'a> {
 
 impl<'a> Places<'a> {
     /// How many nodes there are.
+    #[inline]
     pub(super) fn len(&self) -> usize {
         match self {
             Self::All(seats) => seats.len(),
@@ -40,8 +41,7 @@ impl<'a> Places<'a> {
         self.iter_from(index).chain(self.iter_from(0).take(index))
     }
 
-    /// The nodes from one of the places on.
-    pub(super) fn iter_from(&self, index: usize) -> impl Iterator<Item = &'a Arc<Candidate>> {
+    fn iter_from(&self, index: usize) -> impl Iterator<Item = &'a Arc<Candidate>> {
         let (seats, nodes) = match *self {
             Self::All(seats) => (Some(seats), None),
             Self::Version(nodes) => (None, Some(nodes)),

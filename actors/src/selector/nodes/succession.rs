@@ -146,7 +146,7 @@ impl<'a> Succession<'a> {
             Difference::Changed(old, new) => {
                 let Some(known) = candidates.find(&new.id).map(Arc::clone) else { return };
                 let candidate = if is_same_process(old, new) {
-                    Arc::new(known.renewed(Arc::clone(new), Arc::clone(release)))
+                    Arc::new(known.renewed(NodeInfo::clone(new), Arc::clone(release)))
                 } else {
                     self.replaced.push(Arc::clone(&known));
                     self.new_node(new, release)
@@ -169,7 +169,7 @@ impl<'a> Succession<'a> {
                 renewed.push(Arc::clone(known));
                 continue;
             }
-            let candidate = known.renewed(Arc::clone(known.record()), Arc::clone(release));
+            let candidate = known.renewed(known.node().clone(), Arc::clone(release));
             let candidate = Arc::new(candidate);
             self.seats.seat(known.seat() as usize, Arc::clone(&candidate));
             renewed.push(candidate);
@@ -177,10 +177,10 @@ impl<'a> Succession<'a> {
         Sorted::from_ordered(renewed)
     }
 
-    fn new_node(&self, node: &Arc<NodeInfo>, release: &Arc<Release>) -> Arc<Candidate> {
+    fn new_node(&self, node: &NodeInfo, release: &Arc<Release>) -> Arc<Candidate> {
         let shared = Arc::clone(&self.previous.shared);
         let release = Arc::clone(release);
-        Arc::new(Candidate::new(Arc::clone(node), release, shared, self.warming_since))
+        Arc::new(Candidate::new(node.clone(), release, shared, self.warming_since))
     }
 }
 
