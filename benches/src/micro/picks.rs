@@ -106,7 +106,14 @@ impl Field {
 
     /// Publishes a whole list of all nodes.
     pub fn publish_all(&self) {
-        self.publish(Change::Resync((0..self.count).map(|index| record(index, 0)).collect()));
+        let mut versions: Vec<Service> = Vec::new();
+        for mut record in (0..self.count).map(|index| record(index, 0)) {
+            match versions.iter_mut().find(|known| known.is_same_version(&record)) {
+                Some(known) => known.nodes.append(&mut record.nodes),
+                None => versions.push(record),
+            }
+        }
+        self.publish(Change::Resync(versions));
     }
 
     /// Publishes that one node has changed: it is another process.

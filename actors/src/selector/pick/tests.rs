@@ -475,6 +475,26 @@ fn picks_go_on_while_nodes_come_and_go() {
     assert_eq!(world.nodes.load().shared.total.sum(), 0);
 }
 
+#[test]
+fn a_node_that_was_slow_once_is_called_again_though_nothing_was_heard_of_it() {
+    let mut world = World::with_nodes(3);
+    let begun = world.now;
+    world.mark(0, Outcome::Success { latency: MILLI * 2 });
+    (1..3).for_each(|node| world.mark(node, Outcome::Success { latency: MILLI / 2 }));
+    // Little to do: no two calls at once.
+    let calls = 0..10_000;
+    let again = calls.into_iter().find(|_| {
+        world.now += MILLI * 10;
+        let node = world.pick(&Pick::default()).unwrap();
+        world.mark(node, Outcome::Success { latency: MILLI / 2 });
+        node == 0
+    });
+    assert!(again.is_some(), "it was never called again");
+    let expected = SelectorOptions::default().latency_decay.mul_f32(4_f32.ln());
+    let (waited, slack) = (world.now - begun, SECOND);
+    assert!(waited.abs_diff(expected) < slack, "{waited:?} instead of {expected:?}");
+}
+
 /// A service, a time that stands still and a seeded source of chance.
 struct World {
     nodes: ServiceNodes,
