@@ -279,6 +279,17 @@ const MOST: usize = 128;
 const LEAST: usize = 24;
 
 #[cfg(test)]
+impl<T> Sorted<T> {
+    /// How many chunks it does not share with one before it.
+    pub(crate) fn rewritten_since(&self, before: &Self) -> usize {
+        let is_new = |chunk: &&Chunk<T>| {
+            !before.chunks.iter().any(|known| Arc::ptr_eq(&known.items, &chunk.items))
+        };
+        self.chunks.iter().filter(is_new).count()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::collections::BTreeMap;

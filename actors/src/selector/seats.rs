@@ -62,3 +62,12 @@ impl Seats {
 
 /// A list of chunks and a chunk are about equally long with four thousand nodes.
 const CHUNK: usize = 64;
+
+#[cfg(test)]
+impl Seats {
+    /// How many chunks it does not share with one before it.
+    pub(super) fn rewritten_since(&self, before: &Self) -> usize {
+        let shared = self.chunks.iter().zip(&before.chunks);
+        self.chunks.len() - shared.filter(|(one, other)| Arc::ptr_eq(one, other)).count()
+    }
+}

@@ -183,6 +183,19 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_one_node_leaves_the_others_the_same() {
+        let mut good = remembered(&["a", "b", "c"]);
+        let before = good.believed();
+        let mut moved = version("1", &["b"]);
+        moved.nodes[0].address = "elsewhere:1".into();
+        apply(&mut good, Change::Updated(moved), false);
+        let after = good.believed();
+        let pairs = before.versions()[0].nodes().zip(after.versions()[0].nodes());
+        let same: Vec<_> = pairs.map(|(one, other)| std::sync::Arc::ptr_eq(one, other)).collect();
+        assert_eq!(same, [true, false, true]);
+    }
+
+    #[test]
     fn order_duplicates_strangers_and_empty_versions_make_no_difference() {
         let mut good = LastGood::default();
         let messy = vec![

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::registry::{EndpointInfo, NodeInfo};
+use crate::registry::{Catalogue, Change, EndpointInfo, NodeInfo};
 use crate::selector::candidate::Candidate;
 use crate::selector::ring::hash;
 use crate::selector::snapshot::ring_of;
@@ -154,11 +154,100 @@ fn a_view_that_is_not_ordered_changes_nothing_for_nodes_that_stay() {
     assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
 }
 
+#[test]
+fn whatever_is_published_all_lists_agree() {
+    let nodes = nodes(vec![]);
+    let (mut known, mut number) = (Catalogue::default(), 7_u64);
+    let mut chance = |below: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (number >> 33) % below
+    };
+    for step in 0..400 {
+        // It fills, empties and fills again; a version's labels change now and then.
+        let (is_growing, label) = ((step / 100) % 2 == 0, step / 40);
+        for _ in 0..=chance(4) {
+            let (version, id) = (chance(3).to_string(), format!("{:03}", chance(300)));
+            let mut one = service(&version, &[&id]);
+            one.nodes[0].incarnation = chance(2);
+            one.nodes[0].metadata.insert("zone".into(), chance(2).to_string());
+            one.metadata.insert("label".into(), label.to_string());
+            let comes = chance(10) < if is_growing { 9 } else { 2 };
+            known.apply(if comes { Change::Created(one) } else { Change::Deleted(one) });
+        }
+        if step % 150 == 149 {
+            known.apply(Change::Resync(vec![service("1", &["x", "y"])]));
+        }
+        let versions = known.clone().into_versions();
+        nodes.publish(&ServiceView { versions, ..ServiceView::new("greeter", []) }, Instant::now());
+        let _any = nodes.load().pick(&by_key("k"), &mut rand::rng(), Instant::now());
+        nodes.must_agree_with(&known);
+    }
+}
+
+#[test]
+fn of_many_nodes_a_change_rewrites_what_is_about_one() {
+    let ids: Vec<_> = (0..10_000).map(|number| format!("{number:05}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut known = Catalogue::new([service("1", &ids)]);
+    let nodes = nodes(vec![]);
+    let publish = |known: &Catalogue| {
+        let versions = known.clone().into_versions();
+        nodes.publish(&ServiceView { versions, ..ServiceView::new("greeter", []) }, Instant::now());
+        nodes.snapshot.load_full()
+    };
+    let mut before = publish(&known);
+    let mut moved = service("1", &["05000"]);
+    moved.nodes[0].address = "elsewhere".into();
+    let changes = [
+        Change::Updated(moved),
+        Change::Created(service("1", &["05000a"])),
+        Change::Deleted(service("1", &["00000"])),
+    ];
+    for change in changes {
+        known.apply(change.clone());
+        let after = publish(&known);
+        let rewritten =
+            after.sections[0].candidates.rewritten_since(&before.sections[0].candidates);
+        assert!(rewritten <= 2, "{rewritten} chunks in order: {change:?}");
+        let rewritten = after.seats.rewritten_since(&before.seats);
+        assert!(rewritten <= 2, "{rewritten} chunks of seats: {change:?}");
+        before = after;
+    }
+}
+
 fn by_key(key: &str) -> Pick<'_> {
     Pick { strategy: &Strategy::ConsistentHash, key: Some(key), ..Pick::default() }
 }
 
 impl ServiceNodes {
+    /// Every list of the snapshot has the nodes that are known, and no others.
+    fn must_agree_with(&self, known: &Catalogue) {
+        let snapshot = self.load();
+        let mut found = snapshot.candidates();
+        for version in known.versions() {
+            for node in version.nodes() {
+                let candidate = found.next().expect("as many as are known");
+                assert_eq!(
+                    (candidate.node(), candidate.version()),
+                    (&**node, &*version.service().version)
+                );
+                assert_eq!(candidate.service_metadata(), &version.service().metadata);
+                assert!(snapshot.node(&node.id).any(|same| Arc::ptr_eq(same, candidate)));
+            }
+        }
+        assert!(found.next().is_none());
+        assert_eq!(snapshot.len(), snapshot.candidates().count());
+        for (index, candidate) in snapshot.candidates().enumerate() {
+            let seat = snapshot.seats.get(candidate.seat() as usize);
+            assert!(seat.is_some_and(|seated| Arc::ptr_eq(seated, candidate)));
+            let same = snapshot.candidate(index);
+            assert!(same.is_some_and(|same| Arc::ptr_eq(same, candidate)));
+        }
+        if let Some(ring) = snapshot.ring.get() {
+            assert!(ring.owners(0).eq(ring_of(&snapshot.seats).owners(0)));
+        }
+    }
+
     fn load_all(&self) -> Vec<Arc<Candidate>> {
         self.load().candidates().cloned().collect()
     }
