@@ -42,8 +42,8 @@ pub(crate) enum Difference<'a, T> {
 
 impl<'a, T> Difference<'a, T> {
     /// The element as it is in the second.
-    pub(crate) fn present(self) -> Option<&'a T> {
-        match self {
+    pub(crate) fn present(&self) -> Option<&'a T> {
+        match *self {
             Self::Gone(_) => None,
             Self::Came(item) | Self::Changed(_, item) => Some(item),
         }

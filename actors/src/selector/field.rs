@@ -154,7 +154,7 @@ impl<'a, 'r> Field<'a, 'r> {
     /// The owner of a key, or the next one that is not overloaded.
     pub(super) fn draw_by_hash(&self, ring: &Ring, key: u64) -> Option<&'a Arc<Candidate>> {
         self.snapshot.shared.count();
-        let all = &self.snapshot.seats;
+        let (all, is_narrowed) = (&self.snapshot.seats, !matches!(self.places, Places::All(_)));
         let bound = self.load_bound();
         let mut least: Option<(u32, &Arc<Candidate>)> = None;
         let mut left = WALK;
@@ -164,6 +164,10 @@ impl<'a, 'r> Field<'a, 'r> {
                 break;
             }
             let Some(candidate) = all.get(owner as usize) else { continue };
+            // The ring is that of all versions.
+            if is_narrowed && !self.wants(candidate) {
+                continue;
+            }
             if least.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
                 continue;
             }
@@ -210,10 +214,14 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// Whether the filters that are no preferences, and the endpoint, want it.
     pub(super) fn matches(&self, candidate: &Candidate) -> bool {
+        self.any || self.wants(candidate)
+    }
+
+    /// The same for a node that may be elsewhere than in the field.
+    fn wants(&self, candidate: &Candidate) -> bool {
         let filters = self.request.filters;
-        self.any
-            || filters.iter().all(|filter| filter.is_preference() || filter.matches(candidate))
-                && self.request.endpoint.is_none_or(|endpoint| candidate.answers(endpoint))
+        filters.iter().all(|filter| filter.is_preference() || filter.matches(candidate))
+            && self.request.endpoint.is_none_or(|endpoint| candidate.answers(endpoint))
     }
 
     /// Whether the filters that are preferences want it.

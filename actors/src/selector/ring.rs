@@ -43,7 +43,9 @@ impl Ring {
         for point in &points {
             arcs[arc_of(point.place, number)].push(*point);
         }
-        arcs.iter_mut().for_each(|arc| sort(arc, order));
+        for arc in &mut arcs {
+            arc.sort_unstable_by(|one, other| compare(*one, *other, order));
+        }
         Self { arcs: arcs.into_iter().map(Arc::new).collect(), count: points.len() }
     }
 
@@ -67,7 +69,7 @@ impl Ring {
         }
         for point in came.iter().copied().flat_map(points_of) {
             let arc = Arc::make_mut(&mut arcs[arc_of(point.place, number)]);
-            let at = arc.partition_point(|known| compare(known, &point, order).is_lt());
+            let at = arc.partition_point(|known| compare(*known, point, order).is_lt());
             arc.insert(at, point);
         }
         let points = Self::POINTS as usize;
@@ -99,8 +101,8 @@ impl Ring {
     fn first_in(&self, arc: &[Point], place: u32) -> usize {
         let shift = self.arcs.len().trailing_zeros();
         // How far into its arc it lies, as a part of 2^32.
-        let part = u64::from(place) << shift & (PLACES - 1);
-        let expected = usize::try_from(part * arc.len() as u64 >> 32).unwrap_or_default();
+        let part = (u64::from(place) << shift) & (PLACES - 1);
+        let expected = usize::try_from((part * arc.len() as u64) >> 32).unwrap_or_default();
         let (before, behind) = arc.split_at(expected.min(arc.len()));
         match before.iter().rev().take_while(|point| point.place >= place).count() {
             0 => before.len() + behind.iter().take_while(|point| point.place < place).count(),
@@ -116,12 +118,8 @@ struct Point {
     owner: u32,
 }
 
-fn compare(one: &Point, other: &Point, order: Order<'_>) -> Ordering {
+fn compare(one: Point, other: Point, order: Order<'_>) -> Ordering {
     one.place.cmp(&other.place).then_with(|| order(one.owner, other.owner))
-}
-
-fn sort(points: &mut [Point], order: Order<'_>) {
-    points.sort_unstable_by(|one, other| compare(one, other, order));
 }
 
 /// The points of a node: its number and its seed.

@@ -159,7 +159,7 @@ impl Field {
 }
 
 /// One of many nodes, a tenth of which are of another version.
-fn record(index: u64, incarnation: u64) -> Service {
+pub fn record(index: u64, incarnation: u64) -> Service {
     let version = if index.is_multiple_of(10) { "canary" } else { "stable" };
     let (id, zone) = (format!("bench-{index:05}"), format!("zone-{}", index % 3));
     let mut node = NodeInfo::new(id, "127.0.0.1:9000").label("zone", zone);
@@ -170,10 +170,11 @@ fn record(index: u64, incarnation: u64) -> Service {
     service
 }
 
-const NAME: &str = "bench";
+/// The service that all of them run.
+pub const NAME: &str = "bench";
 
 /// From one node that changes to the next: somewhere else among all.
-const STEP: u64 = 7_919;
+pub const STEP: u64 = 7_919;
 const HASH: &str = "hash";
 const STRATEGIES: [&str; 5] = ["random", "round-robin", "least-in-flight", "p2c", HASH];
 const PICKS: u64 = 100_000;

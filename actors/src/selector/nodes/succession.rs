@@ -114,12 +114,12 @@ impl<'a> Succession<'a> {
         };
         let mut candidates = section.map(|it| it.candidates.clone()).unwrap_or_default();
         if candidates.is_empty() {
-            let came = differences.into_iter().filter_map(Difference::present);
+            let came = differences.iter().filter_map(Difference::present);
             let came: Vec<_> = came.map(|node| self.new_node(node, &release)).collect();
             self.came.extend(came.iter().cloned());
             candidates = Sorted::from_ordered(came);
         } else {
-            for difference in differences {
+            for difference in &differences {
                 self.take_node(&mut candidates, difference, &release);
             }
         }
@@ -133,7 +133,7 @@ impl<'a> Succession<'a> {
     fn take_node(
         &mut self,
         candidates: &mut Sorted<Arc<Candidate>>,
-        difference: Difference<'_, Arc<NodeInfo>>,
+        difference: &Difference<'_, Arc<NodeInfo>>,
         release: &Arc<Release>,
     ) {
         match difference {

@@ -476,6 +476,20 @@ fn picks_go_on_while_nodes_come_and_go() {
 }
 
 #[test]
+fn a_key_has_its_node_among_those_of_the_wanted_version() {
+    let world = World::of(&[("1", 5), ("2", 5)], SelectorOptions::default());
+    let filters = [Filter::version("2")];
+    for key in 0..100 {
+        let key = format!("key-{key}");
+        let request =
+            Pick { key: Some(&key), filters: &filters, ..pick(&Strategy::ConsistentHash) };
+        let node = world.pick(&request).unwrap();
+        assert_eq!(world.candidate(node).version(), "2", "{key}");
+        assert_eq!(world.pick(&request).unwrap(), node);
+    }
+}
+
+#[test]
 fn a_node_that_was_slow_once_is_called_again_though_nothing_was_heard_of_it() {
     let mut world = World::with_nodes(3);
     let begun = world.now;
