@@ -69,6 +69,7 @@ mod now;
 pub mod registry;
 pub mod selector;
 pub mod server;
+mod sorted;
 pub mod status;
 pub mod stream;
 pub mod supervisor;

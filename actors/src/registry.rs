@@ -3,10 +3,12 @@
 //! A registration is a lease: the registry forgets it when its TTL passes without a renewal. The
 //! conformance suite in [`testing::registry`](crate::testing::registry) is the contract in code.
 
+mod catalogue;
 mod change;
 mod memory;
 mod schema;
 mod service;
+mod version;
 mod watcher;
 
 use std::future::Future;
@@ -15,10 +17,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use self::change::{Change, diff};
+pub use self::catalogue::Catalogue;
+pub use self::change::Change;
 pub use self::memory::MemoryRegistry;
 pub use self::schema::Schema;
 pub use self::service::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
+pub use self::version::VersionView;
 pub use self::watcher::{
     Freshness, Lookup, LookupError, ServiceView, Subscribe, Unsubscribe, ViewChanged, Watcher,
     WatcherOptions, WatcherState,
@@ -73,7 +77,8 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Follows one service, or all.
     ///
-    /// The first change is a [`Change::Resync`] with what is known now.
+    /// The first change is a [`Change::Resync`] with what is known now. Those that follow are about
+    /// the nodes that changed, or resyncs again where only whole lists are known.
     fn watch(&self, scope: WatchScope) -> BoxFuture<'_, Result<Box<dyn Watch>, RegistryError>>;
 }
 

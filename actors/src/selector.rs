@@ -21,10 +21,15 @@ mod moment;
 mod nodes;
 mod options;
 mod pick;
+mod places;
 mod recent;
+mod release;
 mod ring;
+mod seats;
+mod shared;
 mod snapshot;
 mod strategy;
+mod vitals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,7 +92,7 @@ impl SelectorState {
             return Arc::clone(nodes);
         }
         if services.len() >= options.services {
-            services.retain(|_, nodes| is_held(nodes) || !nodes.load().candidates().is_empty());
+            services.retain(|_, nodes| is_held(nodes) || !nodes.load().is_empty());
         }
         if services.len() >= options.services {
             services.retain(|_, nodes| is_held(nodes));
@@ -181,10 +186,10 @@ mod tests {
         let selector =
             start_once(Selector::new(SelectorOptions::default(), SelectorState::default()));
         let nodes = selector.send(NodesOf { service: "greeter".into() }).await.unwrap();
-        assert_eq!((nodes.load().candidates().len(), nodes.load().revision()), (0, 0));
+        assert_eq!((nodes.load().len(), nodes.load().revision()), (0, 0));
         selector.send(changed("greeter", 3)).await.unwrap();
         let snapshot = nodes.load();
-        assert_eq!((snapshot.candidates().len(), snapshot.revision()), (3, 3));
+        assert_eq!((snapshot.len(), snapshot.revision()), (3, 3));
         assert_eq!(snapshot.freshness(), Freshness::Live);
     }
 
@@ -202,7 +207,6 @@ mod tests {
             let standings: Vec<_> = nodes
                 .load()
                 .candidates()
-                .iter()
                 .map(|candidate| candidate.standing(Instant::now()))
                 .collect();
             assert_eq!(standings, [Standing::Ready, Standing::Draining]);
@@ -218,7 +222,7 @@ mod tests {
         let second = start_once(Selector::new(SelectorOptions::default(), state));
         let after = second.send(NodesOf { service: "greeter".into() }).await.unwrap();
         assert!(Arc::ptr_eq(&before, &after));
-        assert_eq!(after.load().candidates().len(), 2);
+        assert_eq!(after.load().len(), 2);
     }
 
     #[actix::test]
@@ -258,7 +262,7 @@ mod tests {
         selector.send(changed("greeter", 2)).await.unwrap();
         let given_up = ViewChanged { service: "greeter".into(), view: None };
         selector.send(given_up).await.unwrap();
-        assert!(nodes.load().candidates().is_empty());
+        assert!(nodes.load().is_empty());
     }
 
     #[actix::test]
@@ -268,14 +272,13 @@ mod tests {
         let nodes = selector.send(NodesOf { service: "greeter".into() }).await.unwrap();
         selector.send(changed("greeter", 3)).await.unwrap();
         selector.send(changed("greeter", 2)).await.unwrap();
-        assert_eq!(nodes.load().candidates().len(), 3);
+        assert_eq!(nodes.load().len(), 3);
     }
 
     fn view(name: &str, count: u64) -> Arc<ServiceView> {
         let mut service = Service::new(name, "1");
         let ids = (0..count).map(|index| format!("node-{index}"));
         service.nodes = ids.map(|id| NodeInfo::new(id, "there")).collect();
-        let (name, versions) = (name.to_owned(), vec![service]);
-        Arc::new(ServiceView { name, versions, freshness: Freshness::Live, revision: count })
+        Arc::new(ServiceView { revision: count, ..ServiceView::new(name, [service]) })
     }
 }

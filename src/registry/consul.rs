@@ -163,7 +163,7 @@ impl ConsulRegistry {
         if !agent::is_expressible(name) {
             return Ok(Vec::new());
         }
-        Ok(self.agent.health(name, None).await?.value)
+        self.agent.health(name).await
     }
 
     async fn read_all(&self) -> Result<Vec<Service>, RegistryError> {
@@ -177,11 +177,11 @@ async fn fetch(
     agent: &Agent,
     names: impl IntoIterator<Item = String>,
 ) -> Result<Vec<Service>, RegistryError> {
-    let reads = names.into_iter().map(|name| async move { agent.health(&name, None).await });
+    let reads = names.into_iter().map(|name| async move { agent.health(&name).await });
     let mut reads = stream::iter(reads).buffered(READS_AT_ONCE);
     let mut services = Vec::new();
     while let Some(read) = reads.next().await {
-        services.extend(read?.value);
+        services.extend(read?);
     }
     Ok(services)
 }

@@ -36,11 +36,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_actors::registry::{BoxFuture, Registry, RegistryError, Service, Watch, WatchScope};
+use callboard_actors::registry::{
+    BoxFuture, Catalogue, Registry, RegistryError, Service, Watch, WatchScope,
+};
 use tokio::sync::watch;
 
 use self::file::Follower;
-use super::snapshot::{Snapshot, SnapshotWatch, within};
+use super::snapshot::{Snapshot, SnapshotWatch};
 
 /// A registry whose nodes are written down.
 ///
@@ -70,7 +72,8 @@ impl StaticRegistry {
             service: reason.service,
             reason: reason.text,
         })?;
-        Ok(Self { source: Source::Text(watch::Sender::new(Arc::new(services))) })
+        let services = Arc::new(Catalogue::new(services));
+        Ok(Self { source: Source::Text(watch::Sender::new(services)) })
     }
 
     /// Creates a registry that follows a file, with the default options.
@@ -142,11 +145,11 @@ impl Registry for StaticRegistry {
     }
 
     fn get(&self, name: String) -> BoxFuture<'_, Result<Vec<Service>, RegistryError>> {
-        Box::pin(async { Ok(within(&self.view()?, &WatchScope::Service(name))) })
+        Box::pin(async { Ok(self.view()?.within(&WatchScope::Service(name)).records()) })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Service>, RegistryError>> {
-        Box::pin(async { Ok(self.view()?.to_vec()) })
+        Box::pin(async { Ok(self.view()?.records()) })
     }
 
     fn watch(&self, scope: WatchScope) -> BoxFuture<'_, Result<Box<dyn Watch>, RegistryError>> {

@@ -46,7 +46,7 @@ use tokio::time::{Instant, sleep_until};
 use self::daemon::Daemon;
 use self::record::{Record, keys};
 use self::worker::{Input, Worker};
-use super::snapshot::{Snapshot, SnapshotWatch, answered, within};
+use super::snapshot::{Snapshot, SnapshotWatch, answered};
 
 /// A registry on multicast DNS.
 ///
@@ -179,7 +179,7 @@ impl Registry for MdnsRegistry {
         Box::pin(async move {
             let patience = self.browse()?;
             let scope = WatchScope::Service(name);
-            Ok(answered(&mut self.snapshots.clone(), &scope, patience).await)
+            Ok(answered(&mut self.snapshots.clone(), &scope, patience).await.records())
         })
     }
 
@@ -191,7 +191,7 @@ impl Registry for MdnsRegistry {
             if patience > warm {
                 sleep_until(patience).await;
             }
-            Ok(within(&self.snapshots.borrow(), &WatchScope::All))
+            Ok(self.snapshots.borrow().records())
         })
     }
 

@@ -1,25 +1,33 @@
 //! Watches and lookups over a view that a thread keeps up to date.
 //!
-//! A back-end that follows its source by itself publishes whole views; each watch compares the
-//! newest one with the last it reported. A slow watcher therefore costs one view, never a queue:
-//! what came and went between two looks is not reported.
+//! A back-end that follows its source by itself publishes views, which share what did not change;
+//! each watch compares the newest one with the last it reported, but for what both share. A slow
+//! watcher therefore costs one view, never a queue: what came and went between two looks is not
+//! reported.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use callboard_actors::registry::{
-    BoxFuture, Change, RegistryError, Service, Watch, WatchScope, diff,
+    BoxFuture, Catalogue, Change, RegistryError, Service, Watch, WatchScope,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Everything a back-end knows at one moment, ordered by name and version.
-pub(super) type Snapshot = Arc<Vec<Service>>;
+/// Everything a back-end knows at one moment.
+pub(super) type Snapshot = Arc<Catalogue>;
 
-/// The services of `snapshot` that belong to `scope`.
-pub(super) fn within(snapshot: &[Service], scope: &WatchScope) -> Vec<Service> {
-    snapshot.iter().filter(|service| scope.covers(&service.name)).cloned().collect()
+/// Publishes what a back-end knows now, where that differs from what it knew before.
+pub(super) fn publish(snapshots: &watch::Sender<Snapshot>, services: Vec<Service>) {
+    let mut now = Catalogue::clone(&snapshots.borrow());
+    // Nodes that did not change stay the same ones, so that nobody need compare them again.
+    now.apply(Change::Resync(services));
+    snapshots.send_if_modified(|known| {
+        let differs = **known != now;
+        *known = Arc::new(now);
+        differs
+    });
 }
 
 /// What is known of `scope`, waiting until `patience` for a first answer.
@@ -29,19 +37,19 @@ pub(super) async fn answered(
     snapshots: &mut watch::Receiver<Snapshot>,
     scope: &WatchScope,
     patience: Instant,
-) -> Vec<Service> {
-    let known = within(&snapshots.borrow_and_update(), scope);
+) -> Catalogue {
+    let known = snapshots.borrow_and_update().within(scope);
     if !known.is_empty() {
         return known;
     }
-    let first = snapshots.wait_for(|snapshot| snapshot.iter().any(|s| scope.covers(&s.name)));
+    let first = snapshots.wait_for(|snapshot| !snapshot.within(scope).is_empty());
     let came = matches!(timeout_at(patience, first).await, Ok(Ok(_)));
     if came {
         let settling = async { while snapshots.changed().await.is_ok() {} };
         // That time passes is how settling ends.
         let _elapsed = timeout(SETTLE, settling).await;
     }
-    within(&snapshots.borrow_and_update(), scope)
+    snapshots.borrow_and_update().within(scope)
 }
 
 /// A [`Watch`] that reports the differences between views.
@@ -50,8 +58,8 @@ pub(super) struct SnapshotWatch {
     scope: WatchScope,
     snapshots: watch::Receiver<Snapshot>,
     patience: Option<Instant>,
-    known: Option<Vec<Service>>,
-    // At most one change per version of two views.
+    known: Option<Catalogue>,
+    // At most three changes per version of two views.
     pending: VecDeque<Change>,
 }
 
@@ -78,8 +86,8 @@ impl SnapshotWatch {
                 registry: self.registry,
                 reason: "the registry was closed".into(),
             })?;
-            let now = within(&self.snapshots.borrow_and_update(), &self.scope);
-            self.pending.extend(diff(known, &now));
+            let now = self.snapshots.borrow_and_update().within(&self.scope);
+            self.pending.extend(now.changes_since(known));
             self.known = Some(now);
         }
     }
@@ -87,10 +95,11 @@ impl SnapshotWatch {
     async fn resync(&mut self) -> Change {
         let services = match self.patience {
             Some(patience) => answered(&mut self.snapshots, &self.scope, patience).await,
-            None => within(&self.snapshots.borrow_and_update(), &self.scope),
+            None => self.snapshots.borrow_and_update().within(&self.scope),
         };
-        self.known = Some(services.clone());
-        Change::Resync(services)
+        let records = services.records();
+        self.known = Some(services);
+        Change::Resync(records)
     }
 }
 
@@ -105,6 +114,8 @@ const SETTLE: Duration = Duration::from_millis(80);
 
 #[cfg(test)]
 mod tests {
+    use callboard_actors::registry::NodeInfo;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -113,10 +124,10 @@ mod tests {
         let mut watch = SnapshotWatch::new("fake", WatchScope::All, receiver, None);
         assert_eq!(watch.next().await.unwrap(), Change::Resync(vec![]));
 
-        let (old, new) = (Service::new("greeter", "1"), Service::new("greeter", "2"));
-        sender.send_replace(Arc::new(vec![old.clone()]));
+        let (old, new) = (version("1"), version("2"));
+        publish(&sender, vec![old.clone()]);
         assert_eq!(watch.next().await.unwrap(), Change::Created(old.clone()));
-        sender.send_replace(Arc::new(vec![new.clone()]));
+        publish(&sender, vec![new.clone()]);
         assert_eq!(watch.next().await.unwrap(), Change::Deleted(old));
         assert_eq!(watch.next().await.unwrap(), Change::Created(new));
 
@@ -130,39 +141,57 @@ mod tests {
         let mut watch = SnapshotWatch::new("fake", WatchScope::All, receiver, None);
         watch.next().await.unwrap();
         assert!(timeout(Duration::from_millis(1), watch.next()).await.is_err());
-        let service = Service::new("greeter", "1");
-        sender.send_replace(Arc::new(vec![service.clone()]));
+        let service = version("1");
+        publish(&sender, vec![service.clone()]);
         assert_eq!(watch.next().await.unwrap(), Change::Created(service));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_unknown_name_is_waited_for_until_patience_ends() {
         let (sender, mut receiver) = watch::channel(Snapshot::default());
-        sender.send_replace(Arc::new(vec![Service::new("other", "1")]));
+        publish(&sender, vec![Service { name: "other".into(), ..version("1") }]);
         let scope = WatchScope::Service("greeter".into());
         let start = Instant::now();
         let patience = start + Duration::from_secs(1);
-        assert_eq!(answered(&mut receiver, &scope, patience).await, vec![]);
+        assert!(answered(&mut receiver, &scope, patience).await.is_empty());
         assert_eq!(start.elapsed(), Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_first_answer_ends_the_wait_after_a_short_settling() {
         let (sender, mut receiver) = watch::channel(Snapshot::default());
-        let (first, second) = (Service::new("greeter", "1"), Service::new("greeter", "2"));
+        let (first, second) = (version("1"), version("2"));
         let both = vec![first.clone(), second];
         let expected = both.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            sender.send_replace(Arc::new(vec![first]));
+            publish(&sender, vec![first]);
             tokio::time::sleep(SETTLE / 2).await;
-            sender.send_replace(Arc::new(both));
+            publish(&sender, both);
             std::future::pending::<()>().await;
         });
         let start = Instant::now();
         let scope = WatchScope::Service("greeter".into());
         let answer = answered(&mut receiver, &scope, start + Duration::from_secs(9)).await;
-        assert_eq!(answer, expected);
+        assert_eq!(answer.records(), expected);
         assert_eq!(start.elapsed(), Duration::from_millis(100) + SETTLE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_nodes_the_one_that_changed_is_told() {
+        let (sender, receiver) = watch::channel(Snapshot::default());
+        let both = version("1").node(NodeInfo::new("b", "b:1"));
+        publish(&sender, vec![both.clone()]);
+        let mut watch = SnapshotWatch::new("fake", WatchScope::All, receiver, None);
+        assert_eq!(watch.next().await.unwrap(), Change::Resync(vec![both.clone()]));
+        let mut moved = both;
+        moved.nodes[1].address = "b:2".into();
+        publish(&sender, vec![moved.clone()]);
+        moved.nodes.remove(0);
+        assert_eq!(watch.next().await.unwrap(), Change::Updated(moved));
+    }
+
+    fn version(version: &str) -> Service {
+        Service::new("greeter", version).node(NodeInfo::new("a", "a:1"))
     }
 }

@@ -6,39 +6,28 @@ use super::Service;
 
 /// Something that happened in a registry.
 ///
-/// The service of a `Created` or `Updated` is the whole version with all its nodes; of a `Deleted`,
-/// the version as it last was.
+/// A service stands for the nodes that are in it and for no others; its metadata and endpoints are
+/// those that the version has now. A back-end that is told of each change passes it on; one that
+/// has whole lists only says `Resync` each time, or what
+/// [`Catalogue::changes_since`](super::Catalogue::changes_since) makes of two of them.
 ///
 /// ```
-/// use callboard_actors::registry::{Change, Service, diff};
+/// use callboard_actors::registry::{Catalogue, Change, NodeInfo, Service};
 ///
-/// let (one, two) = (Service::new("greeter", "1"), Service::new("greeter", "2"));
-/// let changes = diff(&[one.clone()], &[two.clone()]);
-/// assert_eq!(changes, [Change::Deleted(one), Change::Created(two)]);
+/// let of = |node: &str| Service::new("greeter", "1").node(NodeInfo::new(node, "127.0.0.1:9000"));
+/// let mut known = Catalogue::default();
+/// known.apply(Change::Resync(vec![of("a")]));
+/// known.apply(Change::Created(of("b")));
+/// assert_eq!(known.versions()[0].len(), 2);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A version appeared.
+    /// These nodes came.
     Created(Service),
-    /// A version's nodes, endpoints or metadata changed.
+    /// These nodes changed, or metadata or endpoints of their version; then there may be no node.
     Updated(Service),
-    /// A version has no nodes any more.
+    /// These nodes, as they last were, are gone; all of the version if there is no node.
     Deleted(Service),
     /// Everything in the watch's scope; whatever is not in it is gone.
     Resync(Vec<Service>),
-}
-
-/// The changes that lead from `before` to `after`, deletions first.
-pub fn diff(before: &[Service], after: &[Service]) -> Vec<Change> {
-    let gone = before
-        .iter()
-        .filter(|old| !after.iter().any(|new| new.is_same_version(old)))
-        .map(|old| Change::Deleted(old.clone()));
-    let present =
-        after.iter().filter_map(|new| match before.iter().find(|old| old.is_same_version(new)) {
-            None => Some(Change::Created(new.clone())),
-            Some(old) if old != new => Some(Change::Updated(new.clone())),
-            Some(_) => None,
-        });
-    gone.chain(present).collect()
 }

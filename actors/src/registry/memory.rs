@@ -16,15 +16,15 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use self::leases::{Event, Leases, text_bytes};
+use self::leases::{Leases, text_bytes};
 use self::watch::{MemoryWatch, WatchQueue};
 use self::watches::Watches;
-use super::{BoxFuture, Registry, RegistryError, Service, Watch, WatchScope};
+use super::{BoxFuture, Change, Registry, RegistryError, Service, Watch, WatchScope};
 
 /// A registry in memory; clones share one content.
 ///
 /// A lease is gone at its TTL for whoever asks, and watches tell of it then. A watch that is not
-/// read keeps 256 changes, then one [`Change::Resync`](super::Change::Resync) in their place.
+/// read keeps 256 changes, then one [`Change::Resync`] in their place.
 ///
 /// ```
 /// use std::time::Duration;
@@ -81,8 +81,8 @@ impl MemoryRegistry {
     /// Loses every lease of the node `id`, as if it had run out.
     pub fn forget(&self, id: &str) {
         let mut state = self.shared.state.lock();
-        let events = state.leases.forget(id);
-        state.tell(events);
+        let changes = state.leases.forget(id);
+        state.tell(changes);
     }
 
     /// Loses every lease.
@@ -91,8 +91,8 @@ impl MemoryRegistry {
     /// registry that keeps nothing.
     pub fn forget_all(&self) {
         let mut state = self.shared.state.lock();
-        let events = state.leases.forget_all();
-        state.tell(events);
+        let changes = state.leases.forget_all();
+        state.tell(changes);
     }
 
     /// Makes every operation from now on take at least `delay`; zero by default.
@@ -183,8 +183,8 @@ impl Registry for MemoryRegistry {
             }
             let name = service.name.clone();
             state.leasing(&name, |state| {
-                let event = state.leases.register(service, now.saturating_add(ttl));
-                state.tell(event);
+                let changes = state.leases.register(service, now.saturating_add(ttl));
+                state.tell(changes);
                 Ok(())
             })
         }))
@@ -202,8 +202,8 @@ impl Registry for MemoryRegistry {
 
     fn deregister(&self, service: Service) -> BoxFuture<'_, Result<(), RegistryError>> {
         Box::pin(self.act(&self.shared.counts.deregistrations, move |state, _| {
-            let event = state.leases.deregister(&service);
-            state.tell(event);
+            let change = state.leases.deregister(&service);
+            state.tell(change);
             Ok(())
         }))
     }
@@ -279,19 +279,13 @@ struct State {
 
 impl State {
     fn expire(&mut self, now: Duration) {
-        let events = self.leases.expire(now);
-        self.tell(events);
+        let changes = self.leases.expire(now);
+        self.tell(changes);
     }
 
-    fn tell(&mut self, events: impl IntoIterator<Item = Event>) {
-        for event in events {
-            if self.watches.is_unwatched(event.name()) {
-                continue;
-            }
-            let name = event.name().to_owned();
-            if let Some(change) = self.leases.change(event) {
-                self.watches.tell(&name, &change);
-            }
+    fn tell(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            self.watches.tell(&change);
         }
     }
 

@@ -20,9 +20,8 @@
 //! - When it is back, the view is live again. A registry may have lost its leases meanwhile, so
 //!   nodes it does not mention are kept for a [grace](WatcherOptions::grace), in which live nodes
 //!   register again. A kept node goes earlier when a `Deleted` names it (or names no node at all
-//!   of its version) and when another node took its id or its address. An `Updated` without it
-//!   proves nothing, for the others may just have been faster to return; but a node that was
-//!   mentioned since the gap and is not any more is gone at once.
+//!   of its version) and when another node took its id or its address. That others are `Created`
+//!   proves nothing, for they may just have been faster to return.
 //! - A service without nodes that nobody subscribed to is watched on for a
 //!   [moment](WatcherOptions::negative), which is how long "not found" is remembered, and then
 //!   given up. So made-up names do not accumulate.
@@ -42,7 +41,7 @@ use actix::prelude::{Actor, Handler, Message, Recipient, ResponseFuture};
 
 use self::following::{Followed, Outlook};
 pub use self::state::WatcherState;
-use super::{Registry, RegistryError, Service};
+use super::{Catalogue, Registry, RegistryError, Service, VersionView};
 use crate::Context;
 
 /// Keeps the last good view of the services that are asked for.
@@ -112,16 +111,28 @@ impl Default for WatcherOptions {
 }
 
 /// What is believed about a service at one moment.
+///
+/// Views share what they have in common, so that the one after a change costs little.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceView {
     /// The service's name.
     pub name: String,
     /// Its versions by name, each with at least one node, by id; empty when it has no nodes.
-    pub versions: Vec<Service>,
+    pub versions: Vec<VersionView>,
     /// Whether the registry stands behind it.
     pub freshness: Freshness,
     /// Greater than that of every earlier view of the same watcher, restarts included.
     pub revision: u64,
+}
+
+impl ServiceView {
+    /// Creates a view of records in any order, live and of revision 1.
+    ///
+    /// Those of one version are merged, and versions without nodes are left out.
+    pub fn new(name: impl Into<String>, records: impl IntoIterator<Item = Service>) -> Self {
+        let versions = Catalogue::new(records).into_versions();
+        Self { name: name.into(), versions, freshness: Freshness::Live, revision: 1 }
+    }
 }
 
 /// Whether a view is up to date.

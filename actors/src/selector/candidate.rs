@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::health::{Health, Outcome, Standing, Verdict};
-use super::load::{Load, Total};
-use super::moment::{AtomicMoment, Moment};
-use super::options::SelectorOptions;
+use super::health::{Outcome, Standing, Verdict};
+use super::moment::Moment;
+use super::release::Release;
 use super::ring;
+use super::shared::Shared;
+use super::vitals::Vitals;
 use crate::client::link::Links;
-use crate::registry::{EndpointInfo, NodeInfo, Service};
+use crate::registry::{EndpointInfo, NodeInfo};
+use crate::sorted::Keyed;
 
 /// A node that may be picked, always in an `Arc`.
 ///
@@ -28,8 +30,11 @@ pub struct Candidate {
     pub links: Arc<Links>,
     /// Its calls that are in the service's total.
     counted: AtomicU32,
+    /// Where the latest snapshot has it; for the writer of snapshots alone.
+    seat: AtomicU32,
     release: Arc<Release>,
     shared: Arc<Shared>,
+    /// Its own copy, beside the rest in memory: filters look at it.
     node: NodeInfo,
     /// The content types of the codecs that it speaks; empty when it does not tell.
     codecs: Box<[Box<str>]>,
@@ -44,8 +49,9 @@ impl Candidate {
     ) -> Self {
         let vitals = Vitals { warming_since, ..Vitals::default() };
         let seed = ring::hash(&node.id);
-        let (counted, codecs) = (AtomicU32::new(0), codecs_of(&node));
-        Self { vitals, seed, links: Arc::default(), counted, release, shared, node, codecs }
+        let (counted, seat, codecs) =
+            (AtomicU32::default(), AtomicU32::default(), codecs_of(&node));
+        Self { vitals, seed, links: Arc::default(), counted, seat, release, shared, node, codecs }
     }
 
     /// The same node with another record.
@@ -56,8 +62,9 @@ impl Candidate {
             warming_since: self.vitals.warming_since,
         };
         let (links, shared) = (Arc::clone(&self.links), Arc::clone(&self.shared));
-        let (counted, codecs) = (AtomicU32::new(0), codecs_of(&node));
-        Self { vitals, seed: self.seed, links, counted, release, shared, node, codecs }
+        let (counted, seat, codecs) =
+            (AtomicU32::default(), AtomicU32::default(), codecs_of(&node));
+        Self { vitals, seed: self.seed, links, counted, seat, release, shared, node, codecs }
     }
 
     /// The node's record.
@@ -208,6 +215,22 @@ impl Candidate {
     pub(super) fn release(&self) -> &Arc<Release> {
         &self.release
     }
+
+    /// Where the latest snapshot has it.
+    pub(super) fn seat(&self) -> u32 {
+        self.seat.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of where the next snapshot has it.
+    pub(super) fn take_seat(&self, seat: u32) {
+        self.seat.store(seat, Ordering::Relaxed);
+    }
+}
+
+impl Keyed for Arc<Candidate> {
+    fn key(&self) -> &str {
+        &self.node.id
+    }
 }
 
 fn codecs_of(node: &NodeInfo) -> Box<[Box<str>]> {
@@ -224,130 +247,11 @@ impl fmt::Debug for Candidate {
     }
 }
 
-/// Everything a pick without filters looks at, on one cache line.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub(super) struct Vitals {
-    pub(super) load: Load,
-    pub(super) health: Health,
-    /// When slow start began; never for a node that was there from the beginning.
-    warming_since: Moment,
-}
-
-impl Vitals {
-    /// The share it gets of what is due to a node, from a tenth up to 1 at the end of slow start.
-    pub(super) fn share(&self, now: Moment, options: &SelectorOptions) -> f32 {
-        if self.warming_since == Moment::NEVER {
-            return 1.0;
-        }
-        let elapsed = now.since(self.warming_since);
-        if elapsed >= options.slow_start {
-            return 1.0;
-        }
-        (elapsed.as_secs_f32() / options.slow_start.as_secs_f32()).max(SHARE_MIN)
-    }
-}
-
-/// What the nodes of one version have in common.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Release {
-    pub(super) version: String,
-    metadata: BTreeMap<String, String>,
-    endpoints: Vec<EndpointInfo>,
-    /// Those of its endpoints, ordered.
-    fingerprints: Box<[u64]>,
-}
-
-impl Release {
-    pub(super) fn of(service: &Service) -> Self {
-        let (version, metadata) = (service.version.clone(), service.metadata.clone());
-        let mut endpoints = service.endpoints.clone();
-        endpoints.sort_by(|one, other| one.name.cmp(&other.name));
-        let mut fingerprints: Box<[u64]> =
-            endpoints.iter().filter_map(EndpointInfo::fingerprint).collect();
-        fingerprints.sort_unstable();
-        Self { version, metadata, endpoints, fingerprints }
-    }
-
-    fn endpoint(&self, name: &str) -> Option<&EndpointInfo> {
-        let found = self.endpoints.binary_search_by(|known| known.name.as_str().cmp(name)).ok()?;
-        Some(&self.endpoints[found])
-    }
-
-    fn has_other_types(&self, endpoint: &str, fingerprint: u64) -> bool {
-        // A fingerprint includes the endpoint's name, so that nearly always this is the whole look.
-        self.fingerprints.binary_search(&fingerprint).is_err()
-            && self.endpoint(endpoint).is_some_and(|known| known.fingerprint().is_some())
-    }
-
-    /// Whether its nodes answer an endpoint, or do not tell what they answer.
-    pub(super) fn answers(&self, endpoint: &str) -> bool {
-        self.endpoints.is_empty() || self.endpoint(endpoint).is_some()
-    }
-}
-
-/// What the nodes of one service have in common, from first to last.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) service: String,
-    pub(super) options: SelectorOptions,
-    pub(super) total: Total,
-    /// Calls that have ended.
-    pub(super) ended: AtomicU64,
-    /// Whether nodes have been chosen by hash, which is what the total is for.
-    is_hashed: AtomicBool,
-    epoch: Instant,
-    /// When something was last learnt about one of its nodes.
-    heard: AtomicMoment,
-}
-
-impl Shared {
-    pub(super) fn new(service: String, options: SelectorOptions, epoch: Instant) -> Self {
-        Self {
-            service,
-            options,
-            total: Total::default(),
-            ended: AtomicU64::new(0),
-            is_hashed: AtomicBool::new(false),
-            epoch,
-            heard: AtomicMoment::default(),
-        }
-    }
-
-    /// Has calls counted from now on.
-    pub(super) fn count(&self) {
-        if !self.is_hashed() {
-            self.is_hashed.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn is_hashed(&self) -> bool {
-        self.is_hashed.load(Ordering::Relaxed)
-    }
-
-    /// When something was last learnt about one of its nodes.
-    pub(super) fn heard(&self) -> Moment {
-        self.heard.load()
-    }
-
-    /// The moment that an instant is; what lies before the epoch counts as the epoch.
-    pub(super) fn moment(&self, now: Instant) -> Moment {
-        Moment::after_epoch(now.saturating_duration_since(self.epoch))
-    }
-}
-
-/// A new node gets a tenth of its share at once, otherwise nothing would ever warm it.
-const SHARE_MIN: f32 = 0.1;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Service;
     use crate::selector::ServiceNodes;
-
-    #[test]
-    fn what_a_pick_looks_at_fits_one_cache_line() {
-        assert_eq!(size_of::<Vitals>(), 64);
-    }
 
     #[test]
     fn a_node_takes_what_it_tells_and_anything_when_it_does_not() {
@@ -356,7 +260,7 @@ mod tests {
             node.metadata.extend(codecs.map(|it| (NodeInfo::CODECS.to_owned(), it.to_owned())));
             let service = Service::new("greeter", "1").node(node);
             let nodes = ServiceNodes::fixed("greeter", vec![service]);
-            Arc::clone(&nodes.load().candidates()[0])
+            Arc::clone(nodes.load().candidate(0).unwrap())
         };
         let told = candidate(Some("application/x-bincode, application/json"));
         for taken in
@@ -371,30 +275,12 @@ mod tests {
         assert!(candidate(Some(" ,")).takes("application/msgpack"), "that tells nothing");
     }
 
-    #[test]
-    fn the_share_of_a_new_node_grows_linearly_from_a_tenth() {
-        let options = SelectorOptions::default();
-        let begin = Moment::after_epoch(Duration::from_secs(5));
-        let vitals = Vitals { warming_since: begin, ..Vitals::default() };
-        let share = |seconds| vitals.share(begin.plus(Duration::from_secs(seconds)), &options);
-        let expected = [(0, 0.1), (1, 0.1), (3, 0.3), (7, 0.7), (10, 1.0), (1000, 1.0)];
-        for (seconds, expected) in expected {
-            assert!((share(seconds) - expected).abs() < 1e-5, "{seconds} s: {}", share(seconds));
-        }
-    }
-
-    #[test]
-    fn a_node_that_was_there_from_the_beginning_gets_its_whole_share() {
-        let share = Vitals::default().share(Moment::NEVER, &SelectorOptions::default());
-        assert!((share - 1.0).abs() < f32::EPSILON);
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_readmitted_node_is_as_fast_as_it_is_now() {
         let node = NodeInfo::new("a", "127.0.0.1:1");
         let nodes = ServiceNodes::fixed("greeter", vec![Service::new("greeter", "1").node(node)]);
         let snapshot = nodes.load();
-        let (candidate, begin) = (&snapshot.candidates()[0], Instant::now());
+        let (candidate, begin) = (snapshot.candidate(0).unwrap(), Instant::now());
         for _ in 0..20 {
             candidate.mark(Outcome::Failure, begin);
         }

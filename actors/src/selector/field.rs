@@ -11,6 +11,7 @@ use super::health::{Health, Standing};
 use super::moment::Moment;
 use super::options::SelectorOptions;
 use super::pick::Pick;
+use super::places::Places;
 use super::ring::Ring;
 use super::snapshot::{Cursor, Snapshot};
 use super::strategy::CustomStrategy;
@@ -21,7 +22,9 @@ use crate::now::Now;
 /// Draws return `None` when they had no luck; the pick then searches all nodes.
 #[derive(Debug)]
 pub(super) struct Field<'a, 'r> {
-    pub(super) candidates: &'a [Arc<Candidate>],
+    pub(super) places: Places<'a>,
+    /// How many there are.
+    pub(super) count: usize,
     pub(super) request: &'r Pick<'r>,
     now: Now,
     /// The present at the earliest: when the service was last heard of.
@@ -48,17 +51,17 @@ impl<'a, 'r> Field<'a, 'r> {
             Filter::Version(version) => Some(version),
             _ => None,
         });
-        let (candidates, cursor) = match version.map(|version| snapshot.section(version)) {
-            None => (&*snapshot.candidates, &snapshot.cursor),
-            Some(None) => (&snapshot.candidates[..0], &snapshot.cursor),
-            Some(Some(section)) => (&snapshot.candidates[section.range.clone()], &section.cursor),
+        let (places, cursor) = match version.map(|version| snapshot.section(version)) {
+            None => (Places::All(&snapshot.seats), &snapshot.cursor),
+            Some(None) => (Places::Nowhere, &snapshot.cursor),
+            Some(Some(section)) => (Places::Version(&section.candidates), &section.cursor),
         };
         let narrowed = usize::from(version.is_some());
         let any = request.filters.len() == narrowed
             && request.exclude.is_empty()
             && request.endpoint.is_none_or(|endpoint| snapshot.all_answer(endpoint));
         let heard = snapshot.shared.heard();
-        Self { candidates, request, now, heard, snapshot, cursor, any }
+        Self { places, count: places.len(), request, now, heard, snapshot, cursor, any }
     }
 
     /// The present; read from the clock if need be.
@@ -73,17 +76,17 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The only node there is, if all is well with it.
     pub(super) fn only(&self) -> Option<&'a Arc<Candidate>> {
-        match self.candidates {
-            [only] if self.any && only.vitals().health.is_spotless() => Some(only),
-            _ => None,
+        if self.count != 1 || !self.any {
+            return None;
         }
+        self.places.get(0).filter(|only| only.vitals().health.is_spotless())
     }
 
     /// Any node, a new one less often.
     pub(super) fn draw_random(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         let mut warming = None;
         for _ in 0..DRAWS {
-            let candidate = &self.candidates[self.random_index(rng)];
+            let candidate = self.places.get(self.random_index(rng))?;
             match self.look(candidate) {
                 Look::Unfit => {}
                 Look::Probe => return Some(candidate),
@@ -97,8 +100,8 @@ impl<'a, 'r> Field<'a, 'r> {
     /// The next node in turn, a new one not in each round.
     pub(super) fn draw_next(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         let mut warming = None;
-        for _ in 0..self.candidates.len().min(TURNS) {
-            let candidate = &self.candidates[self.cursor.next(self.candidates.len())];
+        for _ in 0..self.count.min(TURNS) {
+            let candidate = self.places.get(self.cursor.next(self.count))?;
             match self.look(candidate) {
                 Look::Unfit => {}
                 Look::Probe => return Some(candidate),
@@ -116,12 +119,13 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// The least busy of some; of few nodes, the least busy of all.
     pub(super) fn draw_least_in_flight(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
-        if self.candidates.len() > FEW {
+        if self.count > FEW {
             return self.draw_best(LEAST_OF, rng, |candidate| self.calls(candidate));
         }
         let mut least: Option<(f32, &Arc<Candidate>)> = None;
         let mut equals = 1;
-        for candidate in self.candidates {
+        for index in 0..self.count {
+            let candidate = self.places.get(index)?;
             match self.look(candidate) {
                 Look::Unfit => continue,
                 Look::Probe => return Some(candidate),
@@ -150,7 +154,7 @@ impl<'a, 'r> Field<'a, 'r> {
     /// The owner of a key, or the next one that is not overloaded.
     pub(super) fn draw_by_hash(&self, ring: &Ring, key: u64) -> Option<&'a Arc<Candidate>> {
         self.snapshot.shared.count();
-        let all = &self.snapshot.candidates;
+        let (all, is_narrowed) = (&self.snapshot.seats, !matches!(self.places, Places::All(_)));
         let bound = self.load_bound();
         let mut least: Option<(u32, &Arc<Candidate>)> = None;
         let mut left = WALK;
@@ -160,6 +164,10 @@ impl<'a, 'r> Field<'a, 'r> {
                 break;
             }
             let Some(candidate) = all.get(owner as usize) else { continue };
+            // The ring is that of all versions.
+            if is_narrowed && !self.wants(candidate) {
+                continue;
+            }
             if least.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
                 continue;
             }
@@ -190,18 +198,30 @@ impl<'a, 'r> Field<'a, 'r> {
         rng: &mut impl Rng,
     ) -> Option<&'a Arc<Candidate>> {
         let chosen = own.choose(&Eligible { field: self }, key, rng);
-        match chosen.and_then(|index| self.candidates.get(index)) {
+        match chosen.and_then(|index| self.in_order(index)) {
             Some(candidate) if self.look(candidate) != Look::Unfit => Some(candidate),
             _ => self.draw_cheapest(rng),
         }
     }
 
+    /// The node of an index in the order of version and id, which all callers have in common.
+    fn in_order(&self, index: usize) -> Option<&'a Arc<Candidate>> {
+        match self.places {
+            Places::All(_) => self.snapshot.candidate(index),
+            Places::Version(_) | Places::Nowhere => self.places.get(index),
+        }
+    }
+
     /// Whether the filters that are no preferences, and the endpoint, want it.
     pub(super) fn matches(&self, candidate: &Candidate) -> bool {
+        self.any || self.wants(candidate)
+    }
+
+    /// The same for a node that may be elsewhere than in the field.
+    fn wants(&self, candidate: &Candidate) -> bool {
         let filters = self.request.filters;
-        self.any
-            || filters.iter().all(|filter| filter.is_preference() || filter.matches(candidate))
-                && self.request.endpoint.is_none_or(|endpoint| candidate.answers(endpoint))
+        filters.iter().all(|filter| filter.is_preference() || filter.matches(candidate))
+            && self.request.endpoint.is_none_or(|endpoint| candidate.answers(endpoint))
     }
 
     /// Whether the filters that are preferences want it.
@@ -244,7 +264,7 @@ impl<'a, 'r> Field<'a, 'r> {
     /// An index of the field; it must not be empty.
     pub(super) fn random_index(&self, rng: &mut impl Rng) -> usize {
         // Multiplying is fair to one in 2^32 / len, and much cheaper than dividing.
-        let product = u64::from(rng.next_u32()) * self.candidates.len() as u64;
+        let product = u64::from(rng.next_u32()) * self.count as u64;
         usize::try_from(product >> 32).unwrap_or_default()
     }
 
@@ -256,9 +276,9 @@ impl<'a, 'r> Field<'a, 'r> {
         score: impl Fn(&Candidate) -> f32,
     ) -> Option<&'a Arc<Candidate>> {
         let mut best: Option<(f32, &Arc<Candidate>)> = None;
-        let mut missing = wanted.min(self.candidates.len());
+        let mut missing = wanted.min(self.count);
         for _ in 0..DRAWS {
-            let candidate = &self.candidates[self.random_index(rng)];
+            let candidate = self.places.get(self.random_index(rng))?;
             if best.is_some_and(|(_, known)| Arc::ptr_eq(known, candidate)) {
                 continue;
             }
@@ -307,7 +327,7 @@ impl<'a, 'r> Field<'a, 'r> {
 
     /// Calls a node may have when it is given one more by hash: 1.25 times the mean, rounded up.
     fn load_bound(&self) -> u64 {
-        let (calls, nodes) = (self.snapshot.shared.total.sum() + 1, self.snapshot.candidates.len());
+        let (calls, nodes) = (self.snapshot.shared.total.sum() + 1, self.snapshot.len());
         (calls * 5).div_ceil(nodes as u64 * 4)
     }
 
@@ -326,19 +346,21 @@ impl Eligible<'_> {
     /// How many nodes there are, those that are not eligible included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.field.candidates.len()
+        self.field.count
     }
 
     /// Whether there is no node; a strategy is never asked then.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.field.candidates.is_empty()
+        self.field.count == 0
     }
 
     /// The node of an index, eligible or not; `None` when the index is not below the length.
+    ///
+    /// They are ordered by version, then by id, for all callers alike.
     #[must_use]
     pub fn node(&self, index: usize) -> Option<&Candidate> {
-        self.field.candidates.get(index).map(|candidate| &**candidate)
+        self.field.in_order(index).map(|candidate| &**candidate)
     }
 
     /// Whether a node may be chosen: known, healthy or due for a probe, wanted, not excluded.

@@ -208,6 +208,6 @@ mod tests {
             .map(|name| EndpointInfo { name: (*name).into(), ..EndpointInfo::default() })
             .collect();
         let nodes = ServiceNodes::fixed("greeter", vec![service]);
-        nodes.load().candidates().first().map(Arc::clone).unwrap()
+        nodes.load().candidate(0).map(Arc::clone).unwrap()
     }
 }

@@ -10,11 +10,11 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::succession::Succession;
-use super::candidate::Shared;
 use super::options::SelectorOptions;
 use super::recent::with_recent;
+use super::shared::Shared;
 use super::snapshot::Snapshot;
-use crate::registry::{Freshness, Service, ServiceView};
+use crate::registry::{Freshness, Service, ServiceView, VersionView};
 
 /// The nodes of one service, kept up to date by the [`Selector`](super::Selector).
 ///
@@ -27,7 +27,8 @@ pub struct ServiceNodes {
     /// Grows after each change of the snapshot.
     version: AtomicU64,
     shared: Arc<Shared>,
-    writer: Mutex<()>,
+    /// What the snapshot shows; whoever has the lock makes the next one.
+    writer: Mutex<Vec<VersionView>>,
 }
 
 impl ServiceNodes {
@@ -36,16 +37,14 @@ impl ServiceNodes {
         let shared = Arc::new(Shared::new(service.into(), options, now));
         let snapshot = ArcSwap::from_pointee(Snapshot::empty(Arc::clone(&shared)));
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self { number, snapshot, version: AtomicU64::new(0), shared, writer: Mutex::new(()) }
+        Self { number, snapshot, version: AtomicU64::new(0), shared, writer: Mutex::default() }
     }
 
     /// Creates a service with nodes that no registry follows, with default options.
     pub fn fixed(service: impl Into<String>, versions: Vec<Service>) -> Self {
         let now = Instant::now();
         let nodes = Self::new(service, SelectorOptions::default(), now);
-        let name = nodes.service().to_owned();
-        let view = ServiceView { name, versions, freshness: Freshness::Live, revision: 1 };
-        nodes.publish(&view, now);
+        nodes.publish(&ServiceView::new(nodes.service(), versions), now);
         nodes
     }
 
@@ -74,22 +73,45 @@ impl ServiceNodes {
 
     /// Makes a view of the registry visible to callers.
     ///
-    /// Costs one pass over the nodes, and allocates for those that are new or changed. Picks go
-    /// on meanwhile. Nodes beyond [`SelectorOptions::nodes`] are left out.
+    /// Costs little more with many nodes than with few, where the view shares what did not change
+    /// with the one before, as those of a [`Watcher`](crate::registry::Watcher) do; else one pass
+    /// over the nodes. Picks go on meanwhile. Nodes beyond [`SelectorOptions::nodes`] are left out.
     pub fn publish(&self, view: &ServiceView, now: Instant) {
-        let _writer = self.writer.lock();
+        let mut known = self.writer.lock();
         let previous = self.snapshot.load_full();
         if view.revision < previous.revision() {
             // Views come by two ways: from the watcher, and with the answer to a lookup.
             return;
         }
-        let succession = Succession::of(&previous, view);
-        let gone: Vec<_> = succession.gone().collect();
-        self.snapshot.store(Arc::new(succession.into_snapshot(self.shared.moment(now))));
+        let next = self.within_limit(view);
+        let succession = Succession::of(&previous, &known, &next, self.shared.moment(now));
+        let gone = succession.gone();
+        self.snapshot.store(Arc::new(succession.into_snapshot(view)));
         self.version.fetch_add(1, Ordering::Release);
+        *known = next;
         for candidate in gone {
             candidate.links.retire();
         }
+    }
+
+    /// The versions of a view, without the nodes beyond the limit.
+    fn within_limit(&self, view: &ServiceView) -> Vec<VersionView> {
+        let mut room = self.shared.options.nodes;
+        let mut versions = Vec::with_capacity(view.versions.len());
+        for version in &view.versions {
+            let shown = version.len().min(room);
+            room -= shown;
+            if shown < version.len() {
+                let (name, left_out) = (&view.name, version.len() - shown);
+                tracing::warn!(service = %name, left_out, "more nodes than the selector may hold");
+            }
+            match shown {
+                0 => {}
+                _ if shown == version.len() => versions.push(version.clone()),
+                _ => versions.push(version.truncated(shown)),
+            }
+        }
+        versions
     }
 }
 

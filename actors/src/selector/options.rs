@@ -26,6 +26,10 @@ pub struct SelectorOptions {
     /// How long a new node's share grows from a tenth to the whole; default 10 s, zero for none.
     pub slow_start: Duration,
     /// After which the weight of an old latency has fallen to 1/e; default 10 s.
+    ///
+    /// It falls with time, whether or not the node is called: while there is little to do, one that
+    /// was `n` times slower than the others once is called again after `ln n` times this, so after
+    /// 14 s if it was four times slower.
     pub latency_decay: Duration,
     /// How long a draining node is skipped; default 30 s, well above the drain deadline of 10 s.
     ///

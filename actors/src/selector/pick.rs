@@ -117,7 +117,7 @@ impl Snapshot {
         now: impl Into<Now>,
     ) -> Result<&Arc<Candidate>, PickError> {
         let field = Field::new(self, request, now.into());
-        if field.candidates.is_empty() {
+        if field.count == 0 {
             return Err(self.none_matches(request));
         }
         // Many services run on one node, and then there is nothing to weigh.
@@ -157,12 +157,12 @@ impl Snapshot {
         rng: &mut impl Rng,
     ) -> Result<&'a Arc<Candidate>, PickError> {
         let score = Score::of(field.request);
-        let (before, after) = field.candidates.split_at(match score {
+        let first = match score {
             Score::Rendezvous(_) => 0,
             _ => field.random_index(rng),
-        });
+        };
         let mut found = Found::default();
-        for candidate in after.iter().chain(before) {
+        for candidate in field.places.round_from(first) {
             if !field.matches(candidate) {
                 continue;
             }
@@ -195,13 +195,13 @@ impl Snapshot {
     }
 
     fn none_matches(&self, request: &Pick<'_>) -> PickError {
-        let (service, nodes) = (self.shared.service.clone(), self.candidates.len());
+        let (service, nodes) = (self.shared.service.clone(), self.len());
         if nodes == 0 {
             return PickError::NoNodes { service };
         }
         if let Some(endpoint) = request.endpoint
             && request.filters.iter().all(Filter::is_preference)
-            && !self.candidates.iter().any(|candidate| candidate.answers(endpoint))
+            && !self.candidates().any(|candidate| candidate.answers(endpoint))
         {
             return PickError::UnknownEndpoint { service, nodes, endpoint: endpoint.to_owned() };
         }

@@ -7,88 +7,132 @@
 
 mod demand;
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 pub(super) use self::demand::RingDemand;
 
 /// Points of all nodes around a circle of 2^32 places.
 ///
 /// A key belongs to the owner of the first point at or after its place. Each node has
-/// [`POINTS`](Self::POINTS) of them. A directory of equally wide sectors finds that point in
-/// constant time.
+/// [`POINTS`](Self::POINTS) of them. The circle is cut into equally wide arcs, each with its own
+/// points in order. These are spread evenly, so that how far into its arc a place lies tells to
+/// some points where to look. A ring that follows from another one shares its arcs but for those
+/// in which a node came or left.
 #[derive(Debug)]
 pub(super) struct Ring {
-    points: Box<[Point]>,
-    sectors: Box<[u32]>,
+    /// As many as a power of two.
+    arcs: Box<[Arc<Vec<Point>>]>,
+    count: usize,
 }
+
+/// Which of two owners comes first, should points of theirs lie on one place: all callers must
+/// order them alike.
+pub(super) type Order<'a> = &'a dyn Fn(u32, u32) -> Ordering;
 
 impl Ring {
     /// Points per node: the busiest of many nodes owns about a third more than its share.
     pub(super) const POINTS: u32 = 128;
 
-    /// Builds a ring; `owners` are the indexes of nodes and their seeds.
-    pub(super) fn new(owners: impl IntoIterator<Item = (u32, u64)>) -> Self {
-        Self::of(sorted_points(owners).into_boxed_slice())
+    /// Builds a ring; `owners` are numbers of nodes and their seeds.
+    pub(super) fn new(owners: impl IntoIterator<Item = (u32, u64)>, order: Order<'_>) -> Self {
+        let points: Vec<_> = owners.into_iter().flat_map(points_of).collect();
+        let number = (points.len() / POINTS_PER_ARC).next_power_of_two();
+        let room = points.len() / number + points.len() / number / 8;
+        let mut arcs: Vec<Vec<Point>> = (0..number).map(|_| Vec::with_capacity(room)).collect();
+        for point in &points {
+            arcs[arc_of(point.place, number)].push(*point);
+        }
+        for arc in &mut arcs {
+            arc.sort_unstable_by(|one, other| compare(*one, *other, order));
+        }
+        Self { arcs: arcs.into_iter().map(Arc::new).collect(), count: points.len() }
     }
 
-    /// The ring after nodes left, moved to another index, or came.
+    /// The ring after nodes left or came, or have another number, which is both.
     ///
-    /// `moves` maps an old index to the new one and keeps their order. Costs one pass, where
-    /// building anew would sort all points.
+    /// Costs a part of what building anew costs while these are few.
     pub(super) fn successor(
         &self,
-        moves: &[Option<u32>],
-        added: impl IntoIterator<Item = (u32, u64)>,
+        left: &[(u32, u64)],
+        came: &[(u32, u64)],
+        order: Order<'_>,
     ) -> Self {
-        let added = sorted_points(added);
-        let kept = self.points.iter().filter_map(|point| {
-            let owner = (*moves.get(point.owner as usize)?)?;
-            Some(Point { owner, ..*point })
-        });
-        let mut points = Vec::with_capacity(self.points.len() + added.len());
-        let mut added = added.into_iter().peekable();
-        for point in kept {
-            while let Some(earlier) = added.next_if(|new| *new < point) {
-                points.push(earlier);
+        let number = self.arcs.len();
+        let mut arcs = self.arcs.clone();
+        for point in left.iter().copied().flat_map(points_of) {
+            let arc = Arc::make_mut(&mut arcs[arc_of(point.place, number)]);
+            let first = arc.partition_point(|known| known.place < point.place);
+            if let Some(behind) = arc[first..].iter().position(|known| *known == point) {
+                arc.remove(first + behind);
             }
-            points.push(point);
         }
-        points.extend(added);
-        Self::of(points.into_boxed_slice())
+        for point in came.iter().copied().flat_map(points_of) {
+            let arc = Arc::make_mut(&mut arcs[arc_of(point.place, number)]);
+            let at = arc.partition_point(|known| compare(*known, point, order).is_lt());
+            arc.insert(at, point);
+        }
+        let points = Self::POINTS as usize;
+        let count = (self.count + came.len() * points).saturating_sub(left.len() * points);
+        Self { arcs, count }
+    }
+
+    /// Whether its arcs are as long as those of a ring that is built anew, more or less.
+    pub(super) fn is_well_cut(&self) -> bool {
+        let number = (self.count / POINTS_PER_ARC).next_power_of_two();
+        (number / 2..=number * 2).contains(&self.arcs.len())
     }
 
     /// The owners of all points, beginning with that of `hash`; owners repeat.
     pub(super) fn owners(&self, hash: u64) -> impl Iterator<Item = u32> {
-        let first = self.first_at(place(hash));
-        self.points[first..].iter().chain(&self.points[..first]).map(|point| point.owner)
+        let place = place(hash);
+        let at = arc_of(place, self.arcs.len());
+        let (before, behind) = self.arcs.split_at(at);
+        // An arc always exists; the first part of its points comes last.
+        let (own, behind) = behind
+            .split_first()
+            .map_or((&[][..], behind), |(own, behind)| (own.as_slice(), behind));
+        let (late, early) = own.split_at(self.first_in(own, place));
+        let rest = behind.iter().chain(before).flat_map(|arc| arc.iter());
+        early.iter().chain(rest).chain(late).map(|point| point.owner)
     }
 
-    fn of(points: Box<[Point]>) -> Self {
-        let count = (points.len() / POINTS_PER_SECTOR).next_power_of_two();
-        let mut sectors = Vec::with_capacity(count);
-        let mut index = 0;
-        for sector in 0..count as u64 {
-            let begin = sector * (PLACES / count as u64);
-            while points.get(index).is_some_and(|point| u64::from(point.place) < begin) {
-                index += 1;
-            }
-            sectors.push(u32::try_from(index).unwrap_or(u32::MAX));
+    /// The index of the first point of an arc at or after a place in it.
+    fn first_in(&self, arc: &[Point], place: u32) -> usize {
+        let shift = self.arcs.len().trailing_zeros();
+        // How far into its arc it lies, as a part of 2^32.
+        let part = (u64::from(place) << shift) & (PLACES - 1);
+        let expected = usize::try_from((part * arc.len() as u64) >> 32).unwrap_or_default();
+        let (before, behind) = arc.split_at(expected.min(arc.len()));
+        match before.iter().rev().take_while(|point| point.place >= place).count() {
+            0 => before.len() + behind.iter().take_while(|point| point.place < place).count(),
+            back => before.len() - back,
         }
-        Self { points, sectors: sectors.into_boxed_slice() }
-    }
-
-    /// The index of the first point at or after `place`, 0 past the last one.
-    fn first_at(&self, place: u32) -> usize {
-        let sector = (u64::from(place) * self.sectors.len() as u64) >> 32;
-        let begin = usize::try_from(sector).map_or(0, |sector| self.sectors[sector] as usize);
-        let behind = self.points[begin..].iter().position(|point| point.place >= place);
-        behind.map_or(0, |offset| begin + offset)
     }
 }
 
-/// Ordered by place; nodes on the same place by index, which all callers order alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A point on the circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Point {
     place: u32,
     owner: u32,
+}
+
+fn compare(one: Point, other: Point, order: Order<'_>) -> Ordering {
+    one.place.cmp(&other.place).then_with(|| order(one.owner, other.owner))
+}
+
+/// The points of a node: its number and its seed.
+fn points_of((owner, seed): (u32, u64)) -> impl Iterator<Item = Point> {
+    (1..=u64::from(Ring::POINTS)).map(move |number| Point {
+        place: place(mix(seed.wrapping_add(number.wrapping_mul(GOLDEN)))),
+        owner,
+    })
+}
+
+/// The arc in which a place lies, of so many.
+fn arc_of(place: u32, number: usize) -> usize {
+    usize::try_from((u64::from(place) * number as u64) >> 32).unwrap_or_default()
 }
 
 /// The hash of a key or of a node's id: FNV-1a, then mixed.
@@ -104,18 +148,6 @@ pub(super) fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-fn sorted_points(owners: impl IntoIterator<Item = (u32, u64)>) -> Vec<Point> {
-    let of_owner = |(owner, seed): (u32, u64)| {
-        (1..=u64::from(Ring::POINTS)).map(move |number| Point {
-            place: place(mix(seed.wrapping_add(number.wrapping_mul(GOLDEN)))),
-            owner,
-        })
-    };
-    let mut points: Vec<_> = owners.into_iter().flat_map(of_owner).collect();
-    points.sort_unstable();
-    points
-}
-
 fn place(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
@@ -123,8 +155,9 @@ fn place(hash: u64) -> u32 {
 /// Places on the circle.
 const PLACES: u64 = 1 << 32;
 
-/// A sector then has four to eight points, one cache line or two.
-const POINTS_PER_SECTOR: usize = 4;
+/// An arc then has half to all of that: with ten thousand nodes, rewriting those in which a node
+/// has points costs about as much as copying the list of all.
+const POINTS_PER_ARC: usize = 512;
 
 /// The increment of `SplitMix64`.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -136,7 +169,8 @@ mod tests {
     #[test]
     fn removing_one_of_ten_nodes_moves_only_its_keys() {
         let before = ring(0..10);
-        let after = Ring::new((0..10).filter(|node| *node != 3).map(|node| (node, seed(node))));
+        let others = (0..10).filter(|node| *node != 3).map(|node| (node, seed(node)));
+        let after = Ring::new(others, &by_number);
         let mut moved = 0;
         for key in keys() {
             let (old, new) = (owner(&before, key), owner(&after, key));
@@ -157,28 +191,62 @@ mod tests {
     #[test]
     fn a_successor_equals_a_ring_built_anew() {
         let before = ring(0..50);
-        // Every third node leaves; the rest close ranks; ten come at the end.
-        let left: Vec<u32> = (0..50).filter(|node| node % 3 != 0).collect();
-        let mut indexes = 0_u32..;
-        let moves: Vec<_> =
-            (0..50).map(|node| left.contains(&node).then(|| indexes.next().unwrap())).collect();
-        let added: Vec<_> = indexes.take(10).map(|index| (index, seed(100 + index))).collect();
-        let kept = (0..).zip(left.iter().map(|node| seed(*node)));
-        let anew = Ring::new(kept.chain(added.clone()));
-        let successor = before.successor(&moves, added);
-        assert_eq!(successor.points, anew.points);
-        assert_eq!(successor.sectors, anew.sectors);
+        // Every third node leaves, ten come, and one is known by another number.
+        let of = |node: u32| (node, seed(node));
+        let mut left: Vec<_> = (0..50).filter(|node| node % 3 == 0).map(of).collect();
+        left.push(of(49));
+        let mut came: Vec<_> = (100..110).map(of).collect();
+        came.push((0, seed(49)));
+        let kept = (0..49).filter(|node| node % 3 != 0).map(of);
+        let anew = Ring::new(kept.chain(came.clone()), &by_number);
+        let successor = before.successor(&left, &came, &by_number);
+        assert!(successor.points().eq(anew.points()));
+        assert_eq!(successor.count, anew.count);
     }
 
     #[test]
-    fn the_directory_finds_what_a_search_finds() {
-        for nodes in [0, 1, 2, 33] {
+    fn a_successor_shares_the_arcs_in_which_nothing_changed() {
+        let before = ring(0..2_000);
+        let after = before.successor(&[], &[(2_000, seed(2_000))], &by_number);
+        let pairs = before.arcs.iter().zip(&after.arcs);
+        let rewritten = pairs.filter(|(one, other)| !Arc::ptr_eq(one, other)).count();
+        assert!(before.arcs.len() > 250 && rewritten <= Ring::POINTS as usize, "{rewritten}");
+    }
+
+    #[test]
+    fn nodes_on_one_place_are_ordered_alike_however_a_ring_came_about() {
+        // Equal seeds: all points of both lie on the same places.
+        let backwards: Order<'_> = &|one, other| other.cmp(&one);
+        for order in [&by_number as Order<'_>, backwards] {
+            let anew = Ring::new([(1, 7), (2, 7)], order);
+            for (first, second) in [(1, 2), (2, 1)] {
+                let one = Ring::new([(first, 7)], order);
+                assert!(one.successor(&[], &[(second, 7)], order).points().eq(anew.points()));
+            }
+            let without = anew.successor(&[(1, 7)], &[], order);
+            assert!(without.points().all(|point| point.owner == 2));
+        }
+    }
+
+    #[test]
+    fn a_ring_that_grew_is_to_be_cut_anew() {
+        let before = ring(0..40);
+        assert!(before.is_well_cut());
+        let came: Vec<_> = (40..400).map(|node| (node, seed(node))).collect();
+        assert!(!before.successor(&[], &came, &by_number).is_well_cut());
+    }
+
+    #[test]
+    fn an_expectation_finds_what_a_search_finds() {
+        for nodes in [0, 1, 2, 33, 200] {
             let ring = ring(0..nodes);
-            for key in keys() {
-                let place = place(mix(key));
-                let searched = ring.points.partition_point(|point| point.place < place);
-                let wrapped = if searched == ring.points.len() { 0 } else { searched };
-                assert_eq!(ring.first_at(place), wrapped);
+            for key in keys().step_by(40).map(mix).chain([0, u64::MAX]) {
+                let arc = &ring.arcs[arc_of(place(key), ring.arcs.len())];
+                let searched = arc.partition_point(|point| point.place < place(key));
+                assert_eq!(ring.first_in(arc, place(key)), searched);
+                let first = ring.points().find(|point| point.place >= place(key));
+                let first = first.or_else(|| ring.points().next()).map(|point| point.owner);
+                assert_eq!(ring.owners(key).next(), first);
             }
         }
     }
@@ -197,7 +265,17 @@ mod tests {
     }
 
     fn ring(nodes: std::ops::Range<u32>) -> Ring {
-        Ring::new(nodes.map(|node| (node, seed(node))))
+        Ring::new(nodes.map(|node| (node, seed(node))), &by_number)
+    }
+
+    fn by_number(one: u32, other: u32) -> Ordering {
+        one.cmp(&other)
+    }
+
+    impl Ring {
+        fn points(&self) -> impl Iterator<Item = Point> {
+            self.arcs.iter().flat_map(|arc| arc.iter().copied())
+        }
     }
 
     fn seed(node: u32) -> u64 {

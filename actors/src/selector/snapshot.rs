@@ -1,17 +1,23 @@
 //! The nodes of a service at one point in time.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cmp::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use super::candidate::{Candidate, Release, Shared};
+use super::candidate::Candidate;
+use super::release::Release;
 use super::ring::{Ring, RingDemand};
+use super::seats::Seats;
+use super::shared::Shared;
 use crate::registry::Freshness;
+use crate::sorted::Sorted;
 
 /// The nodes of a service at one point in time; immutable but for load and health.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(super) candidates: Box<[Arc<Candidate>]>,
+    /// All nodes in no order, for picks.
+    pub(super) seats: Seats,
+    /// The versions, in order.
     pub(super) sections: Box<[Section]>,
     pub(super) cursor: Cursor,
     pub(super) ring: OnceLock<Arc<Ring>>,
@@ -26,7 +32,7 @@ impl Snapshot {
     /// A snapshot of a service of which nothing is known yet.
     pub(super) fn empty(shared: Arc<Shared>) -> Self {
         Self {
-            candidates: Box::default(),
+            seats: Seats::default(),
             sections: Box::default(),
             cursor: Cursor::random(),
             ring: OnceLock::new(),
@@ -38,8 +44,30 @@ impl Snapshot {
     }
 
     /// All nodes, ordered by version, then by id.
-    pub fn candidates(&self) -> &[Arc<Candidate>] {
-        &self.candidates
+    pub fn candidates(&self) -> impl Iterator<Item = &Arc<Candidate>> {
+        self.sections.iter().flat_map(|section| section.candidates.iter())
+    }
+
+    /// The node of an index in that order.
+    pub fn candidate(&self, index: usize) -> Option<&Arc<Candidate>> {
+        let mut index = index;
+        for section in &self.sections {
+            match index.checked_sub(section.candidates.len()) {
+                None => return section.candidates.get(index),
+                Some(rest) => index = rest,
+            }
+        }
+        None
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.seats.len() == 0
     }
 
     /// The revision of the view it was made from; 0 before the first.
@@ -54,11 +82,7 @@ impl Snapshot {
 
     /// The node of this id; one per version, should it run several.
     pub fn node<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Arc<Candidate>> {
-        self.sections.iter().filter_map(move |section| {
-            let nodes = &self.candidates[section.range.clone()];
-            let index = nodes.binary_search_by(|known| known.node().id.as_str().cmp(id)).ok()?;
-            Some(&nodes[index])
-        })
+        self.sections.iter().filter_map(move |section| section.candidates.find(id))
     }
 
     /// Whether every node answers this endpoint, as far as a look at a few versions can tell.
@@ -82,18 +106,30 @@ impl Snapshot {
         if let Some(ring) = self.ring.get() {
             return ring;
         }
-        self.demand.make(&self.ring, || {
-            let seeds = self.candidates.iter().map(|candidate| candidate.seed());
-            Ring::new((0..).zip(seeds))
-        })
+        self.demand.make(&self.ring, || ring_of(&self.seats))
     }
 }
 
-/// The nodes of one version within all nodes.
+/// The ring of all nodes, whose owners are their seats.
+pub(super) fn ring_of(seats: &Seats) -> Ring {
+    let seeds = seats.iter_from(0).map(|candidate| candidate.seed());
+    Ring::new((0..).zip(seeds), &|one, other| order(seats, one, other))
+}
+
+/// Which of two nodes comes first: the same for all callers, wherever they have them sit.
+pub(super) fn order(seats: &Seats, one: u32, other: u32) -> Ordering {
+    let key = |seat: u32| {
+        let candidate = seats.get(seat as usize);
+        candidate.map(|candidate| (candidate.version(), &candidate.node().id))
+    };
+    key(one).cmp(&key(other))
+}
+
+/// The nodes of one version.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) release: Arc<Release>,
-    pub(super) range: Range<usize>,
+    pub(super) candidates: Sorted<Arc<Candidate>>,
     /// Of its own: were it shared, two callers who alternate between two versions would each see
     /// only every other node of theirs.
     pub(super) cursor: Cursor,
@@ -112,17 +148,17 @@ impl Cursor {
 
     /// Goes on where this one stands.
     pub(super) fn carry_over(&self) -> Self {
-        Self(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+        Self(AtomicUsize::new(self.0.load(Relaxed)))
     }
 
     /// The next of `count` indexes.
     pub(super) fn next(&self, count: usize) -> usize {
-        self.0.fetch_add(1, Ordering::Relaxed) % count
+        self.0.fetch_add(1, Relaxed) % count
     }
 
     /// Takes back the latest turn.
     pub(super) fn back(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -53,7 +53,7 @@ pub use self::record::{
 pub use self::watch::{
     watch_begins_with_a_resync_and_keeps_order, watch_can_be_opened_again_after_a_restart,
     watch_loses_nothing_when_a_read_is_dropped, watch_of_all_sees_every_service,
-    watch_of_one_sees_only_that, watch_tells_of_an_expiry,
+    watch_of_one_sees_only_that, watch_tells_of_an_expiry, watch_tells_of_one_node_among_others,
 };
 use crate::registry::{BoxFuture, Registry};
 
@@ -172,6 +172,7 @@ fn properties(harness: &dyn Harness) -> Vec<(&'static str, Property)> {
         lists_every_version_once,
         watch_begins_with_a_resync_and_keeps_order,
         watch_of_one_sees_only_that,
+        watch_tells_of_one_node_among_others,
         watch_of_all_sees_every_service,
         watch_loses_nothing_when_a_read_is_dropped,
     ]);

@@ -101,7 +101,7 @@ mod tests {
         let service = service.node(NodeInfo::new("a", "x")).node(NodeInfo::new("b", "y"));
         let nodes = ServiceNodes::fixed("greeter", vec![service]);
         let snapshot = nodes.load();
-        [0, 1].map(|index| Arc::clone(&snapshot.candidates()[index]))
+        [0, 1].map(|index| Arc::clone(snapshot.candidate(index).unwrap()))
     }
 
     #[tokio::test(start_paused = true)]

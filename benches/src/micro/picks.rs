@@ -2,14 +2,15 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_rt::SystemRunner;
-use callboard_actors::registry::{EndpointInfo, Freshness, NodeInfo, Service, ServiceView};
+use callboard_actors::registry::{Catalogue, Change, EndpointInfo, NodeInfo, Service, ServiceView};
 use callboard_actors::selector::{
     Filter, Locality, Outcome, Pick, SelectorOptions, ServiceNodes, Strategy,
 };
+use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ pub fn picks(group: &str, rounds: usize, count: u64) -> Vec<Figure> {
     let all = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                field.publish();
+                field.publish_one();
                 std::thread::sleep(PAUSE);
             }
         });
@@ -76,12 +77,13 @@ fn ways(field: &Field) -> Vec<Way<'_>> {
     ways
 }
 
-/// The nodes of a service, with two views of them that differ in one node.
+/// The nodes of a service, and what a watcher would know of them.
 #[derive(Debug)]
 pub struct Field {
     nodes: Arc<ServiceNodes>,
-    views: [ServiceView; 2],
-    turn: AtomicBool,
+    known: Mutex<Catalogue>,
+    count: u64,
+    turn: AtomicU64,
     keys: Vec<String>,
     /// When the slow start of all nodes is over.
     now: Instant,
@@ -90,21 +92,51 @@ pub struct Field {
 impl Field {
     /// Creates a service of `count` nodes, all of which have answered.
     pub fn new(count: u64) -> Self {
-        let views = [view(count, 0), view(count, 1)];
-        let nodes = ServiceNodes::new("bench", SelectorOptions::default(), Instant::now());
-        nodes.publish(&views[0], Instant::now());
+        let nodes = ServiceNodes::new(NAME, SelectorOptions::default(), Instant::now());
         let now = Instant::now() + Duration::from_secs(60);
-        for candidate in nodes.load().candidates() {
+        let keys = (0..4096).map(|user| format!("user-{user}")).collect();
+        let (nodes, known, turn) = (Arc::new(nodes), Mutex::default(), AtomicU64::default());
+        let field = Self { nodes, known, count, turn, keys, now };
+        field.publish_all();
+        for candidate in field.nodes.load().candidates() {
             candidate.mark(Outcome::Success { latency: Duration::from_millis(1) }, now);
         }
-        let keys = (0..4096).map(|user| format!("user-{user}")).collect();
-        Self { nodes: Arc::new(nodes), views, turn: AtomicBool::default(), keys, now }
+        field
     }
 
-    /// Publishes a view in which one node has changed.
-    pub fn publish(&self) {
-        let turn = self.turn.fetch_not(Ordering::Relaxed);
-        self.nodes.publish(&self.views[usize::from(turn)], Instant::now());
+    /// Publishes a whole list of all nodes.
+    pub fn publish_all(&self) {
+        let mut versions: Vec<Service> = Vec::new();
+        for mut record in (0..self.count).map(|index| record(index, 0)) {
+            match versions.iter_mut().find(|known| known.is_same_version(&record)) {
+                Some(known) => known.nodes.append(&mut record.nodes),
+                None => versions.push(record),
+            }
+        }
+        self.publish(Change::Resync(versions));
+    }
+
+    /// Publishes that one node has changed: it is another process.
+    pub fn publish_one(&self) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.publish(Change::Updated(record(turn * STEP % self.count, turn + 1)));
+    }
+
+    /// Publishes that one node came, or that it went.
+    pub fn publish_another(&self) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let record = record(self.count + turn / 2, 0);
+        let came = turn.is_multiple_of(2);
+        self.publish(if came { Change::Created(record) } else { Change::Deleted(record) });
+    }
+
+    /// Does what the watcher does with a change, and what the selector does with its view.
+    fn publish(&self, change: Change) {
+        let mut known = self.known.lock();
+        known.apply(change);
+        let versions = known.clone().into_versions();
+        let view = ServiceView { versions, ..ServiceView::new(NAME, []) };
+        self.nodes.publish(&view, Instant::now());
     }
 
     /// Has the ring made that picks by key need.
@@ -126,23 +158,23 @@ impl Field {
     }
 }
 
-/// `count` nodes, a tenth of them of another version, one of them a new incarnation each time.
-fn view(count: u64, change: u64) -> ServiceView {
-    let mut versions = [Service::new("bench", "stable"), Service::new("bench", "canary")];
-    for version in &mut versions {
-        let name = "Greeter.Hello".to_owned();
-        version.endpoints.push(EndpointInfo { name, ..EndpointInfo::default() });
-    }
-    for index in 0..count {
-        let (id, zone) = (format!("bench-{index:05}"), format!("zone-{}", index % 3));
-        let mut node = NodeInfo::new(id, "127.0.0.1:9000").label("zone", zone);
-        node.incarnation = if index == count / 2 { change } else { 0 };
-        versions[usize::from(index.is_multiple_of(10))].nodes.push(node);
-    }
-    let (name, versions) = ("bench".to_owned(), versions.to_vec());
-    ServiceView { name, versions, freshness: Freshness::Live, revision: 1 }
+/// One of many nodes, a tenth of which are of another version.
+pub fn record(index: u64, incarnation: u64) -> Service {
+    let version = if index.is_multiple_of(10) { "canary" } else { "stable" };
+    let (id, zone) = (format!("bench-{index:05}"), format!("zone-{}", index % 3));
+    let mut node = NodeInfo::new(id, "127.0.0.1:9000").label("zone", zone);
+    node.incarnation = incarnation;
+    let mut service = Service::new(NAME, version).node(node);
+    let name = "Greeter.Hello".to_owned();
+    service.endpoints.push(EndpointInfo { name, ..EndpointInfo::default() });
+    service
 }
 
+/// The service that all of them run.
+pub const NAME: &str = "bench";
+
+/// From one node that changes to the next: somewhere else among all.
+pub const STEP: u64 = 7_919;
 const HASH: &str = "hash";
 const STRATEGIES: [&str; 5] = ["random", "round-robin", "least-in-flight", "p2c", HASH];
 const PICKS: u64 = 100_000;

@@ -96,15 +96,18 @@ impl Agent {
         self.send(Method::PUT, path, body, self.inner.options.timeout).await
     }
 
-    /// The nodes of a service that are not critical; with an index, once there is something new.
-    pub(super) async fn health(
+    /// The nodes of a service that are not critical.
+    pub(super) async fn health(&self, name: &str) -> Result<Vec<Service>, RegistryError> {
+        Ok(record::decode(name, &self.entries(name, None).await?.value))
+    }
+
+    /// The nodes of a service, undecoded; with an index, once there is something new.
+    pub(super) async fn entries(
         &self,
         name: &str,
         after: Option<u64>,
-    ) -> Result<Read<Vec<Service>>, RegistryError> {
-        let path = format!("/v1/health/service/{}", segment(name));
-        let Read { value, index } = self.query::<Vec<Entry>>(&path, after).await?;
-        Ok(Read { value: record::decode(name, &value), index })
+    ) -> Result<Read<Vec<Entry>>, RegistryError> {
+        self.query(&format!("/v1/health/service/{}", segment(name)), after).await
     }
 
     /// The names of all services.

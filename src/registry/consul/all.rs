@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use callboard_actors::registry::{BoxFuture, Change, RegistryError, Service, Watch, diff};
+use callboard_actors::registry::{BoxFuture, Catalogue, Change, RegistryError, Service, Watch};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -40,7 +40,7 @@ pub(super) struct AllWatch {
     agent: Agent,
     catalog: Arc<Read<Catalog>>,
     states: Arc<Read<States>>,
-    services: Vec<Service>,
+    known: Catalogue,
     changes: VecDeque<Change>,
     query: Option<BoxFuture<'static, Result<News, RegistryError>>>,
     look: Look,
@@ -87,9 +87,10 @@ impl AllWatch {
         let states = Arc::new(read_states(&agent, None).await?);
         let catalog = Arc::new(agent.catalog(None).await?);
         let services = fetch(&agent, catalog.value.keys().cloned()).await?;
-        let changes = VecDeque::from([Change::Resync(services.clone())]);
+        let known = Catalogue::new(services);
+        let changes = VecDeque::from([Change::Resync(known.records())]);
         let look = Look { last: Instant::now(), next: None };
-        Ok(Self { agent, catalog, states, services, changes, query: None, look })
+        Ok(Self { agent, catalog, states, known, changes, query: None, look })
     }
 
     async fn advance(&mut self) -> Result<Change, RegistryError> {
@@ -115,11 +116,9 @@ impl AllWatch {
                 Source::Catalog | Source::States => {}
             }
             (self.catalog, self.states) = (catalog, states);
-            let is_named = |service: &Service| names.contains(&service.name);
-            let before: Vec<_> = self.services.iter().filter(|it| is_named(it)).cloned().collect();
-            self.changes.extend(diff(&before, &services));
-            self.services.retain(|service| !is_named(service));
-            self.services.extend(services);
+            let before = self.known.clone();
+            self.known.replace(services, |service| names.contains(&service.name));
+            self.changes.extend(self.known.changes_since(&before));
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use callboard_actors::registry::{NodeInfo, Service, merge};
+use callboard_actors::registry::{Catalogue, NodeInfo, Service};
 use serde::{Deserialize, Serialize};
 
 use super::endpoint;
@@ -61,6 +61,9 @@ struct Registered {
     port: u16,
     #[serde(default)]
     address: String,
+    /// Grows with each change of the record; 0 where an agent does not tell.
+    #[serde(default)]
+    modify_index: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,21 +115,65 @@ pub(super) fn encode(service: &Service, node: &NodeInfo, ttl: Duration) -> Resul
 
 /// The versions of a service and their nodes; those that are critical are left out.
 pub(super) fn decode(name: &str, entries: &[Entry]) -> Vec<Service> {
-    let mut services = Vec::new();
-    for entry in entries {
-        let checks = entry.checks.as_deref().unwrap_or_default();
-        if checks.iter().any(|check| check.status == "critical") {
-            continue;
+    let decoded = entries.iter().filter(|entry| entry.is_passing());
+    merged(decoded.filter_map(|entry| decode_one(name, entry)))
+}
+
+/// Records that were decoded before, by the ids that Consul has them under.
+///
+/// Consul tells of all nodes of a service when one has changed; what it has the same index of is
+/// not decoded again.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    records: HashMap<String, Known>,
+}
+
+/// A record and what it was decoded from; none if it is not one of ours.
+#[derive(Debug)]
+struct Known {
+    modify_index: u64,
+    /// Of the machine, which is the node's where that has none of its own.
+    address: String,
+    record: Option<Service>,
+}
+
+impl Decoded {
+    /// As [`decode`], but for what is known already.
+    pub(super) fn decode(&mut self, name: &str, entries: &[Entry]) -> Vec<Service> {
+        let mut before = std::mem::take(&mut self.records);
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries.iter().filter(|entry| entry.is_passing()) {
+            let Entry { node, service, .. } = entry;
+            let is_same = |known: &Known| {
+                known.modify_index == service.modify_index
+                    && known.modify_index > 0
+                    && known.address == node.address
+            };
+            let known = before.remove(&service.id).filter(is_same).unwrap_or_else(|| Known {
+                modify_index: service.modify_index,
+                address: node.address.clone(),
+                record: decode_one(name, entry),
+            });
+            records.extend(known.record.clone());
+            self.records.insert(service.id.clone(), known);
         }
-        if let Some(service) = decode_one(name, entry) {
-            merge(&mut services, service);
-        }
+        merged(records)
     }
-    services
+}
+
+/// Records of one node each, as services.
+fn merged(records: impl IntoIterator<Item = Service>) -> Vec<Service> {
+    Catalogue::new(records).records()
+}
+
+impl Entry {
+    fn is_passing(&self) -> bool {
+        !self.checks.iter().flatten().any(|check| check.status == "critical")
+    }
 }
 
 fn decode_one(name: &str, entry: &Entry) -> Option<Service> {
-    let Registered { id, tags, port, address } = &entry.service;
+    let Registered { id, tags, port, address, .. } = &entry.service;
     let all = || tags.iter().flatten().map(String::as_str);
     // Others use Consul too, first of all Consul; they have no such tag.
     let version = tags::decode('v', all()).next()?;
@@ -272,6 +319,32 @@ mod tests {
         let record = encode(&service(), &node, Duration::from_secs(30)).unwrap();
         assert_eq!(decode("greeter", &[stored(&record, "critical")]), []);
         assert_eq!(decode("greeter", &[stored(&record, "warning")]).len(), 1);
+    }
+
+    #[test]
+    fn what_has_the_same_index_is_not_decoded_again() {
+        let node = NodeInfo::new("greeter-1", "127.0.0.1:9000");
+        let record = encode(&service(), &node, Duration::from_secs(30)).unwrap();
+        let at = |index: u64, status: &str| {
+            let mut entry = stored(&record, status);
+            entry.service.modify_index = index;
+            [entry]
+        };
+        let mut decoded = Decoded::default();
+        let expected = [service().node(node)];
+        assert_eq!(decoded.decode("greeter", &at(7, "passing")), expected);
+        let mut other = at(7, "passing");
+        // What cannot be: it shows that nobody looks.
+        other[0].service.tags = None;
+        assert_eq!(decoded.decode("greeter", &other), expected);
+        other[0].node.address = "127.0.0.2".into();
+        assert_eq!(decoded.decode("greeter", &other), []);
+        assert_eq!(decoded.decode("greeter", &at(8, "passing")), expected);
+        assert_eq!(decoded.decode("greeter", &at(8, "critical")), []);
+        assert_eq!(decoded.decode("greeter", &at(8, "passing")), expected);
+        other[0].service.modify_index = 0;
+        assert_eq!(decoded.decode("greeter", &other), [], "an agent that tells no index");
+        assert_eq!(decoded.decode("greeter", &at(0, "passing")), expected);
     }
 
     #[test]

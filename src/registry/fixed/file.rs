@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::StaticOptions;
 use super::text::parse_file;
-use crate::registry::snapshot::Snapshot;
+use crate::registry::snapshot::{Snapshot, publish};
 
 /// The last good view of a file, and what is wrong with the file now.
 #[derive(Debug)]
@@ -105,11 +105,7 @@ impl Shared {
         }
         match read(&self.path).map_err(|error| error.to_string()).and_then(|t| parse_file(&t)) {
             Ok(services) => {
-                self.snapshots.send_if_modified(|known| {
-                    let differs = **known != services;
-                    *known = Arc::new(services);
-                    differs
-                });
+                publish(&self.snapshots, services);
                 let mut state = self.state.lock();
                 state.problem = None;
                 state.has_been_read = true;

@@ -49,7 +49,8 @@ async fn a_file_is_read_again_when_it_changes() {
     let mut watch = registry.watch(WatchScope::All).await.unwrap();
     assert!(matches!(next(&mut *watch).await, Change::Resync(s) if s[0].nodes.len() == 1));
     file.write("greeter 1.0 127.0.0.1:9001\ngreeter 1.0 127.0.0.1:9002\n");
-    assert!(matches!(next(&mut *watch).await, Change::Updated(s) if s.nodes.len() == 2));
+    let Change::Created(came) = next(&mut *watch).await else { panic!("a node came") };
+    assert_eq!(came.nodes, [NodeInfo::new("greeter@127.0.0.1:9002", "127.0.0.1:9002")]);
     file.write("users 127.0.0.1:9003\n");
     assert!(matches!(next(&mut *watch).await, Change::Deleted(s) if s.name == "greeter"));
     assert!(matches!(next(&mut *watch).await, Change::Created(s) if s.name == "users"));
@@ -98,7 +99,7 @@ async fn a_file_that_never_was_makes_no_empty_promise() {
     let error = registry.watch(WatchScope::All).await.err().unwrap();
     assert!(matches!(error, RegistryError::Unavailable { .. }));
     assert!(registry.list().await.is_err());
-    file.write(r#"[{"name":"greeter","version":"1"}]"#);
+    file.write(r#"[{"name":"greeter","version":"1","nodes":[{"id":"a","address":"a:1"}]}]"#);
     let mut watch = until(async || registry.watch(WatchScope::All).await.ok()).await;
     assert!(matches!(next(&mut *watch).await, Change::Resync(s) if s.len() == 1));
 }

@@ -10,7 +10,6 @@ mod sightings;
 mod view;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ use super::leases::{Held, Lease, Leases};
 use super::nodes::Nodes;
 use super::outsize::Outsize;
 use super::record::{Digest, Key, Record};
-use crate::registry::snapshot::Snapshot;
+use crate::registry::snapshot::{Snapshot, publish};
 
 /// What can happen to the worker.
 pub(super) enum Input {
@@ -244,11 +243,7 @@ impl Worker {
         }
         let own = self.leases.iter().map(|lease| (lease.changed, &lease.record.service));
         let services = view::merged(own.chain(self.nodes.shown()));
-        self.snapshots.send_if_modified(|known| {
-            let differs = **known != services;
-            *known = Arc::new(services);
-            differs
-        });
+        publish(&self.snapshots, services);
     }
 
     /// Withdraws everything and ends the daemon.

@@ -156,7 +156,7 @@ async fn sources(
 ) -> Result<Vec<Arc<Snapshot>>, BrokerError> {
     let mut sources = Vec::with_capacity(services.len());
     for service in services {
-        let is_empty = service.nodes().is_some_and(|nodes| nodes.load().candidates().is_empty());
+        let is_empty = service.nodes().is_some_and(|nodes| nodes.load().is_empty());
         let nodes = home.caller.nodes(service, is_empty, deadline).await.map_err(failure)?;
         sources.extend(nodes.map(|nodes| nodes.load().clone()));
     }

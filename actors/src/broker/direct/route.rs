@@ -55,7 +55,7 @@ impl Route {
     pub(super) fn is_current(&self, services: &[Arc<RemoteService>]) -> bool {
         let is_same = |(own, service): (&Arc<Snapshot>, &Arc<RemoteService>)| {
             // A service that has lost all its nodes is asked for again.
-            let is_used = !own.candidates().is_empty();
+            let is_used = !own.is_empty();
             is_used && service.nodes().is_some_and(|nodes| Arc::ptr_eq(&nodes.load(), own))
         };
         self.sources.len() == services.len() && self.sources.iter().zip(services).all(is_same)

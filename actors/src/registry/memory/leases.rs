@@ -1,7 +1,8 @@
 //! The table of leases behind [`MemoryRegistry`](super::MemoryRegistry).
 //!
 //! Time is what has passed since the table was made. Every operation that changes what is known
-//! returns the events, in order. An operation costs no more for the services that it is not about.
+//! returns the changes, in order. An operation costs no more for the services that it is not about,
+//! and little more for the nodes of a version that it is not about.
 //!
 //! Pure.
 
@@ -43,55 +44,39 @@ struct Lease {
     end: End,
 }
 
-/// What happened to a version; its record is made only where somebody wants to know.
-#[derive(Debug)]
-pub(super) enum Event {
-    Created(Key),
-    Updated(Key),
-    /// The version as it last was.
-    Deleted(Service),
-}
-
-impl Event {
-    /// The service's name.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::Created(key) | Self::Updated(key) => &key.0,
-            Self::Deleted(service) => &service.name,
-        }
-    }
-}
-
 impl Leases {
     /// Writes the nodes of `service`, each until `until`.
-    pub(super) fn register(&mut self, service: Service, until: Duration) -> Option<Event> {
-        let key = (service.name, service.version);
-        let is_new = !self.versions.contains_key(&key);
+    pub(super) fn register(&mut self, service: Service, until: Duration) -> Vec<Change> {
+        let key = key(&service);
+        let Service { metadata, endpoints, nodes, .. } = service;
         let version = self.versions.entry(key.clone()).or_insert_with(Version::empty);
-        let mut differs = version.metadata != service.metadata;
-        differs |= version.endpoints != service.endpoints;
-        version.metadata = service.metadata;
-        version.endpoints = service.endpoints;
-        for node in service.nodes {
+        let is_other = version.metadata != metadata || version.endpoints != endpoints;
+        if is_other {
+            (version.metadata, version.endpoints) = (metadata, endpoints);
+        }
+        let (mut came, mut changed) = (Vec::new(), Vec::new());
+        for node in nodes {
             let id = node.id.clone();
             if let Some(lease) = version.nodes.get_mut(&id) {
-                differs |= lease.node != node;
-                lease.node = node;
+                if lease.node != node {
+                    changed.push(node.clone());
+                    lease.node = node;
+                }
                 extend(&mut self.ends, &mut version.ends, lease, until);
                 continue;
             }
-            differs = true;
+            came.push(node.clone());
             let end = (until, self.next_number);
             self.next_number += 1;
             self.ends.insert(end, (key.clone(), id.clone()));
             version.ends.insert(end);
             version.nodes.insert(id, Lease { node, end });
         }
-        match (is_new, differs) {
-            (true, _) => Some(Event::Created(key)),
-            (false, true) => Some(Event::Updated(key)),
-            (false, false) => None,
-        }
+        // Nodes that came tell of the rest of the record, too.
+        let is_updated = !changed.is_empty() || is_other && came.is_empty();
+        let created = (!came.is_empty()).then(|| Change::Created(version.of_nodes(&key, came)));
+        let updated = is_updated.then(|| Change::Updated(version.of_nodes(&key, changed)));
+        created.into_iter().chain(updated).collect()
     }
 
     /// Extends the leases of `service` to `until`, or says which node has none.
@@ -114,12 +99,12 @@ impl Leases {
     }
 
     /// Ends the leases of the nodes of `service`.
-    pub(super) fn deregister(&mut self, service: &Service) -> Option<Event> {
+    pub(super) fn deregister(&mut self, service: &Service) -> Option<Change> {
         self.end(&key(service), service.nodes.iter().map(|node| node.id.as_str()))
     }
 
     /// Ends every lease of the node `id`; looks at all versions.
-    pub(super) fn forget(&mut self, id: &str) -> Vec<Event> {
+    pub(super) fn forget(&mut self, id: &str) -> Vec<Change> {
         let runs =
             |(key, version): (&Key, &Version)| version.nodes.contains_key(id).then(|| key.clone());
         let keys: Vec<_> = self.versions.iter().filter_map(runs).collect();
@@ -127,14 +112,14 @@ impl Leases {
     }
 
     /// Ends every lease.
-    pub(super) fn forget_all(&mut self) -> Vec<Event> {
+    pub(super) fn forget_all(&mut self) -> Vec<Change> {
         self.ends.clear();
         let versions = std::mem::take(&mut self.versions);
-        versions.into_iter().map(|(key, version)| Event::Deleted(version.record(&key))).collect()
+        versions.into_iter().map(|(key, version)| Change::Deleted(version.record(&key))).collect()
     }
 
     /// Ends the leases that ran out at `now`; looks at no others.
-    pub(super) fn expire(&mut self, now: Duration) -> Vec<Event> {
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<Change> {
         let mut ended: BTreeMap<Key, Vec<String>> = BTreeMap::new();
         for ((until, _), (key, id)) in &self.ends {
             if *until > now {
@@ -169,16 +154,6 @@ impl Leases {
         }
     }
 
-    /// What a watch tells of an event; nothing of a version that is gone by now.
-    pub(super) fn change(&self, event: Event) -> Option<Change> {
-        let record = |key: &Key| Some(self.versions.get(key)?.record(key));
-        match event {
-            Event::Created(key) => record(&key).map(Change::Created),
-            Event::Updated(key) => record(&key).map(Change::Updated),
-            Event::Deleted(service) => Some(Change::Deleted(service)),
-        }
-    }
-
     /// How many leases there are.
     pub(super) fn len(&self) -> usize {
         self.ends.len()
@@ -191,25 +166,24 @@ impl Leases {
     }
 
     /// Ends the leases of these nodes of a version.
-    fn end<'a>(&mut self, key: &Key, ids: impl IntoIterator<Item = &'a str>) -> Option<Event> {
+    fn end<'a>(&mut self, key: &Key, ids: impl IntoIterator<Item = &'a str>) -> Option<Change> {
         let version = self.versions.get_mut(key)?;
-        let mut ended = Vec::new();
+        let mut ended = BTreeMap::new();
         for id in ids {
-            if let Some(lease) = version.nodes.remove(id) {
+            if let Some((id, lease)) = version.nodes.remove_entry(id) {
                 self.ends.remove(&lease.end);
                 version.ends.remove(&lease.end);
-                ended.push(lease);
+                ended.insert(id, lease.node);
             }
         }
         if ended.is_empty() {
             return None;
         }
-        if !version.nodes.is_empty() {
-            return Some(Event::Updated(key.clone()));
+        let change = Change::Deleted(version.of_nodes(key, ended.into_values().collect()));
+        if version.nodes.is_empty() {
+            self.versions.remove(key);
         }
-        let mut last = self.versions.remove(key)?;
-        last.nodes.extend(ended.into_iter().map(|lease| (lease.node.id.clone(), lease)));
-        Some(Event::Deleted(last.record(key)))
+        Some(change)
     }
 }
 
@@ -223,13 +197,18 @@ impl Version {
         }
     }
 
-    fn record(&self, (name, version): &Key) -> Service {
+    fn record(&self, key: &Key) -> Service {
+        self.of_nodes(key, self.nodes.values().map(|lease| lease.node.clone()).collect())
+    }
+
+    /// A record of these nodes.
+    fn of_nodes(&self, (name, version): &Key, nodes: Vec<NodeInfo>) -> Service {
         Service {
             name: name.clone(),
             version: version.clone(),
             metadata: self.metadata.clone(),
             endpoints: self.endpoints.clone(),
-            nodes: self.nodes.values().map(|lease| lease.node.clone()).collect(),
+            nodes,
         }
     }
 }

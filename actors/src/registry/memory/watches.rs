@@ -64,14 +64,12 @@ impl Watches {
         self.queues.drain().for_each(|(_, queue)| queue.wake());
     }
 
-    /// Whether nobody follows the service.
-    pub(super) fn is_unwatched(&self, service: &str) -> bool {
-        self.of_all.is_empty() && !self.of_service.contains_key(service)
-    }
-
-    /// Queues a change of a service for all that follow it.
-    pub(super) fn tell(&mut self, service: &str, change: &Change) {
-        self.each(service, |queue| queue.push(change));
+    /// Queues a change for all that follow its service.
+    pub(super) fn tell(&mut self, change: &Change) {
+        let (Change::Created(one) | Change::Updated(one) | Change::Deleted(one)) = change else {
+            return;
+        };
+        self.each(&one.name, |queue| queue.push(change));
     }
 
     /// Has all that follow a service look again when the next lease runs out.
@@ -109,11 +107,10 @@ mod tests {
         for number in own {
             watches.remove(number);
         }
-        assert!(watches.is_unwatched("service-99") && !watches.is_unwatched("service-98"));
         assert_eq!((watches.len(), watches.of_service.len()), (99, 99));
-        watches.tell("service-99", &Change::Deleted(Service::new("service-99", "1")));
+        watches.tell(&Change::Deleted(Service::new("service-99", "1")));
         watches.end();
-        assert!(watches.is_unwatched("service-98"));
+        assert_eq!((watches.len(), watches.of_service.len()), (0, 0));
     }
 
     fn add(watches: &mut Watches, scope: WatchScope) -> usize {

@@ -170,7 +170,7 @@ impl Watcher {
     /// Makes what is believed the view, and lets everybody know who waits for it.
     fn settle(&mut self, service: &str, ctx: &mut Context<Self>) {
         let Some(followed) = self.followed.get_mut(service) else { return };
-        let versions = followed.good.versions();
+        let versions = followed.good.believed().into_versions();
         let waiting = std::mem::take(&mut followed.waiting);
         if self.state.renew(service, versions, Freshness::Live) {
             debug!(service, "the view of a service changed");

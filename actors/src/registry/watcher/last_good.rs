@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::registry::{Change, NodeInfo, Service, merge};
+use crate::registry::{Catalogue, Change, NodeInfo, Service, VersionView, WatchScope};
 
 /// What the registry says, and the nodes it no longer mentions but may again.
 ///
@@ -12,39 +12,45 @@ use crate::registry::{Change, NodeInfo, Service, merge};
 /// the TTL. So a node that is missing after a gap is *kept* until it is seen, until it is known to
 /// be gone, or until [`end_grace`](Self::end_grace). It is known to be gone when a `Deleted`
 /// names it, or names no node at all of its version, and when another node took its id or address.
-/// An `Updated` that does not mention a kept node proves nothing: the others may just have been
-/// faster.
+/// That others are mentioned and it is not proves nothing: they may just have been faster.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastGood {
-    confirmed: Vec<Service>,
+    confirmed: Catalogue,
     kept: Vec<Service>,
 }
 
 impl LastGood {
     /// Creates one that knows `versions` from before.
-    pub(super) fn remembered(versions: Vec<Service>) -> Self {
-        Self { confirmed: versions, kept: Vec::new() }
+    pub(super) fn remembered(versions: Vec<VersionView>) -> Self {
+        Self { confirmed: Catalogue::of(versions), kept: Vec::new() }
     }
 
     /// Takes over a change of `service`; `healing` when it is the first after a gap.
+    ///
+    /// Costs little more with many nodes than with few, unless it is a whole list.
     pub(super) fn apply(&mut self, service: &str, change: Change, healing: bool) {
-        let believed = if healing { self.versions() } else { Vec::new() };
-        match change {
-            Change::Resync(all) => self.confirmed = all,
-            Change::Created(one) | Change::Updated(one) => {
-                self.confirmed.retain(|known| !known.is_same_version(&one));
-                self.confirmed.push(one);
+        let believed = if healing { self.believed().records() } else { Vec::new() };
+        let mut seen = Seen::default();
+        let is_whole = matches!(change, Change::Resync(_));
+        match &change {
+            Change::Resync(_) => {}
+            Change::Deleted(one) => self.bury(one),
+            Change::Created(one) | Change::Updated(one) if one.name == service => {
+                seen = Seen::among(one.nodes.iter());
             }
-            Change::Deleted(one) => {
-                self.confirmed.retain(|known| !known.is_same_version(&one));
-                self.bury(&one);
-            }
+            Change::Created(_) | Change::Updated(_) => return,
         }
-        self.confirmed = normalise(service, std::mem::take(&mut self.confirmed));
+        self.confirmed.apply(change);
+        if is_whole {
+            self.confirmed = self.confirmed.within(&WatchScope::Service(service.to_owned()));
+        }
         if healing {
             self.kept = believed;
         }
-        self.drop_seen();
+        if self.keeps() {
+            let all = healing || is_whole;
+            self.drop_seen(&if all { Seen::of_all(&self.confirmed) } else { seen });
+        }
     }
 
     /// Gives up the nodes that have not come back.
@@ -58,16 +64,15 @@ impl LastGood {
     }
 
     /// What is believed: versions and nodes in a fixed order, no version without a node.
-    pub(super) fn versions(&self) -> Vec<Service> {
-        let mut versions = self.confirmed.clone();
+    pub(super) fn believed(&self) -> Catalogue {
+        let mut believed = self.confirmed.clone();
         for kept in &self.kept {
-            match versions.iter_mut().find(|version| version.is_same_version(kept)) {
-                Some(version) => version.nodes.extend(kept.nodes.iter().cloned()),
-                None => versions.push(kept.clone()),
-            }
+            // What the registry says of the version counts.
+            let service = believed.version(kept).map(|version| Service::clone(version.service()));
+            let service = service.unwrap_or_else(|| kept.clone());
+            believed.apply(Change::Created(Service { nodes: kept.nodes.clone(), ..service }));
         }
-        sort(&mut versions);
-        versions
+        believed
     }
 
     fn bury(&mut self, deleted: &Service) {
@@ -75,41 +80,35 @@ impl LastGood {
             let named = |node: &NodeInfo| deleted.nodes.iter().any(|other| other.id == node.id);
             kept.nodes.retain(|node| !deleted.nodes.is_empty() && !named(node));
         }
+        self.kept.retain(|kept| !kept.nodes.is_empty());
     }
 
-    fn drop_seen(&mut self) {
-        if self.kept.is_empty() {
-            return;
-        }
-        let seen = || self.confirmed.iter().flat_map(|version| &version.nodes);
-        let ids: HashSet<_> = seen().map(|node| node.id.as_str()).collect();
-        let addresses: HashSet<_> = seen().map(|node| node.address.as_str()).collect();
+    fn drop_seen(&mut self, seen: &Seen) {
         for kept in &mut self.kept {
             kept.nodes.retain(|node| {
-                !ids.contains(node.id.as_str()) && !addresses.contains(node.address.as_str())
+                !seen.ids.contains(&node.id) && !seen.addresses.contains(&node.address)
             });
         }
         self.kept.retain(|kept| !kept.nodes.is_empty());
     }
 }
 
-/// Merges duplicates, drops what is of another name or without nodes, and sorts.
-fn normalise(service: &str, versions: Vec<Service>) -> Vec<Service> {
-    let mut merged = Vec::with_capacity(versions.len());
-    for version in versions {
-        if version.name == service && !version.nodes.is_empty() {
-            merge(&mut merged, version);
-        }
-    }
-    sort(&mut merged);
-    merged
+/// Nodes that the registry mentions.
+#[derive(Default)]
+struct Seen {
+    ids: HashSet<String>,
+    addresses: HashSet<String>,
 }
 
-/// Registries list in any order; equal views must compare equal.
-fn sort(versions: &mut [Service]) {
-    versions.sort_by(|a, b| a.version.cmp(&b.version));
-    for version in versions {
-        version.nodes.sort_by(|a, b| a.id.cmp(&b.id));
+impl Seen {
+    fn of_all(catalogue: &Catalogue) -> Self {
+        let nodes = catalogue.versions().iter().flat_map(VersionView::nodes);
+        Self::among(nodes.map(AsRef::as_ref))
+    }
+
+    fn among<'a>(nodes: impl Iterator<Item = &'a NodeInfo>) -> Self {
+        let (ids, addresses) = nodes.map(|node| (node.id.clone(), node.address.clone())).unzip();
+        Self { ids, addresses }
     }
 }
 
@@ -119,68 +118,81 @@ mod tests {
 
     #[test]
     fn a_node_missing_after_a_gap_is_kept_until_the_grace_ends() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![]), true);
-        assert_eq!(good.versions(), [version("1", &["a", "b"])]);
+        assert_eq!(good.records(), [version("1", &["a", "b"])]);
         assert!(good.keeps());
         good.end_grace();
-        assert_eq!(good.versions(), []);
+        assert_eq!(good.records(), []);
     }
 
     #[test]
     fn a_node_that_comes_back_does_not_take_the_others_away() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![]), true);
         apply(&mut good, Change::Created(version("1", &["b"])), false);
-        assert_eq!(good.versions(), [version("1", &["a", "b"])]);
+        assert_eq!(good.records(), [version("1", &["a", "b"])]);
         good.end_grace();
-        assert_eq!(good.versions(), [version("1", &["b"])]);
+        assert_eq!(good.records(), [version("1", &["b"])]);
     }
 
     #[test]
     fn a_node_seen_again_after_a_gap_leaves_at_once_when_it_leaves() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![version("1", &["a", "b"])]), true);
         assert!(!good.keeps());
-        apply(&mut good, Change::Updated(version("1", &["a"])), false);
-        assert_eq!(good.versions(), [version("1", &["a"])]);
+        apply(&mut good, Change::Deleted(version("1", &["b"])), false);
+        assert_eq!(good.records(), [version("1", &["a"])]);
     }
 
     #[test]
     fn a_deletion_takes_the_kept_nodes_it_names() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![]), true);
         apply(&mut good, Change::Deleted(version("1", &["b"])), false);
-        assert_eq!(good.versions(), [version("1", &["a"])]);
+        assert_eq!(good.records(), [version("1", &["a"])]);
         apply(&mut good, Change::Deleted(version("1", &[])), false);
-        assert_eq!(good.versions(), []);
+        assert_eq!(good.records(), []);
     }
 
     #[test]
     fn a_kept_node_yields_to_another_at_its_address_and_to_itself_in_another_version() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![]), true);
         let successor = Service::new("greeter", "1").node(NodeInfo::new("c", "a:1"));
         apply(&mut good, Change::Created(successor), false);
         apply(&mut good, Change::Created(version("2", &["b"])), false);
-        let nodes: Vec<_> = good.versions().into_iter().flat_map(|v| v.nodes).collect();
+        let nodes: Vec<_> = good.records().into_iter().flat_map(|v| v.nodes).collect();
         assert_eq!(nodes, [NodeInfo::new("c", "a:1"), NodeInfo::new("b", "b:1")]);
         assert!(!good.keeps());
     }
 
     #[test]
     fn a_second_gap_keeps_what_the_first_one_kept() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![version("1", &["a"])]), true);
         apply(&mut good, Change::Resync(vec![]), true);
-        assert_eq!(good.versions(), [version("1", &["a", "b"])]);
+        assert_eq!(good.records(), [version("1", &["a", "b"])]);
     }
 
     #[test]
     fn a_resync_without_a_gap_is_the_truth() {
-        let mut good = LastGood::remembered(vec![version("1", &["a", "b"])]);
+        let mut good = remembered(&["a", "b"]);
         apply(&mut good, Change::Resync(vec![version("2", &["c"])]), false);
-        assert_eq!(good.versions(), [version("2", &["c"])]);
+        assert_eq!(good.records(), [version("2", &["c"])]);
+    }
+
+    #[test]
+    fn a_change_of_one_node_leaves_the_others_the_same() {
+        let mut good = remembered(&["a", "b", "c"]);
+        let before = good.believed();
+        let mut moved = version("1", &["b"]);
+        moved.nodes[0].address = "elsewhere:1".into();
+        apply(&mut good, Change::Updated(moved), false);
+        let after = good.believed();
+        let pairs = before.versions()[0].nodes().zip(after.versions()[0].nodes());
+        let same: Vec<_> = pairs.map(|(one, other)| std::sync::Arc::ptr_eq(one, other)).collect();
+        assert_eq!(same, [true, false, true]);
     }
 
     #[test]
@@ -195,7 +207,17 @@ mod tests {
         ];
         apply(&mut good, Change::Resync(messy), false);
         let tidy = [version("1", &["a", "b"]), version("2", &["c"])];
-        assert_eq!(good.versions(), tidy);
+        assert_eq!(good.records(), tidy);
+    }
+
+    impl LastGood {
+        fn records(&self) -> Vec<Service> {
+            self.believed().records()
+        }
+    }
+
+    fn remembered(nodes: &[&str]) -> LastGood {
+        LastGood::remembered(vec![version("1", nodes).into()])
     }
 
     fn apply(good: &mut LastGood, change: Change, healing: bool) {

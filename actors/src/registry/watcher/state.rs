@@ -8,7 +8,7 @@ use actix::{Recipient, dev::SendError};
 use parking_lot::Mutex;
 
 use super::{Freshness, ServiceView, ViewChanged};
-use crate::registry::Service;
+use crate::registry::VersionView;
 
 /// The last good views and the subscribers of a [`Watcher`](super::Watcher).
 ///
@@ -113,13 +113,13 @@ impl WatcherState {
     pub(super) fn renew(
         &self,
         service: &str,
-        versions: Vec<Service>,
+        versions: Vec<VersionView>,
         freshness: Freshness,
     ) -> bool {
         let mut table = self.table.lock();
         let revision = table.revision + 1;
         let entry = table.entries.entry(service.into()).or_default();
-        // Both are in the fixed order of what is believed.
+        // Both are in the fixed order of what is believed, and share most of it.
         let is_same = |view: &ServiceView| view.freshness == freshness && view.versions == versions;
         if entry.view.as_deref().is_some_and(is_same) {
             return false;

@@ -51,10 +51,8 @@ async fn an_outage_keeps_the_view_marks_it_stale_and_heals() {
     world.registry.outage();
     sleep(Duration::from_secs(600)).await;
     let stale = world.lookup("greeter").await.unwrap();
-    assert_eq!(
-        (stale.freshness, &stale.versions[..]),
-        (Freshness::Stale, &[greeter("1", "a")][..])
-    );
+    assert_eq!(stale.freshness, Freshness::Stale);
+    assert_eq!(stale.versions, [greeter("1", "a")]);
     world.registry.restore();
     world.register("1", "b").await;
     sleep(world.options.retry_max + MOMENT).await;

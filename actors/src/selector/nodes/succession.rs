@@ -1,192 +1,250 @@
-//! How one snapshot follows from another and a view of the registry.
+//! How one snapshot follows from another and two views of the registry.
 
-use std::collections::BTreeMap;
-use std::iter::Peekable;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use crate::registry::{NodeInfo, Service, ServiceView};
-use crate::selector::candidate::{Candidate, Release};
+use crate::registry::{NodeInfo, ServiceView, VersionView};
+use crate::selector::candidate::Candidate;
 use crate::selector::moment::Moment;
-use crate::selector::ring::{Ring, hash};
-use crate::selector::snapshot::{Cursor, Section, Snapshot};
+use crate::selector::release::Release;
+use crate::selector::ring::Ring;
+use crate::selector::seats::Seats;
+use crate::selector::snapshot::{Cursor, Section, Snapshot, order, ring_of};
+use crate::sorted::{Difference, Sorted};
 
-/// How one snapshot follows from another and a view.
+/// How one snapshot follows from another.
 ///
-/// The text of a node that has not changed is compared once, and of nothing else.
+/// What two views share is passed over, and what two snapshots share is not copied: so a changed
+/// node costs little more among many than among few. Where a version is told of differently, each
+/// of its nodes is renewed.
 pub(super) struct Succession<'a> {
     previous: &'a Snapshot,
-    view: &'a ServiceView,
-    heirs: Vec<Heir<'a>>,
+    /// When slow start of new nodes begins.
+    warming_since: Moment,
     sections: Vec<Section>,
-    /// Where each node of the previous snapshot is now.
-    moves: Vec<Option<u32>>,
+    seats: Seats,
+    came: Vec<Arc<Candidate>>,
+    /// Those whose version or id is not there any more, whose seats are free.
+    left: Vec<Arc<Candidate>>,
+    /// Those in whose place another process is.
+    replaced: Vec<Arc<Candidate>>,
+    /// Those who have another seat, and which they had before.
+    moved: Vec<(Arc<Candidate>, u32)>,
 }
 
-/// A node of the next snapshot.
-enum Heir<'a> {
-    /// As it was.
-    Kept(&'a Arc<Candidate>),
-    /// The same process with another record, or in a version with another one.
-    Renewed(&'a Arc<Candidate>, &'a NodeInfo),
-    New(&'a NodeInfo),
+/// How one version is told of.
+struct Step<'a> {
+    next: &'a VersionView,
+    section: Option<&'a Section>,
+    differences: Vec<Difference<'a, Arc<NodeInfo>>>,
 }
 
 impl<'a> Succession<'a> {
-    pub(super) fn of(previous: &'a Snapshot, view: &'a ServiceView) -> Self {
-        let moves = vec![None; previous.candidates.len()];
-        let heirs = Vec::with_capacity(previous.candidates.len());
-        let mut this = Self { previous, view, heirs, sections: Vec::new(), moves };
-        let mut versions: BTreeMap<&str, Vec<&Service>> = BTreeMap::new();
-        for service in &view.versions {
-            versions.entry(&service.version).or_default().push(service);
+    /// Follows `previous`, which shows `known`.
+    pub(super) fn of(
+        previous: &'a Snapshot,
+        known: &'a [VersionView],
+        next: &'a [VersionView],
+        now: Moment,
+    ) -> Self {
+        let mut this = Self {
+            previous,
+            warming_since: Moment::NEVER,
+            sections: Vec::with_capacity(next.len()),
+            seats: previous.seats.clone(),
+            came: Vec::new(),
+            left: Vec::new(),
+            replaced: Vec::new(),
+            moved: Vec::new(),
+        };
+        let steps: Vec<_> = next.iter().map(|next| this.step(known, next)).collect();
+        // Slow start spares a new node while old ones carry the load; without any there is nobody
+        // to do so.
+        if steps.iter().map(Step::kept).sum::<usize>() > 0 {
+            this.warming_since = now;
         }
-        for services in versions.values() {
-            this.add_version(services);
+        for section in &previous.sections {
+            if !next.iter().any(|next| next.service().version == section.release.version) {
+                this.left.extend(section.candidates.iter().cloned());
+            }
         }
+        for step in steps {
+            this.take(step);
+        }
+        this.sit_down();
         this
     }
 
     /// Nodes of the previous snapshot whose process is not in the next one.
-    pub(super) fn gone(&self) -> impl Iterator<Item = &'a Arc<Candidate>> {
-        let heir = |moved: &Option<u32>| moved.and_then(|index| self.heirs.get(index as usize));
-        let is_gone = move |moved| heir(moved).is_none_or(|heir| matches!(heir, Heir::New(_)));
-        let nodes = self.previous.candidates.iter().zip(&self.moves);
-        nodes.filter(move |(_, moved)| is_gone(moved)).map(|(candidate, _)| candidate)
+    pub(super) fn gone(&self) -> Vec<Arc<Candidate>> {
+        self.left.iter().chain(&self.replaced).cloned().collect()
     }
 
-    pub(super) fn into_snapshot(self, now: Moment) -> Snapshot {
+    pub(super) fn into_snapshot(self, view: &ServiceView) -> Snapshot {
         let ring = self.ring();
         Snapshot {
-            candidates: self.candidates(now),
+            seats: self.seats,
             sections: self.sections.into_boxed_slice(),
             cursor: self.previous.cursor.carry_over(),
             ring,
             demand: Arc::clone(&self.previous.demand),
             shared: Arc::clone(&self.previous.shared),
-            revision: self.view.revision,
-            freshness: self.view.freshness,
+            revision: view.revision,
+            freshness: view.freshness,
         }
     }
 
-    /// Adds the nodes of one version; a view that lists it twice means all of them.
-    fn add_version(&mut self, services: &[&'a Service]) {
-        let Some(service) = services.last() else { return };
-        let mut nodes: Vec<_> = services.iter().flat_map(|service| &service.nodes).collect();
-        // Views mostly come ordered.
-        if !nodes.is_sorted_by(|one, other| one.id < other.id) {
-            nodes.sort_by(|one, other| one.id.cmp(&other.id));
-            nodes.dedup_by(|one, other| one.id == other.id);
-        }
-        let room = self.previous.shared.options.nodes.saturating_sub(self.heirs.len());
-        if nodes.len() > room {
-            let (name, left_out) = (&self.view.name, nodes.len() - room);
-            tracing::warn!(service = %name, left_out, "more nodes than the selector may hold");
-            nodes.truncate(room);
-        }
-        if nodes.is_empty() {
-            return;
-        }
-        let section = self.previous.section(&service.version);
-        let release = Release::of(service);
-        let release = match section {
-            Some(section) if *section.release == release => Arc::clone(&section.release),
-            _ => Arc::new(release),
+    fn step(&self, known: &'a [VersionView], next: &'a VersionView) -> Step<'a> {
+        let version = &next.service().version;
+        let section = self.previous.section(version);
+        let known = known.iter().find(|known| known.service().version == *version);
+        let differences = match known {
+            Some(known) => next.differences_from(known),
+            None => next.nodes().map(Difference::Came).collect(),
         };
-        let begin = self.heirs.len();
-        let mut known = section.map_or(0..0, |section| section.range.clone()).peekable();
-        for node in nodes {
-            self.add_node(node, &release, &mut known);
+        Step { next, section, differences }
+    }
+
+    /// Takes over what a version has become.
+    fn take(&mut self, step: Step<'a>) {
+        let Step { next, section, differences } = step;
+        let release = Release::of(next.service());
+        let (release, is_renewed) = match section {
+            Some(section) if *section.release == release => (Arc::clone(&section.release), false),
+            _ => (Arc::new(release), section.is_some()),
+        };
+        let mut candidates = section.map(|it| it.candidates.clone()).unwrap_or_default();
+        if candidates.is_empty() {
+            let came = differences.iter().filter_map(Difference::present);
+            let came: Vec<_> = came.map(|node| self.new_node(node, &release)).collect();
+            self.came.extend(came.iter().cloned());
+            candidates = Sorted::from_ordered(came);
+        } else {
+            for difference in &differences {
+                self.take_node(&mut candidates, difference, &release);
+            }
+        }
+        if is_renewed {
+            candidates = self.renew(&candidates, &release);
         }
         let cursor = section.map_or_else(Cursor::random, |section| section.cursor.carry_over());
-        self.sections.push(Section { release, range: begin..self.heirs.len(), cursor });
+        self.sections.push(Section { release, candidates, cursor });
     }
 
-    /// Adds a node; those to come and those known are both ordered by id, so one walk matches them.
-    fn add_node(
+    fn take_node(
         &mut self,
-        node: &'a NodeInfo,
+        candidates: &mut Sorted<Arc<Candidate>>,
+        difference: &Difference<'_, Arc<NodeInfo>>,
         release: &Arc<Release>,
-        known: &mut Peekable<Range<usize>>,
     ) {
-        let candidates = &self.previous.candidates;
-        let is_kept =
-            |known: &Candidate| Arc::ptr_eq(known.release(), release) && known.node() == node;
-        let place = u32::try_from(self.heirs.len()).ok();
-        // Most have not changed, and then this is the only look at them.
-        if let Some(index) = known.next_if(|at| is_kept(&candidates[*at])) {
-            self.moves[index] = place;
-            self.heirs.push(Heir::Kept(&candidates[index]));
-            return;
+        match difference {
+            Difference::Gone(node) => self.left.extend(candidates.take(&node.id)),
+            Difference::Came(node) => {
+                let candidate = self.new_node(node, release);
+                candidates.put(Arc::clone(&candidate));
+                self.came.push(candidate);
+            }
+            Difference::Changed(old, new) => {
+                let Some(known) = candidates.find(&new.id).map(Arc::clone) else { return };
+                let candidate = if is_same_process(old, new) {
+                    Arc::new(known.renewed(NodeInfo::clone(new), Arc::clone(release)))
+                } else {
+                    self.replaced.push(Arc::clone(&known));
+                    self.new_node(new, release)
+                };
+                self.seats.seat(known.seat() as usize, Arc::clone(&candidate));
+                candidates.put(candidate);
+            }
         }
-        while known.next_if(|at| candidates[*at].node().id < node.id).is_some() {}
-        let index = known.next_if(|at| candidates[*at].node().id == node.id);
-        if let Some(index) = index {
-            self.moves[index] = place;
-        }
-        let candidate = index.map(|index| &candidates[index]);
-        self.heirs.push(match candidate.filter(|known| is_same_process(known.node(), node)) {
-            Some(known) if is_kept(known) => Heir::Kept(known),
-            Some(known) => Heir::Renewed(known, node),
-            None => Heir::New(node),
-        });
     }
 
-    fn candidates(&self, now: Moment) -> Box<[Arc<Candidate>]> {
-        // Slow start spares a new node while old ones carry the load; without any there is nobody
-        // to do so.
-        let has_old = self.heirs.iter().any(|heir| !matches!(heir, Heir::New(_)));
-        let warming_since = if has_old { now } else { Moment::NEVER };
-        let mut candidates = Vec::with_capacity(self.heirs.len());
-        for Section { release, range, .. } in &self.sections {
-            let heirs = self.heirs[range.clone()].iter();
-            candidates.extend(heirs.map(|heir| match heir {
-                Heir::Kept(known) => Arc::clone(known),
-                Heir::Renewed(known, node) => {
-                    Arc::new(known.renewed((*node).clone(), Arc::clone(release)))
-                }
-                Heir::New(node) => {
-                    let (release, shared) = (Arc::clone(release), &self.previous.shared);
-                    let shared = Arc::clone(shared);
-                    Arc::new(Candidate::new((*node).clone(), release, shared, warming_since))
-                }
-            }));
+    /// The nodes of a version that is told of differently.
+    fn renew(
+        &mut self,
+        candidates: &Sorted<Arc<Candidate>>,
+        release: &Arc<Release>,
+    ) -> Sorted<Arc<Candidate>> {
+        let mut renewed = Vec::with_capacity(candidates.len());
+        for known in candidates.iter() {
+            if Arc::ptr_eq(known.release(), release) {
+                renewed.push(Arc::clone(known));
+                continue;
+            }
+            let candidate = known.renewed(known.node().clone(), Arc::clone(release));
+            let candidate = Arc::new(candidate);
+            self.seats.seat(known.seat() as usize, Arc::clone(&candidate));
+            renewed.push(candidate);
         }
-        candidates.into_boxed_slice()
+        Sorted::from_ordered(renewed)
+    }
+
+    fn new_node(&self, node: &NodeInfo, release: &Arc<Release>) -> Arc<Candidate> {
+        let shared = Arc::clone(&self.previous.shared);
+        let release = Arc::clone(release);
+        Arc::new(Candidate::new(node.clone(), release, shared, self.warming_since))
+    }
+}
+
+// ===== Seats and the ring =====
+
+impl Succession<'_> {
+    /// Gives free seats to those who came, and to the last ones if there are more free ones.
+    fn sit_down(&mut self) {
+        let mut free: Vec<_> = self.left.iter().map(|left| left.seat() as usize).collect();
+        free.sort_unstable();
+        let taken = free.len().min(self.came.len());
+        let behind = self.seats.len()..;
+        for (candidate, seat) in self.came.iter().zip(free.drain(..taken).chain(behind)) {
+            self.seats.seat(seat, Arc::clone(candidate));
+        }
+        let length = self.seats.len() - free.len();
+        let is_taken = |seat: &usize| free.binary_search(seat).is_err();
+        let last: Vec<_> = (length..self.seats.len()).filter(is_taken).collect();
+        for (seat, from) in free.iter().zip(last) {
+            let Some(candidate) = self.seats.get(from).map(Arc::clone) else { continue };
+            self.moved.push((Arc::clone(&candidate), candidate.seat()));
+            self.seats.seat(*seat, candidate);
+        }
+        while self.seats.len() > length {
+            self.seats.pop();
+        }
     }
 
     /// The next ring, if picks need one: it is made before anybody sees the snapshot.
     fn ring(&self) -> OnceLock<Arc<Ring>> {
-        let anew = || {
-            let ids = self.heirs.iter().map(|heir| &heir.node().id);
-            Arc::new(Ring::new((0..).zip(ids.map(|id| hash(id)))))
-        };
-        let next =
-            |before: Option<&Arc<Ring>>| before.map_or_else(anew, |before| self.ring_after(before));
-        let ring = self.previous.demand.follow(&self.previous.ring, next);
+        let ring = self.previous.demand.follow(&self.previous.ring, |before| match before {
+            Some(before) => self.ring_after(before),
+            None => Arc::new(ring_of(&self.seats)),
+        });
         ring.map_or_else(OnceLock::new, OnceLock::from)
     }
 
     fn ring_after(&self, ring: &Arc<Ring>) -> Arc<Ring> {
-        let unchanged = self.moves.len() == self.heirs.len()
-            && self.moves.iter().zip(0..).all(|(now, before)| *now == Some(before));
-        if unchanged {
+        let moved_from = self.moved.iter().map(|(moved, from)| (*from, moved.seed()));
+        let left = self.left.iter().map(|left| (left.seat(), left.seed()));
+        let left: Vec<_> = left.chain(moved_from).collect();
+        let came = self.came.iter().chain(self.moved.iter().map(|(moved, _)| moved));
+        let came: Vec<_> = came.map(|came| (came.seat(), came.seed())).collect();
+        if left.is_empty() && came.is_empty() {
             return Arc::clone(ring);
         }
-        let mut came = vec![true; self.heirs.len()];
-        self.moves.iter().flatten().for_each(|index| came[*index as usize] = false);
-        let added = (0..).zip(came.iter().zip(&self.heirs)).filter(|(_, (came, _))| **came);
-        let added = added.map(|(index, (_, heir))| (index, hash(&heir.node().id)));
-        Arc::new(ring.successor(&self.moves, added))
+        if left.len() + came.len() > self.seats.len() / FEW {
+            return Arc::new(ring_of(&self.seats));
+        }
+        let next = ring.successor(&left, &came, &|one, other| order(&self.seats, one, other));
+        Arc::new(if next.is_well_cut() { next } else { ring_of(&self.seats) })
     }
 }
 
-impl Heir<'_> {
-    fn node(&self) -> &NodeInfo {
-        match self {
-            Self::Kept(known) => known.node(),
-            Self::Renewed(_, node) | Self::New(node) => node,
-        }
+impl Step<'_> {
+    /// How many nodes of the previous snapshot are still there.
+    fn kept(&self) -> usize {
+        let is_lost = |difference: &&Difference<'_, Arc<NodeInfo>>| match difference {
+            Difference::Gone(_) => true,
+            Difference::Came(_) => false,
+            Difference::Changed(old, new) => !is_same_process(old, new),
+        };
+        let known = self.section.map_or(0, |section| section.candidates.len());
+        known.saturating_sub(self.differences.iter().filter(is_lost).count())
     }
 }
 
@@ -194,3 +252,6 @@ impl Heir<'_> {
 fn is_same_process(one: &NodeInfo, other: &NodeInfo) -> bool {
     one.id == other.id && one.incarnation == other.incarnation && one.address == other.address
 }
+
+/// A ring is made anew when more than one of so many nodes came, left or moved.
+const FEW: usize = 8;

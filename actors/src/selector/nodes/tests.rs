@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::registry::{EndpointInfo, NodeInfo};
+use crate::registry::{Catalogue, Change, EndpointInfo, NodeInfo};
 use crate::selector::candidate::Candidate;
-use crate::selector::ring::{Ring, hash};
+use crate::selector::ring::hash;
+use crate::selector::snapshot::ring_of;
 use crate::selector::{Outcome, Pick, Standing, Strategy};
 
 #[test]
@@ -74,7 +75,7 @@ fn nodes_beyond_the_limit_are_left_out() {
     let options = SelectorOptions { nodes: 3, ..SelectorOptions::default() };
     let nodes = ServiceNodes::new("greeter", options, Instant::now());
     publish(&nodes, vec![service("1", &["a", "b"]), service("2", &["c", "d"])]);
-    assert_eq!(nodes.load().candidates().len(), 3);
+    assert_eq!(nodes.load().len(), 3);
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn a_ring_that_is_in_use_follows_every_change() {
         publish(&nodes, vec![service("1", ids)]);
         let snapshot = nodes.load();
         let prepared = snapshot.ring.get().expect("it was prepared");
-        let anew = Ring::new((0..).zip(ids.iter().map(|id| hash(id))));
+        let anew = ring_of(&snapshot.seats);
         for key in 0..1000 {
             let key = hash(&format!("{key}"));
             assert_eq!(prepared.owners(key).next(), anew.owners(key).next(), "{ids:?}");
@@ -107,7 +108,7 @@ fn a_ring_of_a_snapshot_that_is_replaced_while_it_is_made_is_not_lost() {
         publish(&nodes, vec![service("1", ids)]);
         let snapshot = nodes.load();
         let prepared = snapshot.ring.get().expect("the snapshot came with it");
-        let anew = Ring::new((0..).zip(ids.iter().map(|id| hash(id))));
+        let anew = ring_of(&snapshot.seats);
         assert!(prepared.owners(7).eq(anew.owners(7)), "{ids:?}");
     }
 }
@@ -153,13 +154,102 @@ fn a_view_that_is_not_ordered_changes_nothing_for_nodes_that_stay() {
     assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
 }
 
+#[test]
+fn whatever_is_published_all_lists_agree() {
+    let nodes = nodes(vec![]);
+    let (mut known, mut number) = (Catalogue::default(), 7_u64);
+    let mut chance = |below: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (number >> 33) % below
+    };
+    for step in 0..400 {
+        // It fills, empties and fills again; a version's labels change now and then.
+        let (is_growing, label) = ((step / 100) % 2 == 0, step / 40);
+        for _ in 0..=chance(4) {
+            let (version, id) = (chance(3).to_string(), format!("{:03}", chance(300)));
+            let mut one = service(&version, &[&id]);
+            one.nodes[0].incarnation = chance(2);
+            one.nodes[0].metadata.insert("zone".into(), chance(2).to_string());
+            one.metadata.insert("label".into(), label.to_string());
+            let comes = chance(10) < if is_growing { 9 } else { 2 };
+            known.apply(if comes { Change::Created(one) } else { Change::Deleted(one) });
+        }
+        if step % 150 == 149 {
+            known.apply(Change::Resync(vec![service("1", &["x", "y"])]));
+        }
+        let versions = known.clone().into_versions();
+        nodes.publish(&ServiceView { versions, ..ServiceView::new("greeter", []) }, Instant::now());
+        let _any = nodes.load().pick(&by_key("k"), &mut rand::rng(), Instant::now());
+        nodes.must_agree_with(&known);
+    }
+}
+
+#[test]
+fn of_many_nodes_a_change_rewrites_what_is_about_one() {
+    let ids: Vec<_> = (0..10_000).map(|number| format!("{number:05}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut known = Catalogue::new([service("1", &ids)]);
+    let nodes = nodes(vec![]);
+    let publish = |known: &Catalogue| {
+        let versions = known.clone().into_versions();
+        nodes.publish(&ServiceView { versions, ..ServiceView::new("greeter", []) }, Instant::now());
+        nodes.snapshot.load_full()
+    };
+    let mut before = publish(&known);
+    let mut moved = service("1", &["05000"]);
+    moved.nodes[0].address = "elsewhere".into();
+    let changes = [
+        Change::Updated(moved),
+        Change::Created(service("1", &["05000a"])),
+        Change::Deleted(service("1", &["00000"])),
+    ];
+    for change in changes {
+        known.apply(change.clone());
+        let after = publish(&known);
+        let rewritten =
+            after.sections[0].candidates.rewritten_since(&before.sections[0].candidates);
+        assert!(rewritten <= 2, "{rewritten} chunks in order: {change:?}");
+        let rewritten = after.seats.rewritten_since(&before.seats);
+        assert!(rewritten <= 2, "{rewritten} chunks of seats: {change:?}");
+        before = after;
+    }
+}
+
 fn by_key(key: &str) -> Pick<'_> {
     Pick { strategy: &Strategy::ConsistentHash, key: Some(key), ..Pick::default() }
 }
 
 impl ServiceNodes {
+    /// Every list of the snapshot has the nodes that are known, and no others.
+    fn must_agree_with(&self, known: &Catalogue) {
+        let snapshot = self.load();
+        let mut found = snapshot.candidates();
+        for version in known.versions() {
+            for node in version.nodes() {
+                let candidate = found.next().expect("as many as are known");
+                assert_eq!(
+                    (candidate.node(), candidate.version()),
+                    (&**node, &*version.service().version)
+                );
+                assert_eq!(candidate.service_metadata(), &version.service().metadata);
+                assert!(snapshot.node(&node.id).any(|same| Arc::ptr_eq(same, candidate)));
+            }
+        }
+        assert!(found.next().is_none());
+        assert_eq!(snapshot.len(), snapshot.candidates().count());
+        for (index, candidate) in snapshot.candidates().enumerate() {
+            let seat = snapshot.seats.get(candidate.seat() as usize);
+            assert!(seat.is_some_and(|seated| Arc::ptr_eq(seated, candidate)));
+            let same = snapshot.candidate(index);
+            assert!(same.is_some_and(|same| Arc::ptr_eq(same, candidate)));
+        }
+        if let Some(ring) = snapshot.ring.get() {
+            assert!(ring.owners(0).eq(ring_of(&snapshot.seats).owners(0)));
+        }
+    }
+
     fn load_all(&self) -> Vec<Arc<Candidate>> {
-        self.load().candidates().to_vec()
+        self.load().candidates().cloned().collect()
     }
 }
 
@@ -168,8 +258,8 @@ fn nodes(versions: Vec<Service>) -> ServiceNodes {
 }
 
 fn publish(nodes: &ServiceNodes, versions: Vec<Service>) {
-    let (name, freshness) = ("greeter".to_owned(), Freshness::Live);
-    nodes.publish(&ServiceView { name, versions, freshness, revision: 2 }, Instant::now());
+    let view = ServiceView { revision: 2, ..ServiceView::new("greeter", versions) };
+    nodes.publish(&view, Instant::now());
 }
 
 fn service(version: &str, ids: &[&str]) -> Service {

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::*;
-use crate::registry::{EndpointInfo, Freshness, NodeInfo, Service, ServiceView};
+use crate::registry::{EndpointInfo, NodeInfo, Service, ServiceView};
 use crate::selector::{CustomStrategy, Eligible, Locality, Outcome, SelectorOptions, ServiceNodes};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -469,11 +469,44 @@ fn picks_go_on_while_nodes_come_and_go() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let total: u32 = (0..world.nodes.load().candidates().len())
-        .map(|node| world.candidate(node).in_flight())
-        .sum();
+    let total: u32 =
+        (0..world.nodes.load().len()).map(|node| world.candidate(node).in_flight()).sum();
     assert_eq!(total, 0);
     assert_eq!(world.nodes.load().shared.total.sum(), 0);
+}
+
+#[test]
+fn a_key_has_its_node_among_those_of_the_wanted_version() {
+    let world = World::of(&[("1", 5), ("2", 5)], SelectorOptions::default());
+    let filters = [Filter::version("2")];
+    for key in 0..100 {
+        let key = format!("key-{key}");
+        let request =
+            Pick { key: Some(&key), filters: &filters, ..pick(&Strategy::ConsistentHash) };
+        let node = world.pick(&request).unwrap();
+        assert_eq!(world.candidate(node).version(), "2", "{key}");
+        assert_eq!(world.pick(&request).unwrap(), node);
+    }
+}
+
+#[test]
+fn a_node_that_was_slow_once_is_called_again_though_nothing_was_heard_of_it() {
+    let mut world = World::with_nodes(3);
+    let begun = world.now;
+    world.mark(0, Outcome::Success { latency: MILLI * 2 });
+    (1..3).for_each(|node| world.mark(node, Outcome::Success { latency: MILLI / 2 }));
+    // Little to do: no two calls at once.
+    let calls = 0..10_000;
+    let again = calls.into_iter().find(|_| {
+        world.now += MILLI * 10;
+        let node = world.pick(&Pick::default()).unwrap();
+        world.mark(node, Outcome::Success { latency: MILLI / 2 });
+        node == 0
+    });
+    assert!(again.is_some(), "it was never called again");
+    let expected = SelectorOptions::default().latency_decay.mul_f32(4_f32.ln());
+    let (waited, slack) = (world.now - begun, SECOND);
+    assert!(waited.abs_diff(expected) < slack, "{waited:?} instead of {expected:?}");
 }
 
 /// A service, a time that stands still and a seeded source of chance.
@@ -510,15 +543,13 @@ impl World {
     }
 
     fn publish_services(&self, versions: Vec<Service>) {
-        let (name, freshness) = ("greeter".to_owned(), Freshness::Live);
-        self.nodes.publish(&ServiceView { name, versions, freshness, revision: 1 }, self.now);
+        self.nodes.publish(&ServiceView::new("greeter", versions), self.now);
     }
 
     fn pick(&self, request: &Pick<'_>) -> Result<usize, PickError> {
         let snapshot = self.nodes.load();
         let picked = snapshot.pick(request, &mut *self.rng.lock(), self.now)?;
-        let same = |candidate| Arc::ptr_eq(candidate, picked);
-        Ok(snapshot.candidates().iter().position(same).unwrap())
+        Ok(snapshot.candidates().position(|candidate| Arc::ptr_eq(candidate, picked)).unwrap())
     }
 
     fn picks(&self, request: &Pick<'_>, count: usize) -> Vec<usize> {
@@ -526,7 +557,7 @@ impl World {
     }
 
     fn counts(&self, request: &Pick<'_>, count: usize) -> Vec<u32> {
-        let mut counts = vec![0; self.nodes.load().candidates().len()];
+        let mut counts = vec![0; self.nodes.load().len()];
         self.picks(request, count).into_iter().for_each(|node| counts[node] += 1);
         counts
     }
@@ -542,7 +573,7 @@ impl World {
     }
 
     fn candidate(&self, node: usize) -> Arc<Candidate> {
-        Arc::clone(&self.nodes.load().candidates()[node])
+        Arc::clone(self.nodes.load().candidate(node).unwrap())
     }
 
     fn begin(&self, node: usize, calls: u32) {

@@ -50,7 +50,7 @@ impl RingDemand {
 impl Default for RingDemand {
     fn default() -> Self {
         let (is_wanted, making) = (AtomicBool::new(false), Mutex::new(()));
-        Self { is_wanted, making, none: Ring::new([]) }
+        Self { is_wanted, making, none: Ring::new([], &|one, other| one.cmp(&other)) }
     }
 }
 

@@ -110,6 +110,6 @@ pub async fn registering_again_is_renewing(harness: &dyn Harness) {
     // What comes after shows that nothing came between.
     must(pair.one.register(record("2", "b"), LONG).await, "to register another version");
     follower.until(&[record("1", "a"), record("2", "b")], Duration::ZERO).await;
-    follower.must_have_told(&["created greeter 1", "created greeter 2"]);
+    follower.must_have_told(&["created greeter 1 a", "created greeter 2 b"]);
     until_found(harness, &pair.other, NAME, &[record("1", "a"), record("2", "b")]).await;
 }

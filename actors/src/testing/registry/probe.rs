@@ -7,7 +7,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Harness;
 use crate::Deadline;
-use crate::registry::{Change, NodeInfo, Registry, RegistryError, Service, Watch, WatchScope};
+use crate::registry::{
+    Catalogue, Change, NodeInfo, Registry, RegistryError, Service, Watch, WatchScope,
+};
 
 /// Long enough that nothing expires while a property is checked.
 pub(super) const LONG: Duration = Duration::from_secs(300);
@@ -90,7 +92,7 @@ where
 pub(super) struct Follower {
     pub(super) watch: Box<dyn Watch>,
     pub(super) known: Vec<Service>,
-    /// `created`, `updated`, `deleted` and name and version; `resync`.
+    /// `created`, `updated`, `deleted` and name, version and node, one by one; `resync`.
     pub(super) told: Vec<String>,
     patience: Duration,
 }
@@ -150,19 +152,28 @@ impl Follower {
                 self.told.push("resync".into());
                 return;
             }
-            Change::Created(one) => ("created", one),
-            Change::Updated(one) => ("updated", one),
-            Change::Deleted(one) => ("deleted", one),
+            Change::Created(ref one) => ("created", one),
+            Change::Updated(ref one) => ("updated", one),
+            Change::Deleted(ref one) => ("deleted", one),
         };
-        let label = format!("{kind} {} {}", one.name, one.version);
-        let is_known = self.known.iter().any(|known| known.is_same_version(&one));
-        assert_eq!(is_known, kind != "created", "{label} does not follow from {:?}", self.told);
-        self.told.push(label);
-        self.known.retain(|known| !known.is_same_version(&one));
-        if kind != "deleted" {
-            self.known.push(one);
+        let version = format!("{} {}", one.name, one.version);
+        let mut known = Catalogue::new(std::mem::take(&mut self.known));
+        for node in &one.nodes {
+            let label = format!("{kind} {version} {}", node.id);
+            let before = known.version(one).and_then(|version| version.node(&node.id));
+            let follows = match kind {
+                "created" => before.is_none(),
+                "updated" => before.is_some_and(|before| **before != *node),
+                _ => before.is_some(),
+            };
+            assert!(follows, "{label} does not follow from {:?}", self.told);
+            self.told.push(label);
         }
-        self.known = sorted(std::mem::take(&mut self.known));
+        if one.nodes.is_empty() {
+            self.told.push(format!("{kind} {version}"));
+        }
+        known.apply(change);
+        self.known = known.records();
     }
 
     /// Panics unless these changes were told, each once and in this order.

@@ -3,7 +3,9 @@
 use parking_lot::Mutex;
 
 use super::*;
-use crate::registry::{Change, MemoryRegistry, RegistryError, Service, Watch, WatchScope};
+use crate::registry::{
+    Catalogue, Change, MemoryRegistry, RegistryError, Service, VersionView, Watch, WatchScope,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_in_memory_has_every_property() {
@@ -18,6 +20,11 @@ async fn a_registry_that_forgets_when_it_restarts_has_every_property() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_registry_has_every_property() {
     all(&Memory { delay: Duration::from_millis(20), ..Memory::default() }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_has_whole_lists_only_has_every_property() {
+    all(&Faulty::new(Fault::None)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,6 +47,7 @@ async fn each_broken_promise_is_found_and_named() {
         (Fault::ForgetsToRenew, "a_lease_that_was_lost_is_told_and_begins_anew"),
         (Fault::ForgetsToRenew, "nodes_and_watches_outlive_the_loss_of_everything"),
         (Fault::WatchesOnce, "nodes_and_watches_outlive_the_loss_of_everything"),
+        (Fault::TellsOfOthers, "watch_tells_of_one_node_among_others"),
     ];
     for (fault, property) in cases {
         let found = AssertUnwindSafe(all(&Faulty::new(fault))).catch_unwind().await;
@@ -110,6 +118,8 @@ impl Harness for Fixed {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
+    /// It tells whole lists instead of changes, which is none.
+    None,
     RenewsTheUnknown,
     NeverExpires,
     ForgetsToRenew,
@@ -119,6 +129,7 @@ enum Fault {
     CutsRecords,
     WritesOnce,
     WatchesOnce,
+    TellsOfOthers,
 }
 
 struct Faulty {
@@ -218,8 +229,14 @@ impl Registry for FaultyRegistry {
         let scope = if self.has(Fault::WatchesAll) { WatchScope::All } else { scope };
         Box::pin(async move {
             let watch = self.inner.watch(scope).await?;
-            let never_ends = self.has(Fault::WatchesOnce);
-            Ok(if never_ends { Box::new(Endless(watch)) as Box<dyn Watch> } else { watch })
+            Ok(match self.fault {
+                Fault::WatchesOnce => Box::new(Endless(watch)) as Box<dyn Watch>,
+                Fault::None | Fault::TellsOfOthers => {
+                    let (known, is_change) = (Catalogue::default(), self.has(Fault::TellsOfOthers));
+                    Box::new(Whole { watch, known, is_change })
+                }
+                _ => watch,
+            })
         })
     }
 }
@@ -234,6 +251,29 @@ impl Watch for Endless {
                 Ok(change) => Ok(change),
                 Err(_) => std::future::pending().await,
             }
+        })
+    }
+}
+
+/// A watch that tells of all nodes when one changes: as a whole list, or as a change of each.
+struct Whole {
+    watch: Box<dyn Watch>,
+    known: Catalogue,
+    is_change: bool,
+}
+
+impl Watch for Whole {
+    fn next(&mut self) -> BoxFuture<'_, Result<Change, RegistryError>> {
+        Box::pin(async {
+            let change = self.watch.next().await?;
+            self.known.apply(change.clone());
+            Ok(match change {
+                Change::Updated(one) if self.is_change => {
+                    Change::Updated(self.known.version(&one).map_or(one, VersionView::record))
+                }
+                other if self.is_change => other,
+                _ => Change::Resync(self.known.records()),
+            })
         })
     }
 }

@@ -27,8 +27,29 @@ pub async fn watch_begins_with_a_resync_and_keeps_order(harness: &dyn Harness) {
     must(pair.one.deregister(record("1", "b")).await, "to withdraw the last node");
     follower.until(&[record("0", "z")], Duration::ZERO).await;
 
-    let told = ["created greeter 1", "updated greeter 1", "updated greeter 1", "deleted greeter 1"];
-    follower.must_have_told(&told);
+    let told = ["created greeter 1 a", "created greeter 1 b", "deleted greeter 1 a"];
+    follower.must_have_told(&[&told[..], &["deleted greeter 1 b"]].concat());
+}
+
+/// Of many nodes of a version, a change tells of those that changed alone, or is a whole list.
+pub async fn watch_tells_of_one_node_among_others(harness: &dyn Harness) {
+    let pair = harness.pair().await;
+    let mut expected = record("1", "a").node(record("1", "b").nodes.remove(0));
+    must(pair.one.register(record("1", "a"), LONG).await, "to register");
+    must(pair.one.register(record("1", "b"), LONG).await, "to register a second node");
+    until_found(harness, &pair.other, NAME, std::slice::from_ref(&expected)).await;
+    let mut follower = Follower::open(harness, &pair.other, own()).await;
+    follower.until(std::slice::from_ref(&expected), Duration::ZERO).await;
+
+    let mut moved = record("1", "b");
+    moved.nodes[0].address = "127.0.0.1:4".into();
+    expected.nodes[1] = moved.nodes[0].clone();
+    must(pair.one.register(moved, LONG).await, "to register a node elsewhere");
+    follower.until(std::slice::from_ref(&expected), Duration::ZERO).await;
+    must(pair.one.deregister(record("1", "a")).await, "to withdraw a node");
+    expected.nodes.remove(0);
+    follower.until(&[expected], Duration::ZERO).await;
+    follower.must_have_told(&["updated greeter 1 b", "deleted greeter 1 a"]);
 }
 
 /// A watch of one service does not tell of others.
@@ -41,7 +62,7 @@ pub async fn watch_of_one_sees_only_that(harness: &dyn Harness) {
     }
     must(pair.one.register(record("1", "a"), LONG).await, "to register");
     follower.until(&[record("1", "a")], Duration::ZERO).await;
-    follower.must_have_told(&["created greeter 1"]);
+    follower.must_have_told(&["created greeter 1 a"]);
     until_found(harness, &pair.other, "greeters", &[named("greeters")]).await;
     until_found(harness, &pair.other, NAME, &[record("1", "a")]).await;
 }
@@ -56,7 +77,7 @@ pub async fn watch_of_all_sees_every_service(harness: &dyn Harness) {
     follower.until(&[named("first"), named("second")], Duration::ZERO).await;
     must(pair.one.deregister(named("first")).await, "to withdraw");
     follower.until(&[named("second")], Duration::ZERO).await;
-    follower.must_have_told(&["created second 1", "deleted first 1"]);
+    follower.must_have_told(&["created second 1 second-node", "deleted first 1 first-node"]);
 }
 
 /// A lease that runs out is told of, though nobody asks the registry anything.
@@ -67,7 +88,7 @@ pub async fn watch_tells_of_an_expiry(harness: &dyn Harness) {
     must(pair.one.register(record("1", "a"), ttl).await, "to register");
     follower.until(&[record("1", "a")], Duration::ZERO).await;
     follower.until(&[], ttl).await;
-    follower.must_have_told(&["created greeter 1", "deleted greeter 1"]);
+    follower.must_have_told(&["created greeter 1 a", "deleted greeter 1 a"]);
 }
 
 /// Dropping a read that has not ended loses no change.
@@ -85,7 +106,7 @@ pub async fn watch_loses_nothing_when_a_read_is_dropped(harness: &dyn Harness) {
         }
     }
     follower.until(&expected, Duration::ZERO).await;
-    follower.must_have_told(&["created greeter 1", "created greeter 2", "created greeter 3"]);
+    follower.must_have_told(&["created greeter 1 a", "created greeter 2 a", "created greeter 3 a"]);
 }
 
 /// After a restart a watch ends with an error or goes on; opened again it tells what is there.

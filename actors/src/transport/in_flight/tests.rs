@@ -90,7 +90,7 @@ async fn a_stream_counts_for_its_node_but_its_length_is_no_latency() {
     let service = Service::new("greeter", "1").node(NodeInfo::new("a", "x"));
     let nodes = crate::selector::ServiceNodes::fixed("greeter", vec![service]);
     let (snapshot, mut calls) = (nodes.load(), InFlight::default());
-    let (candidate, begun) = (&snapshot.candidates()[0], Instant::now());
+    let (candidate, begun) = (snapshot.candidate(0).unwrap(), Instant::now());
     for answered_after in [60_000, 3] {
         let id = calls.reserve();
         if answered_after > 1000 {

@@ -33,7 +33,7 @@ async fn a_daemon_that_ended_is_replaced_and_told_everything_again() {
     let other = thread::spawn(move || other.run());
     others.send(Input::Browse).unwrap();
     let found = timeout(Duration::from_secs(10), seen.wait_for(|view| !view.is_empty()));
-    assert_eq!(**found.await.expect("found in time").unwrap(), [service]);
+    assert_eq!(found.await.expect("found in time").unwrap().records(), [service]);
 
     for (inputs, thread) in [(inputs, thread), (others, other)] {
         let (done, _ended) = sync_channel(0);

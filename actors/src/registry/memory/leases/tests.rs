@@ -10,10 +10,10 @@ fn leases_of_one_version_run_out_one_by_one() {
     let mut leases = Leases::default();
     leases.register(version("1", "a"), SOON);
     leases.register(version("1", "b"), LATER);
-    assert_eq!(expire(&mut leases, SOON / 2), []);
-    assert_eq!(expire(&mut leases, SOON), [Change::Updated(version("1", "b"))]);
+    assert_eq!(leases.expire(SOON / 2), []);
+    assert_eq!(leases.expire(SOON), [Change::Deleted(version("1", "a"))]);
     assert_eq!(leases.next_expiry(&WatchScope::All), Some(LATER));
-    assert_eq!(expire(&mut leases, LATER), [Change::Deleted(version("1", "b"))]);
+    assert_eq!(leases.expire(LATER), [Change::Deleted(version("1", "b"))]);
     assert_eq!((leases.len(), leases.next_expiry(&WatchScope::All)), (0, None));
 }
 
@@ -24,7 +24,7 @@ fn a_version_that_runs_out_at_once_is_told_of_as_it_last_was() {
     leases.register(both.clone(), SOON);
     leases.register(version("2", "c"), SOON);
     let expected = [Change::Deleted(both), Change::Deleted(version("2", "c"))];
-    assert_eq!(expire(&mut leases, LATER), expected);
+    assert_eq!(leases.expire(LATER), expected);
 }
 
 #[test]
@@ -41,14 +41,21 @@ fn a_renewal_that_misses_a_node_extends_none() {
 #[test]
 fn only_what_differs_is_an_event() {
     let mut leases = Leases::default();
-    assert!(matches!(leases.register(version("1", "a"), SOON), Some(Event::Created(_))));
-    assert!(leases.register(version("1", "a"), LATER).is_none());
+    assert_eq!(leases.register(version("1", "a"), SOON), [Change::Created(version("1", "a"))]);
+    assert_eq!(leases.register(version("1", "a"), LATER), []);
     let mut other = version("1", "a");
     other.nodes[0].incarnation = 1;
-    assert!(matches!(leases.register(other.clone(), LATER), Some(Event::Updated(_))));
+    assert_eq!(leases.register(other.clone(), LATER), [Change::Updated(other.clone())]);
     other.metadata.insert("zone".into(), "x".into());
-    assert!(matches!(leases.register(other, LATER), Some(Event::Updated(_))));
-    assert!(leases.deregister(&version("1", "b")).is_none());
+    let labels = Service { nodes: vec![], ..other.clone() };
+    assert_eq!(leases.register(other.clone(), LATER), [Change::Updated(labels)]);
+    let second = Service { nodes: vec![NodeInfo::new("b", "b:1")], ..other.clone() };
+    other.nodes[0].incarnation = 2;
+    let both =
+        Service { nodes: vec![other.nodes[0].clone(), NodeInfo::new("b", "b:1")], ..other.clone() };
+    let expected = [Change::Created(second), Change::Updated(other)];
+    assert_eq!(leases.register(both, LATER), expected);
+    assert!(leases.deregister(&version("1", "c")).is_none());
 }
 
 #[test]
@@ -94,9 +101,8 @@ fn a_forgotten_node_leaves_every_version() {
     leases.register(version("1", "a"), SOON);
     leases.register(version("2", "a"), SOON);
     leases.register(version("2", "b"), SOON);
-    let events = leases.forget("a");
-    let expected = [Change::Deleted(version("1", "a")), Change::Updated(version("2", "b"))];
-    assert_eq!(changes(&leases, events), expected);
+    let expected = [Change::Deleted(version("1", "a")), Change::Deleted(version("2", "a"))];
+    assert_eq!(leases.forget("a"), expected);
 }
 
 #[test]
@@ -111,15 +117,6 @@ fn the_size_of_a_record_counts_every_text() {
         ..EndpointInfo::default()
     });
     assert_eq!(text_bytes(&service), 14);
-}
-
-fn expire(leases: &mut Leases, now: Duration) -> Vec<Change> {
-    let events = leases.expire(now);
-    changes(leases, events)
-}
-
-fn changes(leases: &Leases, events: Vec<Event>) -> Vec<Change> {
-    events.into_iter().filter_map(|event| leases.change(event)).collect()
 }
 
 fn version(version: &str, node: &str) -> Service {

@@ -200,7 +200,7 @@ pub(super) fn greeter(version: &str, node: &str) -> Service {
 }
 
 pub(super) fn nodes(view: &ServiceView) -> Vec<&str> {
-    view.versions.iter().flat_map(|v| &v.nodes).map(|node| node.id.as_str()).collect()
+    view.versions.iter().flat_map(|v| v.nodes()).map(|node| node.id.as_str()).collect()
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
