@@ -113,7 +113,8 @@ impl<T: Topic> PublishBuilder<'_, T> {
 
     /// Encodes the event like this, for every subscriber; default that of the system's calls, which
     /// is bincode, and their [fallback](crate::SystemBuilder::client_fallback) for subscribers of
-    /// whom it is known that they have another type.
+    /// whom it is known that they have another type, and where the type has no fingerprint. Go Micro's
+    /// subscribers get JSON or protobuf by default; see the [manual](crate::manual::events).
     pub fn codec(mut self, codec: Codec) -> Self {
         self.form = Form::fixed(codec);
         self
