@@ -205,9 +205,11 @@ impl InFlight {
     ) -> Option<Waker> {
         let (slot, ledger) = self.slot_and_ledger(id)?;
         let State::Waiting(waiting) = &mut slot.state else { return None };
-        let begun = waiting.timing().map_or(now, |timing| timing.begun);
-        let latency = (!waiting.is_stream).then(|| now.saturating_duration_since(begun));
-        ledger.close(waiting.account, latency);
+        if waiting.account != AccountId::NONE {
+            let begun = waiting.timing().map_or(now, |timing| timing.begun);
+            let latency = (!waiting.is_stream).then(|| now.saturating_duration_since(begun));
+            ledger.close(waiting.account, latency);
+        }
         let waker = match &mut waiting.told {
             Told::Caller(waker) => {
                 let waker = waker.take();

@@ -82,7 +82,8 @@ impl Keeper {
 
 async fn publish(topic: &Arc<dyn Publisher>) -> Published {
     let event = EncodedEvent::new("text/plain", "John");
-    Arc::clone(topic).publish(event, PATIENCE).await.unwrap()
+    let publishing = Arc::clone(topic).publish(event, PATIENCE);
+    timeout(PATIENCE * 3, publishing).await.expect("it ends in time").unwrap()
 }
 
 #[actix::test]
