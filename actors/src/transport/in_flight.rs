@@ -235,7 +235,7 @@ impl InFlight {
     fn fail_slot(&mut self, index: usize, cause: Cause) -> Option<Waker> {
         let slot = &mut self.slots[index];
         let State::Waiting(waiting) = &mut slot.state else { return None };
-        let failure = failure(waiting, cause, &mut self.ledger);
+        let failure = Box::new(failure(waiting, cause, &mut self.ledger));
         self.waiting -= 1;
         match &mut waiting.told {
             Told::Caller(waker) => {
@@ -365,10 +365,10 @@ impl InFlight {
 }
 
 /// What is told of a call that has ended without a reply.
-fn failure(waiting: &Waiting, cause: Cause, ledger: &mut Ledger) -> Box<Failure> {
+fn failure(waiting: &Waiting, cause: Cause, ledger: &mut Ledger) -> Failure {
     let candidate = ledger.candidate(waiting.account).cloned();
     ledger.close(waiting.account, None);
-    Box::new(Failure { cause, candidate, timing: waiting.timing() })
+    Failure { cause, candidate, timing: waiting.timing() }
 }
 
 fn id_of(index: u32, generation: u64) -> RequestId {
