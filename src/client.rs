@@ -13,6 +13,7 @@ use std::sync::Arc;
 use callboard_actors::client::RemoteService;
 
 use crate::request::Endpoint;
+use crate::schema::EndpointSchema;
 use crate::stream::{Conversation, StreamBuilder, StreamEndpoint};
 use crate::system::ServiceSystem;
 
@@ -74,7 +75,7 @@ impl ServiceRef {
     /// # Cancellation
     /// Dropping the future cancels the call where it is.
     pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
-        CallBuilder::new(self.clone(), message, Once::default())
+        CallBuilder::new(self.clone(), message, Once::default(), T::schema())
     }
 
     /// Begins a stream; awaiting it sends the opening message and resolves when a node has taken
@@ -86,7 +87,8 @@ impl ServiceRef {
     /// # Cancellation
     /// Dropping the future, or the stream, cancels it where it is.
     pub fn stream<T: StreamEndpoint>(&self, opening: T) -> StreamBuilder<T> {
-        StreamBuilder::new(self.clone(), opening, Conversation::default())
+        let schema = EndpointSchema::cached_stream::<T>();
+        StreamBuilder::new(self.clone(), opening, Conversation::default(), schema)
     }
 
     /// Sends a message and forgets about it.

@@ -81,7 +81,8 @@ type LocalTable = HashMap<TypeId, Arc<dyn Any + Send + Sync>, BuildHasherDefault
 impl ServiceSystem {
     /// Begins to describe a system that runs the service `name`.
     ///
-    /// Without any handler it serves nothing, listens nowhere and is not registered: a client.
+    /// Without any handler it serves nothing, listens nowhere and is not registered, a client, until it
+    /// [subscribes](Self::subscribe).
     #[allow(clippy::new_ret_no_self, reason = "reads as one sentence: ServiceSystem::new(…).run()")]
     pub fn new(name: impl Into<String>) -> SystemBuilder {
         SystemBuilder::new(name.into())
@@ -136,15 +137,19 @@ impl ServiceSystem {
     /// # }
     /// ```
     ///
+    /// With the brokers `direct` and `http` events come in where the system listens. One that was
+    /// started without handlers listens and is registered from its first subscriber on, at the
+    /// [address](crate::SystemBuilder::address) and with the labels that it was given; it goes on when
+    /// that subscriber is closed. It has no `Debug` endpoints.
+    ///
     /// # Cancellation
-    /// What has been started is ended.
+    /// What has been started is ended; a system that has begun to listen goes on.
     ///
     /// # Errors
     /// The handler answers requests too, which the system must know when it starts, or hears
-    /// nothing; the broker did not take a subscription within the start timeout (10 s by default);
-    /// with the brokers `direct` and `http`, the system serves nothing, so that no event can reach
-    /// it ([`BrokerError::NotServing`](crate::BrokerError::NotServing)); the system stops. Nothing of
-    /// it is left then.
+    /// nothing; the system cannot listen at its address; the registry or the broker did not take it
+    /// within the start timeout (10 s by default); the system stops. Nothing of it is left then, but
+    /// that the system may have begun to listen, and the next subscriber goes on from there.
     pub async fn subscribe<A: Actor<Context = Context<A>>>(
         &self,
         factory: impl Fn() -> A + Send + Sync + 'static,

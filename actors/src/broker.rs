@@ -291,8 +291,8 @@ pub enum BrokerError {
     },
     /// The node listens nowhere, so no event can reach it.
     #[error(
-        "broker {broker} cannot reach subscribers of a node that serves nothing; add a handler to \
-         the system"
+        "broker {broker} cannot reach subscribers of a node that serves nothing; subscribe an actor, \
+         or add a handler to the system"
     )]
     NotServing {
         /// The broker's name.

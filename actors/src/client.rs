@@ -20,6 +20,7 @@ mod expiry;
 pub(crate) mod link;
 mod options;
 mod retry;
+mod round;
 mod rule;
 mod shard;
 
@@ -33,5 +34,6 @@ pub use self::expiry::Expiry;
 pub use self::link::Links;
 pub use self::options::{CallOptions, CallTarget, CallerOptions, Choice, EncodedReply, NodeReply};
 pub use self::retry::RetryBudgetOptions;
+pub(crate) use self::round::Round;
 pub use self::rule::RetryRule;
 pub use self::shard::{ConnectionOptions, thread_hint, use_shard};

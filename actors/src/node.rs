@@ -21,6 +21,7 @@
 //! [`NodeRef::ended`] learns the reason.
 
 mod error;
+mod serving;
 mod start;
 mod stop;
 mod subscriber;
@@ -44,6 +45,7 @@ use crate::supervisor::{Exit, SupervisorBuilder, SupervisorRef};
 use crate::transport::Transport;
 
 pub use self::error::NodeError;
+use self::serving::Serving;
 pub use self::start::start;
 use self::subscriber::Running;
 pub use self::subscriber::Subscriber;
@@ -60,7 +62,8 @@ pub struct NodeParts {
     pub transport: Arc<dyn Transport>,
     /// How its events reach subscribers.
     pub broker: Arc<dyn Broker>,
-    /// Addresses to listen on: the first free one is taken. Not used without handlers.
+    /// Addresses to listen on: the first free one is taken. Not used without handlers, until one is
+    /// [added](NodeRef::subscribe).
     pub listen: Vec<String>,
     /// Turns the address listened on into the one announced.
     pub advertise: Advertise,
@@ -77,7 +80,7 @@ pub struct NodeParts {
 }
 
 /// Turns the address listened on into the one announced; the error says why it cannot.
-pub type Advertise = Box<dyn Fn(&str) -> Result<String, String> + Send>;
+pub type Advertise = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
 /// A handler to be started.
 pub struct HandlerParts {
@@ -179,6 +182,8 @@ struct Shared {
     root: SupervisorRef,
     server: Arc<Server>,
     caller: Caller,
+    /// What is left to do until it can be reached.
+    serving: tokio::sync::Mutex<Option<Serving>>,
     /// Once it is registered.
     heartbeat: OnceLock<Addr<Heartbeat>>,
     broker: Arc<dyn Broker>,

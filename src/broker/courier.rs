@@ -1,11 +1,12 @@
 //! Brings events to the inboxes of Go Micro's HTTP broker.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use callboard_actors::broker::{Courier, Letter, Published};
+use callboard_actors::broker::{Courier, EncodedEvent, Letter, Published};
 use callboard_actors::client::{CallError, Executed};
 use callboard_actors::registry::BoxFuture;
 use callboard_actors::transport::TransportError;
@@ -17,7 +18,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::timeout_at;
 use uuid::Uuid;
 
-use super::directory::generation;
+use super::directory::{generation, is_ours};
 use super::envelope::EventEnvelope;
 use super::outcome::{self, OUTCOME};
 use crate::codec::Generation;
@@ -43,7 +44,9 @@ impl HttpCourier {
             executed,
             source: Arc::new(source),
         };
-        let request = request(&letter)
+        let event = readable(&letter)
+            .map_err(|detail| CallError::Codec { detail, executed: Executed::No })?;
+        let request = request(&letter, event)
             .map_err(|error| lost(Executed::No, TransportError::Encode(error.to_string())))?;
         let posting = exchange(self.pool(&address), request, ANSWER_MOST);
         match timeout_at(letter.deadline.instant(), posting).await {
@@ -70,13 +73,42 @@ impl HttpCourier {
     }
 }
 
-fn request(letter: &Letter) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+/// The event as its subscriber can read it.
+///
+/// Go Micro's records do not tell which content types a subscriber knows. It knows those that its
+/// own publishers send; so it gets what they send unless told otherwise, where the publisher leaves
+/// the choice and its own codec is none of them.
+fn readable(letter: &Letter) -> Result<Cow<'_, EncodedEvent>, String> {
+    let event = &letter.event;
+    let plain = event.content_type.split(';').next().unwrap_or_default();
+    if is_ours(&letter.node) || plain == JSON || plain == PROTOBUF {
+        return Ok(Cow::Borrowed(event));
+    }
+    let (first, second) = match generation(&letter.node) {
+        Generation::Early => (PROTOBUF, JSON),
+        Generation::Current => (JSON, PROTOBUF),
+    };
+    let Some(event) = event.in_form(first).or_else(|| event.in_form(second)) else {
+        return Ok(Cow::Borrowed(event));
+    };
+    let mut event = event?;
+    if event.content_type == PROTOBUF && first == PROTOBUF {
+        event.content_type = EARLY_PROTOBUF;
+    }
+    Ok(Cow::Owned(event))
+}
+
+fn request(
+    letter: &Letter,
+    event: Cow<'_, EncodedEvent>,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
     let generation = generation(&letter.node);
+    let event = event.into_owned();
     let event = EventEnvelope {
         topic: letter.topic.to_string(),
-        content_type: letter.event.content_type.to_owned(),
-        metadata: letter.event.metadata.clone(),
-        body: letter.event.body.clone(),
+        content_type: event.content_type.to_owned(),
+        metadata: event.metadata,
+        body: event.body,
     };
     let id =
         if generation == Generation::Current { Uuid::now_v7().to_string() } else { String::new() };
@@ -114,6 +146,13 @@ fn host(address: &str) -> &str {
 
 /// Where Go Micro of 2016 takes events.
 pub(crate) const EARLY_PATH: &str = "/_sub";
+
+/// What all of Go Micro's services read.
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/protobuf";
+
+/// As which those of 2016 publish protobuf.
+const EARLY_PROTOBUF: &str = "application/octet-stream";
 
 /// When a subscriber that refused may be tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);

@@ -62,6 +62,11 @@ pub(super) fn generation(node: &NodeInfo) -> Generation {
     if is_current { Generation::Current } else { Generation::Early }
 }
 
+/// Whether a subscriber is one of callboard's, which reads whatever callboard writes.
+pub(super) fn is_ours(node: &NodeInfo) -> bool {
+    node.metadata.contains_key(OWN)
+}
+
 /// The service of all subscribers today.
 const SERVICE: &str = "micro.http.broker";
 

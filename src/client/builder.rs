@@ -8,6 +8,7 @@ use callboard_actors::selector::{Filter, Strategy};
 use super::ServiceRef;
 use crate::codec::{Codec, Form};
 use crate::request::RequestContext;
+use crate::schema::EndpointSchema;
 
 /// A request that has not been made; awaiting it makes it.
 ///
@@ -34,10 +35,10 @@ pub struct RequestBuilder<T, K> {
 }
 
 impl<T, K> RequestBuilder<T, K> {
-    pub(crate) fn new(service: ServiceRef, message: T, kind: K) -> Self {
+    pub(crate) fn new(service: ServiceRef, message: T, kind: K, schema: &EndpointSchema) -> Self {
         let caller = service.system().caller();
         let options = caller.call_options(caller.options().timeout);
-        let form = service.system().form();
+        let form = service.system().form().for_types(schema.fingerprint());
         Self { service, message, options, form, is_local: None, kind }
     }
 

@@ -33,6 +33,18 @@ impl Form {
         Self { codec, other, or_json }
     }
 
+    /// The same for types of this fingerprint.
+    ///
+    /// Without one nobody can tell whether both sides have the same types, so a codec that needs
+    /// that is not begun with, unless it was asked for.
+    pub(crate) fn for_types(self, fingerprint: Option<u64>) -> Self {
+        if fingerprint.is_some() || self.codec.describes_itself() {
+            return self;
+        }
+        let other = self.further(BodyForm::PREFERRED.next());
+        other.map_or(self, |other| Self::with_fallback(other, Some(other)))
+    }
+
     /// The codec of a request that was sent in this form.
     pub(crate) fn chosen(self, form: BodyForm) -> Codec {
         self.further(form).unwrap_or(self.codec)

@@ -55,7 +55,7 @@ impl<T: Topic> TopicRef<T> {
     pub fn publish<'a>(&self, event: &'a T) -> PublishBuilder<'a, T> {
         PublishBuilder {
             event,
-            form: self.system.form(),
+            form: self.system.form().for_types(T::schema().fingerprint()),
             timeout: self.system.caller().options().timeout,
             metadata: Metadata::new(),
             topic: self.clone(),
@@ -113,7 +113,8 @@ impl<T: Topic> PublishBuilder<'_, T> {
 
     /// Encodes the event like this, for every subscriber; default that of the system's calls, which
     /// is bincode, and their [fallback](crate::SystemBuilder::client_fallback) for subscribers of
-    /// whom it is known that they have another type.
+    /// whom it is known that they have another type, and where the type has no fingerprint. Go Micro's
+    /// subscribers get JSON or protobuf by default; see the [manual](crate::manual::events).
     pub fn codec(mut self, codec: Codec) -> Self {
         self.form = Form::fixed(codec);
         self

@@ -203,8 +203,9 @@ impl<A: Actor<Context = Context<A>>> HandlerPort for TypedPort<A> {
     fn codec_for(&self, endpoint: usize, content_type: &str) -> Result<u16, Refusal> {
         let (number, codec) = self.codecs.find(content_type).ok_or(Refusal::UnknownContentType)?;
         let own = self.infos.get(endpoint).and_then(EndpointInfo::fingerprint);
-        match (own, fingerprint_in(content_type)) {
-            (Some(own), Some(other)) if own != other && !codec.describes_itself() => {
+        match fingerprint_in(content_type) {
+            // A type without a fingerprint is not known to be the caller's either.
+            other @ Some(_) if own != other && !codec.describes_itself() => {
                 Err(Refusal::OtherTypes)
             }
             _ => Ok(number),

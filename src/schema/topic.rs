@@ -89,8 +89,18 @@ impl TopicSchema {
             return Some(other);
         }
         let (from, to) = pair;
-        let convert = move |body: &[u8]| convert::<T>(from, to, body);
-        let other: &OtherForm = Box::leak(Box::new(OtherForm::new(to.content_type(), convert)));
+        let form = |to: Codec| {
+            OtherForm::new(to.content_type(), move |body: &[u8]| convert::<T>(from, to, body))
+        };
+        let mut other = form(to);
+        // For subscribers that know nothing else.
+        if to != Codec::Json {
+            other = other.or(form(Codec::Json));
+        }
+        if to != Codec::Protobuf && T::protobuf().is_some() {
+            other = other.or(form(Codec::Protobuf));
+        }
+        let other: &OtherForm = Box::leak(Box::new(other));
         others.push((pair, other));
         Some(other)
     }

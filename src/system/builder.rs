@@ -124,6 +124,9 @@ impl SystemBuilder {
     }
 
     /// Encodes calls like this unless a call says otherwise; default [`Codec::Bincode`].
+    ///
+    /// Where the types have no [fingerprint](crate::schema::EndpointSchema::fingerprint) and this
+    /// codec no names, they go in the [fallback](Self::client_fallback).
     pub fn client_codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self

@@ -1,6 +1,11 @@
 //! BSON-RPC at the HTTP door: what the plugin of Go Micro sends, byte for byte as its source writes
 //! it, is answered in an envelope that it reads.
 
+#[cfg(feature = "bson")]
+mod golden;
+#[cfg(feature = "bson")]
+mod streams;
+
 use callboard::codec::bson_rpc::decode_response;
 use callboard::codec::{Codec, ResponseEnvelope};
 use callboard::prelude::*;

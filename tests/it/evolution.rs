@@ -2,6 +2,7 @@
 //! work, in one without they are refused, and never is anything read as what it is not.
 
 mod events;
+mod shapeless;
 mod streams;
 
 use std::sync::Arc;

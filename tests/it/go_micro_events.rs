@@ -230,16 +230,89 @@ async fn subscribers_of_both_generations_are_sent_what_their_own_publishers_send
     }
 }
 
+/// The event of the recordings, of somebody who does not think of Go Micro.
+#[derive(Clone, PartialEq, Serialize, Deserialize, prost::Message)]
+struct Plain {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(int64, tag = "2")]
+    timestamp: i64,
+    #[prost(string, tag = "3")]
+    message: String,
+}
+
+impl Topic for Plain {
+    const NAME: &'static str = "gm.topic";
+
+    fn protobuf() -> Option<ProtobufEvent<Self>> {
+        Some(ProtobufEvent {
+            encode: |event, buffer: &mut BytesMut| {
+                prost::Message::encode(event, buffer).expect("a buffer grows");
+            },
+            decode: |bytes| prost::Message::decode(bytes).map_err(|error| error.to_string()),
+        })
+    }
+}
+
+/// The same, which nobody can write in protobuf.
+#[derive(Debug, Serialize, Deserialize, Topic)]
+#[topic(name = "gm.topic")]
+struct Bare {
+    id: String,
+    message: String,
+}
+
+#[actix::test]
+async fn subscribers_get_what_their_own_publishers_send_by_default() {
+    let acknowledged = Published { acknowledged: 1, ..Published::default() };
+    for generation in ["2016", "current"] {
+        let house = House::default();
+        let name = format!("{generation}/61-broker-publish-default");
+        let peer = Peer::replay([&name, &name]).await;
+        announce(&house, generation, &peer).await;
+        let client = house.system("client").configure(|config| config.broker = BrokerKind::Http);
+        let client = start(client).await;
+        let sent = capture(&format!("{name}.req.bin"));
+        let expected = json(split(&sent).1);
+        let timestamp = if generation == "2016" { decoded(&expected["Body"]).timestamp } else { 7 };
+        let event = Plain { id: "1".into(), timestamp, message: "event 1".into() };
+        assert_eq!(within(LONG, client.publish(&event)).await.unwrap(), acknowledged);
+        let received = json(&peer.received(0).await.body);
+        assert_eq!(received["Header"], expected["Header"], "{generation}");
+        if generation == "2016" {
+            assert_eq!(received["Body"], expected["Body"]);
+        } else {
+            // Where Go Micro writes a text for the number.
+            let body: Value = serde_json::from_slice(&body(&received)).unwrap();
+            assert_eq!(body, serde_json::json!({"id": "1", "timestamp": 7, "message": "event 1"}));
+        }
+        let event = Bare { id: "1".into(), message: "event 1".into() };
+        assert_eq!(within(LONG, client.publish(&event)).await.unwrap(), acknowledged);
+        let received = json(&peer.received(1).await.body);
+        assert_eq!(received["Header"]["Content-Type"], "application/json", "{generation}");
+        let body: Value = serde_json::from_slice(&body(&received)).unwrap();
+        assert_eq!(body, serde_json::json!({"id": "1", "message": "event 1"}));
+        stop(&[&client]).await;
+    }
+}
+
 fn split(request: &[u8]) -> (String, &[u8]) {
     let end = request.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
     (String::from_utf8_lossy(&request[..end]).into_owned(), &request[end..])
 }
 
 fn decoded(body: &Value) -> Noted {
+    prost::Message::decode(&bytes(body)[..]).expect("it is an event")
+}
+
+fn body(envelope: &Value) -> Vec<u8> {
+    bytes(&envelope["Body"])
+}
+
+fn bytes(text: &Value) -> Vec<u8> {
     use base64::Engine;
-    let text = body.as_str().expect("it is text");
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).expect("it is base64");
-    prost::Message::decode(&bytes[..]).expect("it is an event")
+    let text = text.as_str().expect("it is text");
+    base64::engine::general_purpose::STANDARD.decode(text).expect("it is base64")
 }
 
 #[actix::test]

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::forms::{Form, Forms};
 use super::frame::EventFrame;
+use super::tally::Tally;
 use super::topics::{Place, To, Topics};
 use super::{Acknowledger, BrokerError, EncodedEvent, EventSink, Interest};
 use crate::inbox::InboxStatus;
@@ -130,8 +131,9 @@ impl EventDesk {
                 // The common case needs no count of its own.
                 subscribers.deliver(to, event, Acknowledger::remote(reply));
             } else {
-                let then = move |published| reply.reply(&Metadata::new(), &published);
-                subscribers.publish(&event, to, then);
+                let tally = Tally::then(move |published| reply.reply(&Metadata::new(), &published));
+                subscribers.publish(&event, to, &tally);
+                tally.complete();
             }
         });
         if let Some(reply) = reply {

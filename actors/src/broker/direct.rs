@@ -11,6 +11,7 @@ mod deliver;
 mod directory;
 mod publish;
 mod route;
+mod under_way;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

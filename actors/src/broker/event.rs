@@ -48,7 +48,21 @@ impl EncodedEvent {
     /// # Errors
     /// It has none, or cannot be encoded like that.
     pub fn in_other_form(&self) -> Result<Self, String> {
-        let other = self.other.ok_or("there is no other form of it")?;
+        self.converted(self.other.ok_or("there is no other form of it")?)
+    }
+
+    /// The same event with a body of this content type; none if its publisher cannot write that, or
+    /// leaves no choice.
+    ///
+    /// # Errors
+    /// It cannot be encoded like that.
+    pub fn in_form(&self, content_type: &str) -> Option<Result<Self, String>> {
+        let other = self.other?;
+        let mut forms = std::iter::once(other).chain(&other.further);
+        forms.find(|form| form.content_type == content_type).map(|form| self.converted(form))
+    }
+
+    fn converted(&self, other: &OtherForm) -> Result<Self, String> {
         let (metadata, content_type) = (self.metadata.clone(), other.content_type);
         Ok(Self {
             metadata,
@@ -79,6 +93,7 @@ impl EncodedEvent {
 pub struct OtherForm {
     content_type: &'static str,
     convert: Box<Convert>,
+    further: Vec<Self>,
 }
 
 type Convert = dyn Fn(&[u8]) -> Result<Bytes, String> + Send + Sync;
@@ -89,7 +104,15 @@ impl OtherForm {
         content_type: &'static str,
         convert: impl Fn(&[u8]) -> Result<Bytes, String> + Send + Sync + 'static,
     ) -> Self {
-        Self { content_type, convert: Box::new(convert) }
+        Self { content_type, convert: Box::new(convert), further: Vec::new() }
+    }
+
+    /// Adds one more form, for subscribers of other protocols that know neither the usual one nor
+    /// this.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.further.push(other);
+        self
     }
 
     /// Its content type.

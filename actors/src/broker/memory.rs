@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::topics::{Place, To, Topic, Topics};
+use super::tally::Tally;
+use super::topics::{Place, To, Topics};
 use super::{
     Broker, BrokerError, EncodedEvent, EventSink, Interest, Published, Publisher, Subscription,
 };
@@ -96,31 +96,15 @@ impl Publisher for MemoryPublisher {
         Box::pin(async move {
             Interest::new(Arc::clone(&self.topic)).check()?;
             let deadline = Deadline::within(timeout);
-            Ok(publish_here(&self.topics, &self.topic, &event, To::All, deadline).await)
+            let tally = Tally::new();
+            self.topics.look(&self.topic, |topic| {
+                topic.subscribers().publish(&event, To::All, &tally);
+            });
+            tally.complete();
+            // What is missing by then counts as failed.
+            let _ = timeout_at(deadline.instant(), tally.wait()).await;
+            Ok(tally.so_far())
         })
-    }
-}
-
-/// Delivers to subscribers of this process and waits for their answers.
-pub(super) async fn publish_here(
-    topics: &Topics,
-    topic: &str,
-    event: &EncodedEvent,
-    to: To<'_>,
-    deadline: Deadline,
-) -> Published {
-    let (told, answered) = oneshot::channel();
-    // Somebody who does not wait any more is not told.
-    let tell = |published| {
-        let _ = told.send(published);
-    };
-    let publish = |topic: &Topic| topic.subscribers().publish(event, to, tell);
-    let Some(tally) = topics.look(topic, publish).flatten() else {
-        return Published::default();
-    };
-    match timeout_at(deadline.instant(), answered).await {
-        Ok(Ok(published)) => published,
-        _ => tally.so_far(),
     }
 }
 

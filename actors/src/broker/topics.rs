@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
 use super::tally::Tally;
-use super::{Acknowledger, BrokerError, Delivery, EncodedEvent, EventSink, Interest, Published};
+use super::{Acknowledger, BrokerError, Delivery, EncodedEvent, EventSink, Interest};
 
 /// The subscribers of this process; clones share them.
 ///
@@ -178,27 +178,16 @@ impl Subscribers<'_> {
         self.audiences.iter().map(|audience| audience.group.clone()).collect()
     }
 
-    /// Delivers an event to all that are meant; `then` learns the sum of their answers. Nothing
-    /// happens if there are none.
-    pub(super) fn publish(
-        &self,
-        event: &EncodedEvent,
-        to: To<'_>,
-        then: impl FnOnce(Published) + Send + 'static,
-    ) -> Option<Arc<Tally>> {
-        let reach = self.reach(to);
-        if reach == 0 {
-            return None;
-        }
-        let tally = Tally::new(reach, then);
+    /// Delivers an event to all that are meant, whose answers the tally counts.
+    pub(super) fn publish(&self, event: &EncodedEvent, to: To<'_>, tally: &Arc<Tally>) {
+        tally.expect(self.reach(to));
         self.each(to, |member| {
             member.sink.deliver(Delivery {
                 topic: Arc::clone(self.topic),
                 event: event.clone(),
-                acknowledger: Acknowledger::counted(&tally),
+                acknowledger: Acknowledger::counted(tally),
             });
         });
-        Some(tally)
     }
 
     /// Delivers an event to the one subscriber that is meant, if exactly one is.

@@ -1,6 +1,5 @@
 //! Starting a node.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,21 +7,21 @@ use actix::prelude::{Actor, Addr};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{HandlerParts, Hook, NodeError, NodeOptions, NodeParts, NodeRef, Phase, Shared};
-use crate::backoff::Backoff;
-use crate::broker::{
-    Broker, BrokerError, BrokerHome, BrokerPlace, EventSink, Interest, Subscription,
+use super::{
+    HandlerParts, Hook, NodeError, NodeOptions, NodeParts, NodeRef, Phase, Serving, Shared,
 };
+use crate::backoff::Backoff;
+use crate::broker::{Broker, BrokerError, BrokerHome, EventSink, Interest, Subscription};
 use crate::client::{Caller, CallerParts};
 use crate::context::Context;
 use crate::heartbeat::{Announce, Heartbeat};
-use crate::registry::{NodeInfo, Registry, RegistryError, Service, Watcher, WatcherState};
+use crate::registry::{Registry, RegistryError, Service, Watcher, WatcherState};
 use crate::selector::{Selector, SelectorState};
-use crate::server::{Acceptor, RouteTable, Server};
-use crate::supervisor::{Child, Restart, StartError, Supervisor, SupervisorRef};
-use crate::transport::{Hello, Listener, Transport};
+use crate::server::{RouteTable, Server};
+use crate::supervisor::{Child, Intensity, Restart, StartError, Supervisor, SupervisorRef};
+use crate::transport::Hello;
 
 /// Starts a node; resolves once it is registered and `after_start` has run.
 ///
@@ -62,13 +61,15 @@ impl Start {
         let until = Instant::now() + parts.options.start_timeout;
         let NodeParts { service, node, registry, transport, arbiters, options, mut hooks, .. } =
             parts;
+        let (listen, advertise) = (parts.listen, parts.advertise);
         let handlers = parts.handlers.iter().map(|handler| Arc::clone(&handler.port));
         let mut handlers: Vec<_> = handlers.collect();
         let subscriptions: Vec<_> = handlers.iter().flat_map(|port| port.subscriptions()).collect();
         let broker = parts.broker;
         let answers = handlers.iter().any(|port| !port.endpoints().is_empty());
         let is_serving = answers || (!subscriptions.is_empty() && broker.port().is_some());
-        handlers.extend(broker.port().filter(|_| is_serving));
+        // Also where nobody subscribes yet: that may come.
+        handlers.extend(broker.port());
         let routes = RouteTable::new(handlers)?;
         let mut hello = Hello::new(&service.name, &node.id, node.incarnation);
         hello.max_frame = options.max_frame;
@@ -78,7 +79,7 @@ impl Start {
         let selector = self.start_selector(&options).await?;
         let mut pools = Vec::new();
         for arbiter in &arbiters {
-            pools.push((self.nested("pool", unlimited("pool")).await?, arbiter.clone()));
+            pools.push((nested(&self.root, "pool").await?, arbiter.clone()));
         }
         let caller_parts = CallerParts {
             pools,
@@ -91,12 +92,24 @@ impl Start {
         let mut record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
         record.limit_schemas(options.max_schemas);
         let server = Server::new(hello, routes, options.acceptor.clone());
+        let serving = Serving {
+            registry: Arc::clone(&registry),
+            transport,
+            listen,
+            advertise,
+            arbiters: arbiters.clone(),
+            node: node.clone(),
+            record,
+            listening: None,
+            heartbeat: None,
+        };
         let shared = Shared {
-            blank: node.clone(),
+            blank: node,
             node: OnceLock::new(),
             root: self.root.clone(),
             server: Arc::clone(&server),
             caller: caller.clone(),
+            serving: tokio::sync::Mutex::new(Some(serving)),
             heartbeat: OnceLock::new(),
             broker: Arc::clone(&broker),
             handlers: OnceLock::new(),
@@ -123,50 +136,13 @@ impl Start {
         start_hooks("before_start", hooks.before_start, until, limit).await?;
 
         if is_serving {
-            let mut node = node;
-            let listener = self.listen(&*transport, &parts.listen).await?;
-            let address = listener.address();
-            node.address = (parts.advertise)(&address)
-                .map_err(|reason| NodeError::Advertise { listen: address.clone(), reason })?;
-            tracing::info!(service = record.name, node = node.id, address, "listening");
-            self.start_acceptor(&server, listener, &arbiters).await?;
-            check_self(&*transport, &address, &node).await?;
-            let record = Service { nodes: vec![node.clone()], ..record };
-            let place = BrokerPlace {
-                node: node.clone(),
-                supervisor: self.nested("subscriptions", unlimited("subscriptions")).await?,
-            };
-            broker.serve(place);
-            let _ = running.shared.node.set(node);
-            let child = self.start_heartbeat(&registry, record, &server, &options).await?;
-            announce(&child, &*registry, until, options.start_timeout).await?;
-            // Nobody else sets it.
-            let _ = running.shared.heartbeat.set(child);
+            running.serve(until).await?;
         }
         let subscriptions = subscribe(&*broker, subscriptions, until).await?;
         *running.shared.subscriptions.lock() = subscriptions;
         running.watch(supervisor);
         start_hooks("after_start", hooks.after_start, until, limit).await?;
         Ok(running)
-    }
-
-    async fn child<A: Actor<Context = Context<A>>>(
-        &self,
-        name: &str,
-        child: Child<A>,
-    ) -> Result<Addr<A>, NodeError> {
-        let started = self.root.start_child(child).await;
-        started.map_err(|source| NodeError::Child { child: name.to_owned(), source })
-    }
-
-    async fn nested(
-        &self,
-        name: &str,
-        builder: crate::supervisor::SupervisorBuilder,
-    ) -> Result<SupervisorRef, NodeError> {
-        let (child, handle) = builder.into_child();
-        self.child(name, child).await?;
-        Ok(handle)
     }
 
     async fn start_watcher(
@@ -179,13 +155,13 @@ impl Start {
         let child = Child::new("watcher", move || {
             Watcher::new(Arc::clone(&registry), options.clone(), state.clone())
         });
-        self.child("watcher", child).await
+        start_child(&self.root, "watcher", child).await
     }
 
     async fn start_selector(&self, options: &NodeOptions) -> Result<Addr<Selector>, NodeError> {
         let (options, state) = (options.selector.clone(), SelectorState::default());
         let child = Child::new("selector", move || Selector::new(options.clone(), state.clone()));
-        self.child("selector", child).await
+        start_child(&self.root, "selector", child).await
     }
 
     async fn start_handlers(
@@ -195,7 +171,7 @@ impl Start {
         handlers: Vec<HandlerParts>,
     ) -> Result<(), NodeError> {
         // Not restarted: where handlers give up, the node does; see `NodeRef::watch`.
-        self.child("handlers", child.restart(Restart::Temporary)).await?;
+        start_child(&self.root, "handlers", child.restart(Restart::Temporary)).await?;
         for handler in handlers {
             let started = (handler.start)(supervisor.clone()).await;
             started.map_err(|source| NodeError::Child {
@@ -205,69 +181,26 @@ impl Start {
         }
         Ok(())
     }
-
-    async fn listen(
-        &self,
-        transport: &dyn Transport,
-        addresses: &[String],
-    ) -> Result<Box<dyn Listener>, NodeError> {
-        let mut last = None;
-        for address in addresses {
-            match transport.listen(address).await {
-                Ok(listener) => return Ok(listener),
-                Err(error) => last = Some(error),
-            }
-        }
-        let source = last.unwrap_or_else(|| crate::transport::TransportError::Listen {
-            address: String::new(),
-            reason: "no address was given".into(),
-        });
-        Err(NodeError::Listen { source })
-    }
-
-    async fn start_acceptor(
-        &self,
-        server: &Arc<Server>,
-        listener: Box<dyn Listener>,
-        arbiters: &[actix_rt::ArbiterHandle],
-    ) -> Result<(), NodeError> {
-        let mut homes = Vec::new();
-        for arbiter in arbiters {
-            let sessions = self.nested("sessions", unlimited("sessions")).await?;
-            homes.push((sessions, Some(arbiter.clone())));
-        }
-        let (server, listener) = (Arc::clone(server), Arc::new(Mutex::new(listener)));
-        let child = Child::new("acceptor", move || {
-            Acceptor::new(Arc::clone(&server), Arc::clone(&listener), homes.clone())
-        });
-        self.child("acceptor", child).await?;
-        Ok(())
-    }
-
-    async fn start_heartbeat(
-        &self,
-        registry: &Arc<dyn Registry>,
-        record: Service,
-        server: &Server,
-        options: &NodeOptions,
-    ) -> Result<Addr<Heartbeat>, NodeError> {
-        let (registry, options) = (Arc::clone(registry), options.heartbeat);
-        let is_announced = Arc::<AtomicBool>::default();
-        let is_known = server.announcement();
-        let child = Child::new("heartbeat", move || {
-            let (registry, is_announced) = (Arc::clone(&registry), Arc::clone(&is_announced));
-            Heartbeat::new(registry, record.clone(), options, is_announced)
-                .telling(Arc::clone(&is_known))
-        });
-        self.child("heartbeat", child.shutdown(DEREGISTRATION)).await
-    }
 }
 
-/// A supervisor whose children come and go with peers: however often they fail, it stays.
-fn unlimited(name: &str) -> crate::supervisor::SupervisorBuilder {
-    Supervisor::builder(name).intensity(crate::supervisor::Intensity::unlimited())
+/// Starts a child of the root.
+pub(super) async fn start_child<A: Actor<Context = Context<A>>>(
+    root: &SupervisorRef,
+    name: &str,
+    child: Child<A>,
+) -> Result<Addr<A>, NodeError> {
+    let started = root.start_child(child).await;
+    started.map_err(|source| NodeError::Child { child: name.to_owned(), source })
 }
 
+/// Starts a supervisor below the root whose children come and go with peers: however often they
+/// fail, it stays.
+pub(super) async fn nested(root: &SupervisorRef, name: &str) -> Result<SupervisorRef, NodeError> {
+    let builder = Supervisor::builder(name).intensity(Intensity::unlimited());
+    let (child, handle) = builder.into_child();
+    start_child(root, name, child).await?;
+    Ok(handle)
+}
 pub(super) async fn run_hooks(name: &'static str, hooks: Vec<Hook>) -> Result<(), NodeError> {
     for hook in hooks {
         // The hook is the user's code, and a panic in it must not take the arbiter down.
@@ -291,27 +224,8 @@ async fn start_hooks(
     })
 }
 
-/// Connects to the own address, so that a node that cannot serve is never announced.
-async fn check_self(
-    transport: &dyn Transport,
-    address: &str,
-    node: &NodeInfo,
-) -> Result<(), NodeError> {
-    let hello = Arc::new(Hello::new("", &node.id, node.incarnation));
-    let failure = |reason: String| NodeError::SelfCheck { address: address.to_owned(), reason };
-    let attempt = timeout(SELF_CHECK, transport.connect(address, hello)).await;
-    let socket = attempt
-        .map_err(|_| failure(format!("no greeting within {SELF_CHECK:?}")))?
-        .map_err(|error| failure(error.to_string()))?;
-    if socket.peer().node == node.id {
-        Ok(())
-    } else {
-        Err(failure(format!("node {} answers there", socket.peer().node)))
-    }
-}
-
 /// Registers; a registry that is down is tried again until the start has taken too long.
-async fn announce(
+pub(super) async fn announce(
     heartbeat: &Addr<Heartbeat>,
     registry: &dyn Registry,
     until: Instant,
@@ -381,12 +295,6 @@ pub(super) async fn subscribe(
     }
     Ok(subscriptions)
 }
-
-/// Time the registry has to take a registration back when the node is torn down.
-const DEREGISTRATION: Duration = Duration::from_secs(3);
-
-/// Time a node has to answer itself.
-const SELF_CHECK: Duration = Duration::from_secs(2);
 
 /// Upper bounds of the delays between attempts to register.
 const RETRY_FIRST: Duration = Duration::from_millis(100);

@@ -34,17 +34,19 @@ pub(super) struct Running {
 
 impl NodeRef {
     /// Starts a handler's actors below `supervisor` and subscribes them; resolves once publishers
-    /// can find them.
+    /// can find them. A node that served nothing listens and is registered from then on, if its
+    /// broker needs that.
     ///
     /// The supervisor is one of the handlers': when it gives up, so does the node. A registry that
     /// is down is tried again until the [start timeout](super::NodeOptions::start_timeout).
     ///
     /// # Cancellation
-    /// What has been started is ended.
+    /// What has been started is ended; a node that has begun to listen goes on.
     ///
     /// # Errors
-    /// The handler answers requests or hears nothing, an actor did not start, or the broker did not
-    /// take a subscription; nothing of it is left then.
+    /// The handler answers requests or hears nothing, an actor did not start, the node cannot
+    /// listen or register, or the broker did not take a subscription; nothing of it is left then,
+    /// but that the node may listen.
     pub async fn subscribe(
         &self,
         handler: HandlerParts,
@@ -84,6 +86,10 @@ impl NodeRef {
         let begun = async {
             start(supervisor.clone()).await.map_err(failure)?;
             let until = Instant::now() + self.shared.options.start_timeout;
+            if self.shared.broker.port().is_some() {
+                // A node that served nothing could not be reached.
+                self.serve(until).await?;
+            }
             let subscriptions =
                 subscribe(&*self.shared.broker, port.subscriptions(), until).await?;
             *running.subscriptions.lock() = subscriptions;

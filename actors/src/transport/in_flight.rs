@@ -6,6 +6,7 @@
 //! Pure.
 
 mod answer;
+mod gathering;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(crate) use self::answer::{Answer, Cause, Failure};
+use self::gathering::Told;
+pub(crate) use self::gathering::{Gathered, Gathering};
 use super::TransportError;
 use super::ledger::{AccountId, Ledger};
 use crate::deadline::Deadline;
@@ -31,6 +34,8 @@ pub(crate) enum Patience {
     Within(Duration),
     /// Until this moment.
     Until(Deadline),
+    /// As long as whoever made it, who looks at the clock for all calls of a gathering.
+    Unlimited,
 }
 
 /// When a call began, and when it is over.
@@ -41,12 +46,13 @@ pub(crate) struct Timing {
 }
 
 impl Patience {
-    fn from(self, begun: Instant) -> Timing {
+    fn from(self, begun: Instant) -> Option<Timing> {
         let deadline = match self {
             Self::Within(timeout) => Deadline::after(begun, timeout),
             Self::Until(deadline) => deadline,
+            Self::Unlimited => return None,
         };
-        Timing { begun, deadline: deadline.instant() }
+        Some(Timing { begun, deadline: deadline.instant() })
     }
 }
 
@@ -80,7 +86,7 @@ enum State {
 
 #[derive(Debug)]
 struct Waiting {
-    waker: Option<Waker>,
+    told: Told,
     /// Where its last byte is in the stream of the connection.
     end: u64,
     account: AccountId,
@@ -136,7 +142,13 @@ impl InFlight {
         candidate: Option<&Arc<Candidate>>,
         waker: Option<Waker>,
     ) {
-        self.put(patience, end, candidate, waker, false);
+        self.put(patience, end, candidate, Told::Caller(waker), false);
+    }
+
+    /// The same for a call whose answer is gathered with others; its slot is free again as soon as
+    /// it has ended.
+    pub(crate) fn insert_gathered(&mut self, patience: Patience, end: u64, gathered: Gathered) {
+        self.put(patience, end, None, Told::Gathering(gathered), false);
     }
 
     /// The same for a stream: it counts for its node as long as it is open.
@@ -146,7 +158,7 @@ impl InFlight {
         end: u64,
         candidate: Option<&Arc<Candidate>>,
     ) {
-        self.put(patience, end, candidate, None, true);
+        self.put(patience, end, candidate, Told::Caller(None), true);
     }
 
     fn put(
@@ -154,15 +166,17 @@ impl InFlight {
         patience: Patience,
         end: u64,
         candidate: Option<&Arc<Candidate>>,
-        waker: Option<Waker>,
+        told: Told,
         is_stream: bool,
     ) {
         let Some(index) = self.free.pop() else { return };
         let account = self.ledger.open(candidate);
         let time = Time::Unstamped(patience);
-        let waiting = Waiting { waker, end, account, time, is_stream };
+        let waiting = Waiting { told, end, account, time, is_stream };
         self.slots[index as usize].state = State::Waiting(waiting);
-        self.fresh.push(index);
+        if !matches!(patience, Patience::Unlimited) {
+            self.fresh.push(index);
+        }
         self.waiting += 1;
     }
 
@@ -171,8 +185,8 @@ impl InFlight {
         for index in self.fresh.drain(..) {
             if let State::Waiting(waiting) = &mut self.slots[index as usize].state
                 && let Time::Unstamped(patience) = waiting.time
+                && let Some(timing) = patience.from(now)
             {
-                let timing = patience.from(now);
                 waiting.time = Time::Running(timing);
                 let earliest = self.earliest.map_or(timing.deadline, |it| it.min(timing.deadline));
                 self.earliest = Some(earliest);
@@ -191,23 +205,50 @@ impl InFlight {
     ) -> Option<Waker> {
         let (slot, ledger) = self.slot_and_ledger(id)?;
         let State::Waiting(waiting) = &mut slot.state else { return None };
-        let begun = waiting.timing().map_or(now, |timing| timing.begun);
-        let latency = (!waiting.is_stream).then(|| now.saturating_duration_since(begun));
-        ledger.close(waiting.account, latency);
-        let waker = waiting.waker.take();
-        slot.state = State::Answered(Answer::Reply { metadata, body });
+        if waiting.account != AccountId::NONE {
+            let begun = waiting.timing().map_or(now, |timing| timing.begun);
+            let latency = (!waiting.is_stream).then(|| now.saturating_duration_since(begun));
+            ledger.close(waiting.account, latency);
+        }
+        let waker = match &mut waiting.told {
+            Told::Caller(waker) => {
+                let waker = waker.take();
+                slot.state = State::Answered(Answer::Reply { metadata, body });
+                waker
+            }
+            Told::Gathering(gathered) => {
+                let waker = gathered.gathering.replied(&body);
+                self.release(id);
+                waker
+            }
+        };
         self.waiting -= 1;
         waker
     }
 
     /// Notes that there is no reply; the waker of its caller, if one waits.
     pub(crate) fn fail(&mut self, id: RequestId, cause: Cause) -> Option<Waker> {
-        let (slot, ledger) = self.slot_and_ledger(id)?;
+        self.slot_and_ledger(id)?;
+        self.fail_slot(usize::try_from(id.0 & INDEX_MASK).ok()?, cause)
+    }
+
+    fn fail_slot(&mut self, index: usize, cause: Cause) -> Option<Waker> {
+        let slot = &mut self.slots[index];
         let State::Waiting(waiting) = &mut slot.state else { return None };
-        let waker = waiting.waker.take();
-        slot.state = failed(waiting, cause, ledger);
+        let failure = Box::new(failure(waiting, cause, &mut self.ledger));
         self.waiting -= 1;
-        waker
+        match &mut waiting.told {
+            Told::Caller(waker) => {
+                let waker = waker.take();
+                slot.state = State::Answered(Answer::Failed(failure));
+                waker
+            }
+            Told::Gathering(Gathered { gathering, number }) => {
+                let waker = gathering.failed(*number, failure);
+                self.release_slot(index);
+                waker
+            }
+        }
     }
 
     /// Tells the nodes of what has ended; once for all that came together.
@@ -219,13 +260,15 @@ impl InFlight {
     pub(crate) fn look(&mut self, id: RequestId, waker: &Waker) -> Look {
         let Some((slot, _)) = self.slot_and_ledger(id) else { return Look::Gone };
         match &mut slot.state {
-            State::Waiting(Waiting { waker: known, .. }) => {
+            State::Waiting(Waiting { told: Told::Caller(known), .. }) => {
                 match known {
                     Some(known) => known.clone_from(waker),
                     None => *known = Some(waker.clone()),
                 }
                 Look::Waiting
             }
+            // Nobody holds a ticket for it.
+            State::Waiting(Waiting { told: Told::Gathering(_), .. }) => Look::Waiting,
             State::Answered(_) => {
                 let State::Answered(answer) = std::mem::replace(&mut slot.state, State::Free)
                 else {
@@ -260,13 +303,11 @@ impl InFlight {
             return;
         }
         self.earliest = None;
-        for slot in &mut self.slots {
-            let State::Waiting(waiting) = &mut slot.state else { continue };
+        for index in 0..self.slots.len() {
+            let State::Waiting(waiting) = &self.slots[index].state else { continue };
             let Some(Timing { deadline, .. }) = waiting.timing() else { continue };
             if deadline <= now {
-                wakers.extend(waiting.waker.take());
-                slot.state = failed(waiting, Cause::TimedOut, &mut self.ledger);
-                self.waiting -= 1;
+                wakers.extend(self.fail_slot(index, Cause::TimedOut));
             } else {
                 self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
             }
@@ -282,13 +323,11 @@ impl InFlight {
         now: Instant,
         wakers: &mut Vec<Waker>,
     ) {
-        for slot in &mut self.slots {
-            let State::Waiting(waiting) = &mut slot.state else { continue };
-            wakers.extend(waiting.waker.take());
+        for index in 0..self.slots.len() {
+            let State::Waiting(waiting) = &self.slots[index].state else { continue };
             let was_sent = waiting.end <= written;
             let cause = Cause::Broken { was_sent, error: Arc::clone(error) };
-            slot.state = failed(waiting, cause, &mut self.ledger);
-            self.waiting -= 1;
+            wakers.extend(self.fail_slot(index, cause));
         }
         self.ledger.settle(now);
     }
@@ -313,20 +352,23 @@ impl InFlight {
 
     fn release(&mut self, id: RequestId) {
         // The index came from this table, so it fits.
-        let index = u32::try_from(id.0 & INDEX_MASK).unwrap_or(u32::MAX);
-        if let Some(slot) = self.slots.get_mut(index as usize) {
+        self.release_slot(usize::try_from(id.0 & INDEX_MASK).unwrap_or(usize::MAX));
+    }
+
+    fn release_slot(&mut self, index: usize) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.state = State::Free;
             slot.generation += 1;
-            self.free.push(index);
+            self.free.push(u32::try_from(index).unwrap_or(u32::MAX));
         }
     }
 }
 
-/// The state of a call that has ended without a reply.
-fn failed(waiting: &Waiting, cause: Cause, ledger: &mut Ledger) -> State {
+/// What is told of a call that has ended without a reply.
+fn failure(waiting: &Waiting, cause: Cause, ledger: &mut Ledger) -> Failure {
     let candidate = ledger.candidate(waiting.account).cloned();
     ledger.close(waiting.account, None);
-    let timing = waiting.timing();
-    State::Answered(Answer::Failed(Box::new(Failure { cause, candidate, timing })))
+    Failure { cause, candidate, timing: waiting.timing() }
 }
 
 fn id_of(index: u32, generation: u64) -> RequestId {

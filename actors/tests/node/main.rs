@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "an error fails the test")]
 
 mod events;
+mod fan_out;
 mod peer;
 mod rig;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use callboard::actors::node::NodeError;
 use callboard::actors::supervisor::Intensity;
+use callboard::config::ListenAddress;
 use callboard::event::Subscriber;
 use callboard::handler::HandlerBuilder;
 use callboard::middleware::{CallInfo, Middleware, Next, Outcome};
@@ -197,7 +198,6 @@ async fn a_member_joins_a_group_and_leaves_it_while_events_are_published() {
 async fn what_cannot_be_subscribed_is_refused_and_leaves_nothing() {
     let house = House::default();
     let server = listener(&house, "one", |h| h.request::<Count>()).await;
-    let client = house.client().await;
     let both = subscribe(&house, &server, "late", |h| h.event::<Slow>().request::<Count>()).await;
     assert!(matches!(both, Err(Error::Node(NodeError::NotSubscriber { .. }))), "{both:?}");
     let nothing = subscribe(&house, &server, "late", |h| h).await;
@@ -211,11 +211,62 @@ async fn what_cannot_be_subscribed_is_refused_and_leaves_nothing() {
     let unnamed = cause(subscribe(&house, &server, "late", unnamed).await);
     assert!(matches!(unnamed, BrokerError::Invalid { .. }), "{unnamed}");
     assert_eq!(announced(&house, "slow").await, [""; 0]);
-    let deaf = cause(subscribe(&house, &client, "late", |h| h.event::<Slow>()).await);
-    assert!(matches!(deaf, BrokerError::NotServing { .. }), "{deaf}");
-    stop(&[&client, &server]).await;
+    stop(&[&server]).await;
     let stopped = subscribe(&house, &server, "late", |h| h.event::<Slow>()).await;
     assert!(matches!(stopped, Err(Error::Node(_))), "{stopped:?}");
+}
+
+#[actix::test]
+async fn a_system_without_handlers_listens_once_it_subscribes() {
+    let house = House::default();
+    let client = house.client().await;
+    assert_eq!(client.node().address, "");
+    // Both at once: it begins to listen once.
+    let event = |h: HandlerBuilder<Listener>| h.event::<UserCreated>();
+    let (first, second) = tokio::join!(
+        subscribe(&house, &client, "first", event),
+        subscribe(&house, &client, "second", event),
+    );
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_ne!(client.node().address, "");
+    let known = within(LONG, house.registry.get("client".into())).await.unwrap();
+    assert_eq!(known.iter().flat_map(|service| &service.nodes).count(), 1, "{known:?}");
+    let publisher = house.client().await;
+    assert_eq!(within(LONG, publisher.publish(&john())).await.unwrap(), published(2, 0, 0));
+    assert_eq!(within(LONG, client.publish(&john())).await.unwrap(), published(2, 0, 0));
+    let heard = ["first", "second"]
+        .map(|name| house.diary.count(&format!("{name} user.created John none")));
+    assert_eq!(heard, [2, 2]);
+    within(LONG, first.close()).await;
+    drop(second);
+    eventually(async || announced(&house, "user.created").await.is_empty()).await;
+    // It goes on serving, until it stops.
+    let again = subscribe(&house, &client, "again", event).await.unwrap();
+    assert_eq!(within(LONG, client.publish(&john())).await.unwrap(), published(1, 0, 0));
+    stop(&[&client, &publisher]).await;
+    drop(again);
+    assert_eq!(within(LONG, house.registry.list()).await.unwrap(), [], "nothing is left");
+}
+
+#[cfg(unix)]
+#[actix::test]
+async fn a_system_that_cannot_listen_says_so_and_may_try_again() {
+    let house = House::default();
+    let place = std::env::temp_dir().join(format!("callboard-late-{}", std::process::id()));
+    let address = ListenAddress::Unix(place.join("client.socket"));
+    let client = start(house.system("client").configure(|config| config.server_address = address));
+    let client = client.await;
+    let event = |h: HandlerBuilder<Listener>| h.event::<UserCreated>();
+    let error = subscribe(&house, &client, "late", event).await.unwrap_err();
+    assert!(matches!(error, Error::Node(NodeError::Listen { .. })), "{error}");
+    assert_eq!(announced(&house, "user.created").await, [""; 0]);
+    std::fs::create_dir(&place).unwrap();
+    let late = subscribe(&house, &client, "late", event).await.unwrap();
+    let publisher = house.client().await;
+    assert_eq!(within(LONG, publisher.publish(&john())).await.unwrap(), published(1, 0, 0));
+    within(LONG, late.close()).await;
+    stop(&[&client, &publisher]).await;
+    std::fs::remove_dir_all(&place).unwrap();
 }
 
 /// Cannot be restarted once it is cursed.

@@ -1,16 +1,12 @@
-//! Delivering: to the subscribers of this process, and to the nodes of all others.
+//! Delivering to the nodes of subscribers elsewhere, with all the attempts that takes.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::BytesMut;
-use futures_util::StreamExt;
-use futures_util::future::FutureExt;
-use futures_util::stream::FuturesUnordered;
 
-use super::route::{Group, Route, Stop, Way};
+use super::route::{Group, Stop, Way};
 use super::{Letter, Shared};
-use crate::broker::memory::publish_here;
-use crate::broker::topics::To;
 use crate::broker::{BrokerError, BrokerHome, EncodedEvent, EventDesk, EventFrame, Published};
 use crate::client::{
     CallError, CallOptions, CallTarget, DirectNode, Executed, FailedAttempt, RemoteService,
@@ -29,6 +25,8 @@ pub(super) struct Publishing<'a> {
     pub(super) draft: &'a Draft<'a>,
     pub(super) options: &'a CallOptions,
     pub(super) deadline: Deadline,
+    /// What was left until then when it was published.
+    pub(super) timeout: Duration,
 }
 
 /// An event, and its other form once somebody has needed it.
@@ -56,49 +54,8 @@ pub(super) fn failure(error: CallError) -> BrokerError {
 }
 
 impl Publishing<'_> {
-    /// Brings it to all who subscribe.
-    pub(super) async fn everywhere(self, route: &Route) -> Result<Published, BrokerError> {
-        let here = self.audiences_here(route);
-        let is_here = |group: &Group| here.iter().flatten().any(|name| *name == group.name);
-        let local = here.iter().map(|group| {
-            let (topics, to) =
-                (self.shared.desk.topics(), group.as_deref().map_or(To::Ungrouped, To::Group));
-            publish_here(topics, self.topic, self.draft.event, to, self.deadline).map(Ok).boxed()
-        });
-        let nodes = route.ungrouped.iter().map(|stop| self.ungrouped(stop).boxed());
-        let groups = route.groups.iter().filter(|group| !is_here(group));
-        let groups = groups.map(|group| self.group(group).boxed());
-        let mut under_way: FuturesUnordered<_> = local.chain(nodes).chain(groups).collect();
-        let (mut sum, mut failed) = (Published::default(), None);
-        while let Some(published) = under_way.next().await {
-            match published {
-                Ok(published) => sum.add(published),
-                // It is the same for all: the event is too large, or the system stops.
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) if sum == Published::default() => Err(error),
-            _ => Ok(sum),
-        }
-    }
-
-    /// Who is meant of the subscribers of this process: those without a group, and each group of
-    /// which a member here has room or no member is elsewhere.
-    fn audiences_here(&self, route: &Route) -> Vec<Option<Arc<str>>> {
-        let topics = self.shared.desk.topics();
-        let found = topics.look(self.topic, |topic| {
-            let mut audiences = topic.subscribers().audiences();
-            audiences.retain(|group| {
-                group.as_deref().is_none_or(|name| topic.has_room(name) || !route.has_group(name))
-            });
-            audiences
-        });
-        found.unwrap_or_default()
-    }
-
     /// Has a node deliver the event to its subscribers without a group.
-    async fn ungrouped(self, stop: &Stop) -> Result<Published, BrokerError> {
+    pub(super) async fn ungrouped(self, stop: &Stop) -> Result<Published, BrokerError> {
         match self.bring(stop, None).await {
             Ok(published) => Ok(published),
             Err(error) => verdict(error),
@@ -106,9 +63,9 @@ impl Publishing<'_> {
     }
 
     /// Has a node of a group deliver the event; the next one where one did not take it.
-    async fn group(self, group: &Group) -> Result<Published, BrokerError> {
+    pub(super) async fn group(self, group: &Group, turn: usize) -> Result<Published, BrokerError> {
         let nobody = Ok(Published { refused: 1, ..Published::default() });
-        self.one_of(group, group.members(group.turn()), nobody).await
+        self.one_of(group, group.members(turn), nobody).await
     }
 
     /// Has one of these nodes of a group deliver the event; `last` is what became of it before.
@@ -183,6 +140,10 @@ impl Publishing<'_> {
 impl<'a> Draft<'a> {
     pub(super) fn new(event: &'a EncodedEvent) -> Self {
         Self { event, other: OnceLock::new() }
+    }
+
+    pub(super) fn event(&self) -> &'a EncodedEvent {
+        self.event
     }
 
     /// What is sent to a node of which nothing else is known.

@@ -3,12 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use tokio::time::sleep_until;
 
 use super::Shared;
 use super::deliver::{Draft, Publishing, counts, failure, target, verdict};
 use super::route::{Group, Only, Route, Stop, Way};
+use super::under_way::UnderWay;
 use crate::broker::{BrokerError, BrokerHome, EncodedEvent, Interest, Published, Publisher};
 use crate::client::{CallOptions, RemoteService};
 use crate::deadline::Deadline;
@@ -91,6 +92,7 @@ impl DirectPublisher {
                 draft: &draft,
                 options: &options,
                 deadline,
+                timeout,
             };
             publishing.go_on(node, frame, failed, group).await
         };
@@ -100,8 +102,9 @@ impl DirectPublisher {
     async fn publish_to_all(
         &self,
         event: EncodedEvent,
-        deadline: Deadline,
+        timeout: Duration,
     ) -> Result<Published, BrokerError> {
+        let deadline = Deadline::within(timeout);
         let home = self.shared.home.get().ok_or(BrokerError::Stopped)?;
         Interest::new(Arc::clone(&self.topic)).check()?;
         let services = self.services.get_or_init(|| {
@@ -120,8 +123,9 @@ impl DirectPublisher {
             draft: &Draft::new(&event),
             options: &options,
             deadline,
+            timeout: options.timeout,
         };
-        publishing.everywhere(&route).await
+        UnderWay::begin(publishing, &route).await
     }
 
     /// The subscribers on other nodes, as of now.
@@ -130,8 +134,8 @@ impl DirectPublisher {
         home: &BrokerHome,
         services: &[Arc<RemoteService>],
         deadline: Deadline,
-    ) -> Result<Guard<Arc<Route>>, BrokerError> {
-        let route = self.route.load();
+    ) -> Result<Arc<Route>, BrokerError> {
+        let route = self.route.load_full();
         if route.is_current(services) {
             return Ok(route);
         }
@@ -143,8 +147,9 @@ impl DirectPublisher {
         }
         let home = (home, self.shared.place.get());
         let route = Route::new(home, &*self.shared.directory, &self.topic, sources);
-        self.route.store(Arc::new(route));
-        Ok(self.route.load())
+        let route = Arc::new(route);
+        self.route.store(Arc::clone(&route));
+        Ok(route)
     }
 }
 
@@ -181,7 +186,7 @@ impl Publisher for DirectPublisher {
             match self.publish_to_one(&event, timeout).await {
                 Some(published) => published,
                 // Boxed, so that the short way does not carry its size.
-                None => Box::pin(self.publish_to_all(event, Deadline::within(timeout))).await,
+                None => Box::pin(self.publish_to_all(event, timeout)).await,
             }
         })
     }

@@ -108,3 +108,56 @@ async fn a_stream_counts_for_its_node_but_its_length_is_no_latency() {
         assert_eq!(candidate.latency(now).is_none(), is_stream);
     }
 }
+
+/// Notes what it is told; wakes nobody.
+#[derive(Default)]
+struct Notes(parking_lot::Mutex<Vec<String>>);
+
+impl Gathering for Notes {
+    fn replied(&self, body: &Bytes) -> Option<Waker> {
+        self.0.lock().push(String::from_utf8_lossy(body).into_owned());
+        Some(Waker::noop().clone())
+    }
+
+    fn failed(&self, number: u32, failure: Box<Failure>) -> Option<Waker> {
+        self.0.lock().push(format!("{number} {:?}", failure.cause));
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gathered_calls_leave_no_slot_behind_however_they_end() {
+    let (mut calls, now) = (InFlight::default(), Instant::now());
+    let notes = Arc::new(Notes::default());
+    let mut wakers = Vec::new();
+    let gather = |calls: &mut InFlight, number: u32| {
+        let id = calls.reserve();
+        let gathered = Gathered { gathering: Arc::clone(&notes) as _, number };
+        calls.insert_gathered(Patience::Unlimited, u64::from(number), gathered);
+        id
+    };
+    let replied = gather(&mut calls, 0);
+    assert!(calls.reply(replied, Metadata::new(), "fine".into(), now).is_some());
+    let failed = gather(&mut calls, 1);
+    assert_eq!(calls.slots.len(), 1, "the slot is used again");
+    assert!(calls.fail(failed, Cause::TimedOut).is_none());
+    let given_up = gather(&mut calls, 2);
+    assert!(calls.forget(given_up, Instant::now));
+    let broken = [3, 4].map(|number| gather(&mut calls, number));
+    // Nobody looks at the clock for them here.
+    assert_eq!(calls.stamp(now), None);
+    calls.expire(now + Duration::from_secs(3600), &mut wakers);
+    assert_eq!(calls.len(), 2);
+    calls.fail_all(3, &Arc::new(TransportError::Closed), now, &mut wakers);
+    assert_eq!((calls.len(), calls.free.len(), wakers.len()), (0, 2, 0));
+    // What comes too late finds nobody.
+    for id in [replied, failed, given_up].into_iter().chain(broken) {
+        assert!(calls.reply(id, Metadata::new(), "late".into(), now).is_none());
+        assert!(!calls.forget(id, Instant::now));
+    }
+    let closed = |number: u32, was_sent: bool| {
+        format!("{number} Broken {{ was_sent: {was_sent}, error: Closed }}")
+    };
+    let expected = ["fine".into(), "1 TimedOut".into(), closed(3, true), closed(4, false)];
+    assert_eq!(*notes.0.lock(), expected);
+}

@@ -16,7 +16,7 @@ use crate::message::{Body, BodyForm, Outgoing, RequestId, RouteSlot};
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
 use crate::transport::TransportError;
-use crate::transport::in_flight::{Answer, Cause, Failure, InFlight, Look, Patience};
+use crate::transport::in_flight::{Answer, Cause, Failure, Gathered, InFlight, Look, Patience};
 
 /// A call as it is sent.
 #[derive(Clone, Copy)]
@@ -116,6 +116,41 @@ impl Outbox {
         let mut ticket = Ticket::new(self, id);
         ticket.form = form;
         Ok(ticket)
+    }
+
+    /// Sends a call whose answer is gathered with others; its number, and the form it was sent in.
+    pub(crate) fn gather(
+        &self,
+        call: &OutgoingCall<'_>,
+        gathered: Gathered,
+    ) -> Result<(RequestId, BodyForm), NotSent> {
+        let (id, form) = {
+            let mut state = self.state.lock();
+            state.check_room()?;
+            let id = state.calls.reserve();
+            let Written { end, form } = state.encode_call(id, Kind::Call, call)?;
+            state.calls.insert_gathered(call.patience, end, gathered);
+            self.figures.in_flight.store(state.calls.len(), Ordering::Release);
+            self.encoded(&state);
+            (id, form)
+        };
+        self.schedule();
+        Ok((id, form))
+    }
+
+    /// Gives a call up, and cancels it at the peer if it has not been answered.
+    pub(crate) fn give_up(&self, id: RequestId) {
+        let was_waiting = {
+            let mut state = self.state.lock();
+            let was_waiting = state.calls.forget(id, Instant::now);
+            self.figures.in_flight.store(state.calls.len(), Ordering::Release);
+            state.wake_waiters(1);
+            was_waiting
+        };
+        if was_waiting {
+            // A cancellation is small and fits any frame; on a broken connection it is moot.
+            let _ = self.send(Outgoing::Cancel { id });
+        }
     }
 
     /// Resolves when there may be room for a call, or the connection is over.
@@ -297,19 +332,8 @@ impl Future for Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        let was_waiting = {
-            let mut state = self.outbox.state.lock();
-            let was_waiting = state.calls.forget(self.id, Instant::now);
-            self.outbox.figures.in_flight.store(state.calls.len(), Ordering::Release);
-            state.wake_waiters(1);
-            was_waiting
-        };
-        if was_waiting {
-            // A cancellation is small and fits any frame; on a broken connection it is moot.
-            let _ = self.outbox.send(Outgoing::Cancel { id: self.id });
+        if !self.is_over {
+            self.outbox.give_up(self.id);
         }
     }
 }
