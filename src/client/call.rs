@@ -123,7 +123,7 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Whether a handler in this process takes the call, if there is one for its endpoint.
     pub(super) fn is_own(&self) -> bool {
-        self.may_be_local() && self.service.system().serves(self.service.name())
+        self.may_be_local() && self.service.is_served_here()
     }
 
     /// Sends the request to a node, if that can be done at once.

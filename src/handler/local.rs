@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use callboard_actors::{Deadline, Status};
 use callboard_actors::client::CallError;
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::Refusal;
 use callboard_actors::server::LOCAL_ORIGIN;
+use callboard_actors::{Deadline, Status};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 

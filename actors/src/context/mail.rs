@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
-use actix::dev::channel::{AddressReceiver, AddressSender};
 use actix::dev::Envelope;
+use actix::dev::channel::{AddressReceiver, AddressSender};
 use actix::prelude::Actor;
 use futures_core::Stream;
 

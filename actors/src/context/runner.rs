@@ -137,11 +137,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     /// Does what is ready. Within the turn of another one nothing need be registered: what rings
     /// meanwhile has the task polled, as it is not being polled now.
-    fn turn(
-        &mut self,
-        guest: Option<&mut Guest<'_, A>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
+    fn turn(&mut self, guest: Option<&mut Guest<'_, A>>, cx: &mut TaskContext<'_>) -> Poll<()> {
         for order in self.seed.control.take() {
             match order {
                 Order::Start(epoch) => self.start(epoch),

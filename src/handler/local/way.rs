@@ -1,6 +1,7 @@
 //! The way from callers in the same process to one endpoint of a handler.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::prelude::{Actor, Handler};
 use callboard_actors::Context;
@@ -20,16 +21,25 @@ use super::{LocalOutcome, LocalPort, LocalReply};
 pub(in crate::handler) struct LocalWay<A: Actor<Context = Context<A>>, M: Delivery> {
     endpoint: TypedEndpoint<A, M>,
     port: Arc<TypedPort<A>>,
+    /// Of a pool's actors, the one that had the latest turn. Two callers at the same time may take
+    /// the same turn, which harms nobody.
+    latest: AtomicUsize,
 }
 
 impl<A: Actor<Context = Context<A>>, M: Delivery> LocalWay<A, M> {
     pub(in crate::handler) fn new(endpoint: TypedEndpoint<A, M>, port: Arc<TypedPort<A>>) -> Self {
-        Self { endpoint, port }
+        Self { endpoint, port, latest: AtomicUsize::new(0) }
     }
 
     fn choose(&self) -> usize {
-        let home = thread_hint() % self.port.inboxes.len();
-        self.port.choose(home, &mut home.clone())
+        let actors = self.port.inboxes.len();
+        if actors == 1 {
+            return 0;
+        }
+        let mut next = self.latest.load(Ordering::Relaxed);
+        let actor = self.port.choose(thread_hint() % actors, &mut next);
+        self.latest.store(next, Ordering::Relaxed);
+        actor
     }
 }
 
@@ -40,7 +50,7 @@ where
     M: Delivery,
 {
     fn submit(&self, message: M, reply: LocalReply<M>, number: u64, now: Option<Instant>) {
-        let Self { endpoint, port } = self;
+        let Self { endpoint, port, .. } = self;
         let (actor, key) = (self.choose(), JobKey { origin: LOCAL_ORIGIN, id: number });
         if !endpoint.is_wrapped(port) {
             let job = endpoint.pack(message, Responder::Local(reply), key);
@@ -66,7 +76,7 @@ where
     }
 
     fn run_at_once(&self, message: &mut Option<M>, number: u64) -> Option<LocalOutcome<M>> {
-        let Self { endpoint, port } = self;
+        let Self { endpoint, port, .. } = self;
         if endpoint.is_wrapped(port) {
             return None;
         }
