@@ -47,11 +47,14 @@ pub struct ServiceRef {
 struct Inner {
     system: ServiceSystem,
     service: Arc<RemoteService>,
+    /// Whether it is the one that the system itself runs; compared once, not with each call.
+    is_own: bool,
 }
 
 impl ServiceRef {
     pub(crate) fn new(system: ServiceSystem, service: Arc<RemoteService>) -> Self {
-        Self { inner: Arc::new(Inner { system, service }) }
+        let is_own = system.name() == service.name();
+        Self { inner: Arc::new(Inner { system, service, is_own }) }
     }
 
     /// The service's name.
@@ -61,6 +64,11 @@ impl ServiceRef {
 
     pub(crate) fn system(&self) -> &ServiceSystem {
         &self.inner.system
+    }
+
+    /// Whether the system itself runs it, and its handlers may be called.
+    pub(crate) fn is_served_here(&self) -> bool {
+        self.inner.is_own && self.inner.system.is_serving()
     }
 
     pub(crate) fn remote(&self) -> &RemoteService {

@@ -239,12 +239,13 @@ impl ServiceSystem {
 
     /// The handler of an endpoint in this process, while it may be called.
     pub(crate) fn local<M: Delivery>(&self, service: &str) -> Option<&LocalEndpoint<M>> {
-        if self.serves(service) { self.handler() } else { None }
+        let is_served = self.inner.service == service && self.is_serving();
+        if is_served { self.handler() } else { None }
     }
 
-    /// Whether this is the service that the system runs, and its handlers may be called.
-    pub(crate) fn serves(&self, service: &str) -> bool {
-        self.inner.service == service && !self.inner.node.server().is_draining()
+    /// Whether its own handlers may be called.
+    pub(crate) fn is_serving(&self) -> bool {
+        !self.inner.node.server().is_draining()
     }
 
     /// The handler of an endpoint in this process, also while the system stops.

@@ -9,7 +9,10 @@
 //! - one poll does a bounded amount of work, so that a busy actor cannot starve its arbiter;
 //! - beside the mailbox there is an [`Inbox`](crate::inbox::Inbox) for requests.
 
+mod allowance;
+mod guest;
 mod life;
+mod mail;
 mod prompt;
 mod provided;
 mod runner;
@@ -31,8 +34,11 @@ use tokio::sync::oneshot;
 use crate::supervisor::Exit;
 use crate::vitals::Vitals;
 
+pub(crate) use self::allowance::take_one as take_call_at_once;
+pub(crate) use self::mail::Mail;
 pub(crate) use self::prompt::take_turn;
 pub(crate) use self::provided::Provided;
+pub(crate) use self::runner::take_turn_for;
 pub(crate) use self::seed::{Control, Factory, Order, Report, Reporter, Seed};
 
 /// The execution context of a supervised actor.

@@ -40,7 +40,8 @@ pub struct VitalSigns {
     pub expired: u64,
     /// Requests dropped because their caller went away.
     pub cancelled: u64,
-    /// Time spent inside the actor's code; an estimate from one poll in 16.
+    /// Time spent inside the actor's code; an estimate from one poll in 16. The turn of another
+    /// actor that answers at once, inside of its own, counts for both.
     pub busy: Duration,
     /// Times the actor was polled.
     pub polls: u64,

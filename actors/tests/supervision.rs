@@ -4,6 +4,8 @@
 
 #[path = "supervision/arbiters.rs"]
 mod arbiters;
+#[path = "supervision/at_once.rs"]
+mod at_once;
 #[path = "supervision/backoff.rs"]
 mod backoff;
 #[path = "supervision/children.rs"]

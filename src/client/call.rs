@@ -7,6 +7,7 @@ use std::time::Duration;
 use callboard_actors::client::{Attempt, CallError, RetryRule};
 use tokio::time::Instant;
 
+use super::ServiceRef;
 use super::builder::RequestBuilder;
 use super::future::{AnnotatedCallFuture, CallFuture};
 use super::local;
@@ -106,31 +107,23 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Makes the call without waiting for it; see [`ServiceRef::do_send`](super::ServiceRef).
     pub fn detach(self) {
-        let service = self.service.clone();
-        let warn = move |error: &dyn std::fmt::Display| {
-            let service = service.name();
-            tracing::warn!(service, endpoint = T::NAME, %error, "a message was not delivered");
-        };
-        let call = match self.post() {
-            Ok(None) => return,
-            Ok(Some(call)) => call.prepare(),
-            Err(error) => return warn(&error),
-        };
-        let system = call.service.system().clone();
+        let Some(call) = self.post() else { return };
+        let (service, call) = (call.service.clone(), call.prepare());
+        let system = service.system().clone();
         let Some(place) = system.detached_place() else {
-            return warn(&"too many messages wait for a connection");
+            return warn::<T>(&service, &"too many messages wait for a connection");
         };
         system.spawn(async move {
             let _place = place;
             if let Err(error) = call.run_one_way().await {
-                warn(&error);
+                warn::<T>(&service, &error);
             }
         });
     }
 
     /// Whether a handler in this process takes the call, if there is one for its endpoint.
     pub(super) fn is_own(&self) -> bool {
-        self.may_be_local() && self.service.system().serves(self.service.name())
+        self.may_be_local() && self.service.is_served_here()
     }
 
     /// Sends the request to a node, if that can be done at once.
@@ -140,21 +133,29 @@ impl<T: Endpoint> CallBuilder<T> {
         caller.begin(service, target::<T>(self.form.codec), &body, &self.options, cx.waker())
     }
 
-    /// Hands the request over, if that can be done at once; else it comes back.
-    fn post(self) -> Result<Option<Self>, CallError> {
+    /// Hands the request over, if that can be done at once; else it comes back. One that no node
+    /// would take is given up.
+    fn post(self) -> Option<Self> {
         if !self.service.system().client_middleware().is_empty() {
-            return Ok(Some(self));
+            return Some(self);
         }
         if self.is_own()
             && let Some(handler) = self.service.system().handler()
         {
-            local::post(handler, self.message, &self.options, &self.service)?;
-            return Ok(None);
+            let posted = local::post(handler, self.message, &self.options, &self.service);
+            posted.unwrap_or_else(|error| warn::<T>(&self.service, &error));
+            return None;
         }
         let body = EncodedRequest::<_, T>::new(self.form, &self.message);
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        let is_sent = caller.post(service, target::<T>(self.form.codec), &body, &self.options)?;
-        Ok((!is_sent).then_some(self))
+        match caller.post(service, target::<T>(self.form.codec), &body, &self.options) {
+            Ok(true) => None,
+            Ok(false) => Some(self),
+            Err(error) => {
+                warn::<T>(&self.service, &error);
+                None
+            }
+        }
     }
 
     /// The call as it goes on when there is no shorter way; its time runs from now on.
@@ -173,4 +174,9 @@ impl<T: Endpoint> IntoFuture for CallBuilder<T> {
     fn into_future(self) -> CallFuture<T> {
         CallFuture::new(self)
     }
+}
+
+fn warn<T: Endpoint>(service: &ServiceRef, error: &dyn std::fmt::Display) {
+    let service = service.name();
+    tracing::warn!(service, endpoint = T::NAME, %error, "a message was not delivered");
 }

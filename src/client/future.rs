@@ -62,31 +62,35 @@ impl<T: Endpoint> CallFuture<T> {
         Self { call: Some(call), state: State::New }
     }
 
-    /// Leaves the state `New`.
-    fn begin(&mut self, cx: &Context<'_>) -> Result<(), CallError> {
+    /// Leaves the state `New`; the reply, if it is there at once.
+    fn begin(&mut self, cx: &Context<'_>) -> Result<Option<Annotated<T::Reply>>, CallError> {
         self.state = State::Over;
-        let Some(call) = &self.call else { return Ok(()) };
+        let Some(call) = &self.call else { return Ok(None) };
         if call.service.system().client_middleware().is_empty() {
             if call.is_own()
                 && let Some(call) = self.call.take()
             {
                 // Looked for once: that costs a good part of what such a call does.
                 if let Some(handler) = call.service.system().handler() {
-                    let sent = Sent::new(handler, call.message, &call.options, &call.service)?;
-                    let local = LocalCall::new(sent, call.service, call.options, call.form);
-                    self.state = State::Local(local);
-                    return Ok(());
+                    match Sent::new(handler, call.message, &call.options, &call.service)? {
+                        Sent::Answered(answer) => return answer.map(Some),
+                        Sent::Waits(sent) => {
+                            let local = LocalCall::new(sent, call.service, call.options, call.form);
+                            self.state = State::Local(local);
+                        }
+                    }
+                    return Ok(None);
                 }
                 self.call = Some(call);
             }
-            let Some(call) = &self.call else { return Ok(()) };
+            let Some(call) = &self.call else { return Ok(None) };
             if let Some(attempt) = call.begin(cx)? {
                 self.state = State::Sent(attempt);
-                return Ok(());
+                return Ok(None);
             }
         }
         self.go_on(Prepared::run);
-        Ok(())
+        Ok(None)
     }
 
     /// Goes on in a future of its own.
@@ -104,7 +108,9 @@ impl<T: Endpoint> CallFuture<T> {
         loop {
             match &mut this.state {
                 State::New => {
-                    this.begin(cx)?;
+                    if let Some(reply) = this.begin(cx)? {
+                        return Poll::Ready(Ok(reply));
+                    }
                     // The connection knows the waker already.
                     if matches!(this.state, State::Sent(..)) {
                         return Poll::Pending;
@@ -133,7 +139,7 @@ impl<T: Endpoint> CallFuture<T> {
                         return Poll::Ready(result.map_err(|error| call.explain(error)));
                     }
                 },
-                State::Over => unreachable!("polled after it had resolved with an error"),
+                State::Over => unreachable!("polled after it had resolved"),
             }
         }
     }

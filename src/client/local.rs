@@ -2,23 +2,32 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
 use callboard_actors::message::Refusal;
-use callboard_actors::transport::Hello;
 use callboard_actors::{Deadline, Status};
 use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::prepared::Prepared;
 use crate::codec::Form;
-use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult, expired};
-use crate::request::{Due, Endpoint, Request, RequestContext};
+use crate::handler::{
+    LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult, expired,
+};
+use crate::request::{Annotated, Due, Endpoint, Request, RequestContext};
 
-/// A message that was handed to a handler in this process.
-pub(super) struct Sent<T: Endpoint> {
+/// What became of a message that was handed to a handler in this process.
+#[allow(clippy::large_enum_variant, reason = "the large one is common")]
+pub(super) enum Sent<T: Endpoint> {
+    /// It was handled at once.
+    Answered(Result<Annotated<T::Reply>, CallError>),
+    /// Its answer is waited for.
+    Waits(Waiting<T>),
+}
+
+/// A message whose answer is waited for.
+pub(super) struct Waiting<T: Endpoint> {
     answer: LocalAnswer<Request<T>>,
     /// By which it is cancelled, until it has been answered.
     number: Option<u64>,
@@ -28,7 +37,7 @@ pub(super) struct Sent<T: Endpoint> {
 
 /// A call to a handler in this process.
 pub(super) struct LocalCall<T: Endpoint> {
-    sent: Sent<T>,
+    sent: Waiting<T>,
     service: ServiceRef,
     options: CallOptions,
     /// For another node, should it go there.
@@ -57,22 +66,24 @@ impl<T: Endpoint> Sent<T> {
         options: &CallOptions,
         service: &ServiceRef,
     ) -> Result<Self, CallError> {
-        // A handler on this thread has its turn next. One on another may take a while, and there may
-        // be little time left, or none: then the time begins now.
-        let is_soon = handler.is_here() && options.limit.is_none() && !options.timeout.is_zero();
-        let now = (!is_soon).then(Instant::now);
-        let deadline = now.map(|now| options.deadline_at(now));
-        let due = deadline.map_or(Due::within(options.timeout), |at| Due::At(Some(at)));
-        let peer = handler.is_wrapped().then(|| service.system().hello());
-        let (answer, number) = handler.send(request(message, options, (due, peer))?, now);
-        Ok(Self { answer, number: Some(number), deadline })
+        let (request, now) = request(handler, message, options, service)?;
+        let sent = handler.call(request, now);
+        Ok(match sent.outcome {
+            LocalOutcome::Answered(result) => {
+                Self::Answered(result.map_err(LocalFailure::into_call_error))
+            }
+            LocalOutcome::Later(answer) => {
+                let (number, deadline) = (Some(sent.number), sent.deadline);
+                Self::Waits(Waiting { answer, number, deadline })
+            }
+        })
     }
 }
 
 impl<T: Endpoint> LocalCall<T> {
     /// Waits for the answer.
     pub(super) fn new(
-        sent: Sent<T>,
+        sent: Waiting<T>,
         service: ServiceRef,
         options: CallOptions,
         form: Form,
@@ -201,10 +212,8 @@ pub(super) fn post<T: Endpoint>(
     options: &CallOptions,
     service: &ServiceRef,
 ) -> Result<(), CallError> {
-    let now = Instant::now();
-    let due = Due::At(Some(options.deadline_at(now)));
-    let peer = handler.is_wrapped().then(|| service.system().hello());
-    handler.send(request(message, options, (due, peer))?, Some(now));
+    let (request, now) = request(handler, message, options, service)?;
+    handler.post(request, now);
     Ok(())
 }
 
@@ -213,14 +222,23 @@ fn handler<T: Endpoint>(service: &ServiceRef) -> Option<&LocalEndpoint<Request<T
     service.system().handler()
 }
 
-/// What the handler is given.
+/// What the handler is given, and the present, unless it is of no account yet.
 fn request<T: Endpoint>(
+    handler: &LocalEndpoint<Request<T>>,
     message: T,
     options: &CallOptions,
-    (due, peer): (Due, Option<Arc<Hello>>),
-) -> Result<Request<T>, CallError> {
+    service: &ServiceRef,
+) -> Result<(Request<T>, Option<Instant>), CallError> {
     options.check()?;
-    let context =
-        RequestContext { endpoint: T::NAME, metadata: options.metadata.clone(), due, peer };
-    Ok(Request::new(message, context))
+    // Where there is little time left, or none, the time begins now.
+    let is_plain = options.limit.is_none() && !options.timeout.is_zero();
+    let now = (!is_plain).then(Instant::now);
+    let due = match now {
+        None => Due::within(options.timeout),
+        Some(now) => Due::At(Some(options.deadline_at(now))),
+    };
+    let peer = handler.is_wrapped().then(|| service.system().hello());
+    let metadata = options.metadata.clone();
+    let context = RequestContext { endpoint: T::NAME, metadata, due, peer };
+    Ok((Request::new(message, context), now))
 }

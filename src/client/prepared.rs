@@ -76,7 +76,10 @@ impl<T: Endpoint> Prepared<T> {
         {
             // Its time has been running for a while.
             self.options.limit = Some(self.deadline);
-            let sent = Sent::new(handler, self.message, &self.options, &self.service)?;
+            let sent = match Sent::new(handler, self.message, &self.options, &self.service)? {
+                Sent::Answered(answer) => return answer,
+                Sent::Waits(sent) => sent,
+            };
             let mut waiting = LocalCall::new(sent, self.service, self.options, self.form);
             match (&mut waiting).await {
                 Err(LocalFailure::Refused(refusal, Some(message))) if waiting.may_go(refusal) => {

@@ -87,20 +87,12 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        let (Some(mut message), Some(way)) = (self.message.take(), &self.way) else {
+        let (Some(message), Some(way)) = (self.message.take(), &self.way) else {
             return Progress::Done;
         };
         way.stay.begin();
-        if message.context_ref().peer.is_none()
-            && let Some(place) = ctx.provided::<SystemPlace>()
-        {
-            place.introduce(message.context_mut());
-        }
-        // Where the answer is there when the handler returns nobody needs to know.
-        let is_answer = is_answer::<<A as Handler<M>>::Result, M::Value>();
-        let deadline = if is_answer { None } else { message.context_ref().deadline() };
         // The way back stays behind, so that a panic here can be answered.
-        let result = actor.handle(message, ctx);
+        let (result, deadline) = deliver(message, actor, ctx);
         let Some(way) = self.way.take() else { return Progress::Done };
         respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
     }
@@ -108,7 +100,7 @@ where
     fn panicked(&mut self, _: &Panic) {
         // The supervisor logs what happened; what a handler says in a panic is not for callers.
         if let Some(way) = self.way.take() {
-            way.answer(Err(Status::internal(M::ENDPOINT, "the handler panicked")));
+            way.answer(Err(panicked(M::ENDPOINT)));
         }
     }
 
@@ -117,6 +109,28 @@ where
             way.refuse(refusal, self.message.take());
         }
     }
+}
+
+/// Has the actor handle a message; its result, and until when one that takes time may take.
+pub(super) fn deliver<A, M>(
+    mut message: M,
+    actor: &mut A,
+    ctx: &mut Context<A>,
+) -> (<A as Handler<M>>::Result, Option<Deadline>)
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    <A as Handler<M>>::Result: 'static,
+    M: Delivery,
+{
+    if message.context_ref().peer.is_none()
+        && let Some(place) = ctx.provided::<SystemPlace>()
+    {
+        place.introduce(message.context_mut());
+    }
+    // Where the answer is there when the handler returns nobody needs to know.
+    let is_answer = is_answer::<<A as Handler<M>>::Result, M::Value>();
+    let deadline = if is_answer { None } else { message.context_ref().deadline() };
+    (actor.handle(message, ctx), deadline)
 }
 
 /// Answers at once when the result is there, else returns what will answer.
@@ -198,7 +212,7 @@ where
 }
 
 /// What a handler that answers at once returns.
-type Answer<R> = Result<R, Status>;
+pub(super) type Answer<R> = Result<R, Status>;
 
 /// Whether a handler's result is the answer itself.
 fn is_answer<T: 'static, R: 'static>() -> bool {
@@ -221,7 +235,7 @@ async fn within<R>(
 }
 
 /// `value` as a `To`, if that is what it is.
-fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
+pub(super) fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
     let mut value = Some(value);
     if let Some(found) = (&mut value as &mut dyn Any).downcast_mut::<Option<To>>()
         && let Some(found) = found.take()
@@ -229,6 +243,11 @@ fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
         return Ok(found);
     }
     Err(value.expect("only the branch above takes it"))
+}
+
+/// What is answered in place of a handler that panicked.
+pub(super) fn panicked(endpoint: &'static str) -> Status {
+    Status::internal(endpoint, "the handler panicked")
 }
 
 /// What is answered in place of a handler that was cut short at the deadline.

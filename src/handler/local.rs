@@ -1,18 +1,22 @@
 //! The way to a handler in the same process: no socket, no serialisation.
 
+mod at_once;
+mod way;
+
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use callboard_actors::Status;
 use callboard_actors::client::CallError;
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::Refusal;
 use callboard_actors::server::LOCAL_ORIGIN;
+use callboard_actors::{Deadline, Status};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+pub(super) use self::way::LocalWay;
 use super::backstage::Backstage;
 use super::delivery::Delivery;
 use crate::request::Annotated;
@@ -27,8 +31,8 @@ pub(crate) enum LocalFailure<M: Delivery> {
     TimedOut(CallError),
 }
 
-/// The way back to a caller in this process.
-pub(crate) struct LocalReply<M: Delivery>(oneshot::Sender<LocalResult<M>>);
+/// The way back to a caller in this process; none for what nobody waits for.
+pub(crate) struct LocalReply<M: Delivery>(Option<oneshot::Sender<LocalResult<M>>>);
 
 /// What a local caller waits for.
 pub(crate) type LocalAnswer<M> = oneshot::Receiver<LocalResult<M>>;
@@ -36,10 +40,27 @@ pub(crate) type LocalAnswer<M> = oneshot::Receiver<LocalResult<M>>;
 /// How a local call ends.
 pub(crate) type LocalResult<M> = Result<Annotated<<M as Delivery>::Value>, LocalFailure<M>>;
 
+/// What a message came to that was handled at once.
+pub(crate) enum LocalOutcome<M: Delivery> {
+    /// This.
+    Answered(LocalResult<M>),
+    /// Its answer takes time.
+    Later(LocalAnswer<M>),
+}
+
+/// A message that was handed to a handler.
+pub(crate) struct LocalSent<M: Delivery> {
+    pub(crate) outcome: LocalOutcome<M>,
+    /// By which it is [cancelled](LocalEndpoint::cancel).
+    pub(crate) number: u64,
+    /// If its time has begun.
+    pub(crate) deadline: Option<Deadline>,
+}
+
 /// Creates the two ends of a local call's way back.
 pub(super) fn local_reply<M: Delivery>() -> (LocalReply<M>, LocalAnswer<M>) {
     let (reply, answer) = oneshot::channel();
-    (LocalReply(reply), answer)
+    (LocalReply(Some(reply)), answer)
 }
 
 impl<M: Delivery> LocalReply<M> {
@@ -52,31 +73,39 @@ impl<M: Delivery> LocalReply<M> {
     }
 
     pub(super) fn end(self, result: LocalResult<M>) {
-        // The caller may have gone.
-        let _ = self.0.send(result);
+        if let Some(reply) = self.0 {
+            // The caller may have gone.
+            let _ = reply.send(result);
+        }
     }
+}
+
+/// The way to a handler's actors, without their type.
+pub(super) trait LocalPort<M: Delivery>: Send + Sync {
+    /// Queues a message, with its way back, its number, and the present if that is known.
+    fn submit(&self, message: M, reply: LocalReply<M>, number: u64, now: Option<Instant>);
+
+    /// Has it handled before this returns; if that cannot be, it is left where it is.
+    fn run_at_once(&self, message: &mut Option<M>, number: u64) -> Option<LocalOutcome<M>>;
 }
 
 /// Hands messages of one type to a handler in this process.
 pub(crate) struct LocalEndpoint<M: Delivery> {
-    submit: Box<Submit<M>>,
+    port: Box<dyn LocalPort<M>>,
     is_wrapped: bool,
     /// Of the handler's actors.
     inboxes: Vec<Arc<dyn InboxStatus>>,
     backstage: Arc<Backstage>,
 }
 
-/// Takes a message, its way back, its number, and the present if that is known.
-type Submit<M> = dyn Fn(M, LocalReply<M>, u64, Option<Instant>) + Send + Sync;
-
 impl<M: Delivery> LocalEndpoint<M> {
     pub(super) fn new(
-        submit: impl Fn(M, LocalReply<M>, u64, Option<Instant>) + Send + Sync + 'static,
+        port: impl LocalPort<M> + 'static,
         is_wrapped: bool,
         inboxes: Vec<Arc<dyn InboxStatus>>,
         backstage: Arc<Backstage>,
     ) -> Self {
-        Self { submit: Box::new(submit), is_wrapped, inboxes, backstage }
+        Self { port: Box::new(port), is_wrapped, inboxes, backstage }
     }
 
     /// Whether messages go through middleware, which wants to know who sends them.
@@ -85,18 +114,55 @@ impl<M: Delivery> LocalEndpoint<M> {
     }
 
     /// Whether it is handled on the present thread.
-    pub(crate) fn is_here(&self) -> bool {
+    fn is_here(&self) -> bool {
         self.inboxes.iter().all(|inbox| inbox.is_here())
     }
 
-    /// Queues a message; its answer, and the number to [cancel](Self::cancel) it by.
+    /// Has a message handled before this returns, if its actor is on this thread and free, and there
+    /// is no middleware; else queues it.
     ///
-    /// Without `now` its time has not begun, and whoever waits for the answer
-    /// [tells](Self::begin) when it does.
-    pub(crate) fn send(&self, message: M, now: Option<Instant>) -> (LocalAnswer<M>, u64) {
+    /// Without `now` its time has not begun. It begins now if the message goes to another thread;
+    /// else whoever waits for the answer [tells](Self::begin) when it does.
+    pub(crate) fn call(&self, message: M, now: Option<Instant>) -> LocalSent<M> {
+        let (number, mut message) = (next_number(), Some(message));
+        if !self.is_wrapped
+            && let Some(outcome) = self.port.run_at_once(&mut message, number)
+        {
+            return LocalSent { outcome, number, deadline: None };
+        }
+        let ((reply, answer), mut deadline) = (local_reply(), None);
+        if let Some(message) = message {
+            deadline = self.queue(message, reply, number, now);
+        }
+        LocalSent { outcome: LocalOutcome::Later(answer), number, deadline }
+    }
+
+    /// Queues a message that nobody waits for; without `now` its time begins as that of a call.
+    pub(crate) fn post(&self, message: M, now: Option<Instant>) {
+        self.queue(message, LocalReply(None), next_number(), now);
+    }
+
+    /// The deadline of what is queued, if its time has begun.
+    fn queue(
+        &self,
+        message: M,
+        reply: LocalReply<M>,
+        number: u64,
+        now: Option<Instant>,
+    ) -> Option<Deadline> {
+        let now = now.or_else(|| (!self.is_here()).then(Instant::now));
+        let due = &message.context_ref().due;
+        now.iter().for_each(|now| due.begin(*now));
+        let deadline = due.begun();
+        self.port.submit(message, reply, number, now);
+        deadline
+    }
+
+    /// Queues a message; its answer, and the number to [cancel](Self::cancel) it by.
+    pub(crate) fn send(&self, message: M, now: Instant) -> (LocalAnswer<M>, u64) {
         let (reply, answer) = local_reply();
         let number = next_number();
-        (self.submit)(message, reply, number, now);
+        self.port.submit(message, reply, number, Some(now));
         (answer, number)
     }
 

@@ -8,12 +8,11 @@ use actix::prelude::{Actor, Handler};
 use actix_rt::ArbiterHandle;
 use callboard_actors::Context;
 use callboard_actors::broker::{EventSink, Interest};
-use callboard_actors::client::thread_hint;
 use callboard_actors::inbox::{Inbox, InboxStatus, Job, JobKey};
 use callboard_actors::message::Refusal;
 use callboard_actors::node::HandlerParts;
 use callboard_actors::registry::EndpointInfo;
-use callboard_actors::server::{Arrival, HandlerPort, LOCAL_ORIGIN, Lane};
+use callboard_actors::server::{Arrival, HandlerPort, Lane};
 use callboard_actors::supervisor::{Child, SupervisorRef};
 use rand::RngExt;
 use tokio::time::Instant;
@@ -22,7 +21,7 @@ use super::backstage::Backstage;
 use super::delivery::{Delivery, decode};
 use super::job::{Responder, TypedJob, WayBack};
 use super::lane::TypedLane;
-use super::local::{LocalEndpoint, LocalFailure, LocalReply};
+use super::local::{LocalEndpoint, LocalFailure, LocalReply, LocalWay};
 use super::subscription::SinkOf;
 use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
@@ -44,7 +43,7 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
     pub(super) inboxes: Vec<Inbox<A>>,
     pub(super) backstage: Arc<Backstage>,
     pub(super) codecs: Codecs,
-    arbiters: Vec<ArbiterHandle>,
+    pub(super) arbiters: Vec<ArbiterHandle>,
     own: std::sync::Weak<Self>,
 }
 
@@ -72,6 +71,26 @@ pub(super) struct TypedEndpoint<A, M: Delivery> {
 impl<A, M: Delivery> TypedEndpoint<A, M> {
     pub(super) fn new(index: usize, terms: M::Terms) -> Self {
         Self { index, terms, types: PhantomData }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn stay(&self, message: &M) -> M::Stay {
+        message.stay(self.terms)
+    }
+}
+
+impl<A: Actor<Context = Context<A>>, M: Delivery> TypedEndpoint<A, M> {
+    /// What is run around its handling, the outermost first.
+    pub(super) fn middleware<'a>(&self, port: &'a TypedPort<A>) -> &'a [Arc<dyn Middleware>] {
+        &port.middleware[self.index]
+    }
+
+    /// Whether anything is.
+    pub(super) fn is_wrapped(&self, port: &TypedPort<A>) -> bool {
+        !self.middleware(port).is_empty()
     }
 }
 
@@ -254,7 +273,7 @@ where
         let backstage = Arc::clone(&port.backstage);
         let wrapped = async move {
             let submit = |message, reply| endpoint.push(&port, actor, (message, reply, key));
-            serve(&port.service, &port.middleware[endpoint.index], message, submit).await
+            serve(&port.service, endpoint.middleware(&port), message, submit).await
         };
         let wrapped = backstage.enter(key, wrapped);
         // Middleware is asynchronous and may wait for anything, so it runs beside the connection.
@@ -277,36 +296,10 @@ where
     }
 
     fn local(&self, port: Arc<TypedPort<A>>) -> Arc<dyn Any + Send + Sync> {
-        let endpoint = *self;
         let inboxes: Vec<_> = port.inboxes.iter().map(Inbox::status).collect();
-        let backstage = Arc::clone(&port.backstage);
-        let is_wrapped = !port.middleware[endpoint.index].is_empty();
-        let submit = move |message: M, reply: LocalReply<M>, id, now: Option<Instant>| {
-            let home = thread_hint() % port.inboxes.len();
-            let actor = port.choose(home, &mut home.clone());
-            let key = JobKey { origin: LOCAL_ORIGIN, id };
-            if !is_wrapped {
-                let job = endpoint.pack(message, Responder::Local(reply), key);
-                return match now {
-                    Some(now) => port.inboxes[actor].push_one(job, now),
-                    None => port.inboxes[actor].push_fresh(job),
-                };
-            }
-            message.context_ref().due.begin(now.unwrap_or_else(Instant::now));
-            let (port, backstage) = (Arc::clone(&port), Arc::clone(&port.backstage));
-            let arbiter = port.arbiters[actor % port.arbiters.len()].clone();
-            let wrapped = backstage.enter(key, async move {
-                let submit = |message, reply| endpoint.push(&port, actor, (message, reply, key));
-                serve(&port.service, &port.middleware[endpoint.index], message, submit).await
-            });
-            // On a handler's arbiter: the caller's thread may have no executor of its own.
-            arbiter.spawn(async move {
-                if let Some(result) = wrapped.await {
-                    reply.end(result);
-                }
-            });
-        };
-        Arc::new(LocalEndpoint::<M>::new(submit, is_wrapped, inboxes, backstage))
+        let (backstage, is_wrapped) = (Arc::clone(&port.backstage), self.is_wrapped(&port));
+        let way = LocalWay::new(*self, port);
+        Arc::new(LocalEndpoint::<M>::new(way, is_wrapped, inboxes, backstage))
     }
 }
 
@@ -316,8 +309,8 @@ where
     <A as Handler<M>>::Result: 'static,
     M: Delivery,
 {
-    fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
-        let stay = message.stay(self.terms);
+    pub(super) fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
+        let stay = self.stay(&message);
         Box::new(TypedJob {
             message: Some(message),
             way: Some(WayBack { responder, stay }),
@@ -328,7 +321,7 @@ where
     }
 
     /// Hands a message that comes out of middleware to an actor.
-    fn push(
+    pub(super) fn push(
         &self,
         port: &TypedPort<A>,
         actor: usize,

@@ -71,7 +71,7 @@ impl<T: StreamEndpoint> LocalTalk<T> {
             peer: Some(service.system().hello()),
         };
         let streaming = Streaming::new(opening, context, ItemSide::Local(Arc::clone(&stream)));
-        let (answer, number) = handler.send(streaming, Some(Instant::now()));
+        let (answer, number) = handler.send(streaming, Instant::now());
         let talk = Self {
             stream,
             end: Mutex::new(End::Awaited(answer)),

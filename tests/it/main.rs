@@ -8,6 +8,7 @@
 
 mod annotated;
 mod answers;
+mod at_once;
 mod attempts;
 mod bson_rpc;
 mod calls;

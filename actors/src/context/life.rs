@@ -1,14 +1,14 @@
 //! One incarnation of an actor: the value, its context and its futures.
 
-use std::task::{Context as TaskContext, Poll};
+use std::task::Context as TaskContext;
 
 use actix::dev::EnvelopeProxy;
-use actix::dev::channel::AddressReceiver;
 use actix::fut::LocalBoxActorFuture;
 use actix::prelude::{Actor, ActorState, Running};
-use futures_core::Stream;
 
 use super::Context;
+use super::guest::Guest;
+use super::mail::Mail;
 use super::tasks::{Origin, Polled, TaskSet, Work as TaskWork};
 use crate::contain::contain_drop;
 use crate::inbox::{InboxReceiver, Job, Next, Progress};
@@ -33,12 +33,14 @@ pub(super) enum Turn {
 }
 
 /// What an incarnation works on; it belongs to the runner and outlives the incarnation.
-pub(super) struct Desk<'a, A: Actor<Context = Context<A>>> {
-    pub(super) mailbox: &'a mut AddressReceiver<A>,
+pub(super) struct Desk<'a, 'g, A: Actor<Context = Context<A>>> {
+    pub(super) mailbox: &'a mut Mail<A>,
     pub(super) inbox: Option<&'a mut InboxReceiver<A>>,
     pub(super) tasks: &'a mut TaskSet<A>,
     /// The request being handled; still there after a panic.
     pub(super) current: &'a mut Option<Box<dyn Job<A>>>,
+    /// A request that is handled once the inbox is empty.
+    pub(super) guest: Option<&'a mut Guest<'g, A>>,
     pub(super) work: &'a mut Work,
     /// Whether to leave new messages and requests alone.
     pub(super) is_halting: bool,
@@ -82,7 +84,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     }
 
     /// Does what is ready, within a budget.
-    pub(super) fn work(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Turn {
+    pub(super) fn work(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> Turn {
         if self.is_blocked(desk, cx) {
             return Turn::Idle;
         }
@@ -97,16 +99,12 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         turn
     }
 
-    fn read_mailbox(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
+    fn read_mailbox(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> Step {
         if desk.is_halting {
             return Step::Done;
         }
         for _ in 0..MESSAGES_PER_POLL {
-            let Poll::Ready(Some(mut envelope)) =
-                std::pin::Pin::new(&mut *desk.mailbox).poll_next(cx)
-            else {
-                return Step::Done;
-            };
+            let Some(mut envelope) = desk.mailbox.next() else { return Step::Done };
             desk.work.messages += 1;
             envelope.handle(&mut self.actor, &mut self.ctx);
             // It still holds the message when nobody waits for the answer any more.
@@ -118,14 +116,14 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         Step::Budget
     }
 
-    fn serve_inbox(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
+    fn serve_inbox(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> Step {
         if desk.is_halting || desk.inbox.is_none() {
             return Step::Done;
         }
         for _ in 0..REQUESTS_PER_POLL {
             let Some(inbox) = desk.inbox.as_deref_mut() else { return Step::Done };
             match inbox.next() {
-                Next::Empty => return Step::Done,
+                Next::Empty => return self.serve_guest(desk, cx),
                 Next::Expired => desk.work.expired += 1,
                 Next::Run(job) => {
                     self.serve(job, desk);
@@ -141,7 +139,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         }
     }
 
-    fn serve(&mut self, job: Box<dyn Job<A>>, desk: &mut Desk<'_, A>) {
+    fn serve(&mut self, job: Box<dyn Job<A>>, desk: &mut Desk<'_, '_, A>) {
         desk.work.requests += 1;
         // Kept outside this frame, so that a panic can be answered after the unwinding.
         let job = desk.current.insert(job);
@@ -163,7 +161,54 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         }
     }
 
-    fn poll_tasks(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> Step {
+    /// Whether it wants nothing but requests and messages.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waits.is_empty() && !self.ctx.news.any && !self.ctx.state.stopping()
+    }
+
+    fn serve_guest(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> Step {
+        let (Some(guest), Some(inbox)) = (desk.guest.as_deref_mut(), desk.inbox.as_deref_mut())
+        else {
+            return Step::Done;
+        };
+        if guest.is_waiting() {
+            self.receive(guest, inbox, (desk.tasks, desk.work));
+        }
+        if self.is_blocked(desk, cx) { Step::Blocked } else { Step::Done }
+    }
+
+    /// Handles a guest, unless something is ahead of it: what is in the inbox came before, and so did
+    /// what waits for the place of another request.
+    pub(super) fn receive(
+        &mut self,
+        guest: &mut Guest<'_, A>,
+        inbox: &mut InboxReceiver<A>,
+        (tasks, work): (&mut TaskSet<A>, &mut Work),
+    ) -> bool {
+        if !inbox.admit(guest.job()) {
+            return false;
+        }
+        work.requests += 1;
+        let job = guest.begin();
+        let (key, endpoint) = (job.key(), job.endpoint());
+        let progress = job.run(&mut self.actor, &mut self.ctx);
+        guest.end();
+        let rest = match progress {
+            Progress::Done => None,
+            Progress::Free(future) => Some(TaskWork::Free(future)),
+            Progress::Actor(future) => Some(TaskWork::Actor(future)),
+        };
+        match rest {
+            None => inbox.guest_answered(endpoint),
+            Some(rest) => {
+                inbox.guest_stays();
+                tasks.insert(Origin::Request(key, endpoint), rest);
+            }
+        }
+        true
+    }
+
+    fn poll_tasks(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> Step {
         // One round, not until none is ready: a task that wakes itself to let others on the
         // arbiter have their turn must not have it again before them.
         desk.tasks.collect_ready();
@@ -192,7 +237,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     }
 
     /// Takes in what the actor's code asked for; true while it must do nothing else.
-    fn is_blocked(&mut self, desk: &mut Desk<'_, A>, cx: &mut TaskContext<'_>) -> bool {
+    fn is_blocked(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> bool {
         loop {
             if self.ctx.news.any {
                 self.merge_news(desk.tasks);

@@ -3,8 +3,13 @@
 //! As a rule the executor decides when an actor has its turn, and much comes in between. A
 //! connection that carries one request at a time has nothing to do before it is answered: with the
 //! actor's turn inside its own it is polled once for a request, not twice, while all it has just
-//! worked on is still in the processor's cache.
+//! worked on is still in the processor's cache. A caller within the process gains more: its request
+//! is handled before its call has to wait for anything.
+//!
+//! Such turns nest, as an actor may call another one in its own. They nest [so deep](DEPTH_MOST) at
+//! most, so that the stack they need is bounded; whoever is deeper has its actor woken instead.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -45,34 +50,78 @@ impl<R: Future<Output = ()> + Unpin + 'static> Hosted<R> {
 ///
 /// It is as if its task had been woken and polled: nothing is left to be done for it.
 pub(crate) fn take_turn(number: u64) -> bool {
+    find(number).is_some_and(|turn| turn.take())
+}
+
+/// Has the runner of this number, if it is an `R`, do `work` as its turn; false, and nothing has
+/// happened, where [`take_turn`] would give none.
+pub(super) fn take_turn_with<R: Future<Output = ()> + Unpin + 'static>(
+    number: u64,
+    work: impl FnOnce(&mut R, &mut TaskContext<'_>) -> Poll<()>,
+) -> bool {
+    let Some(turn) = find(number) else { return false };
+    turn.stage().downcast_ref::<Stage<R>>().is_some_and(|stage| stage.take_with(work))
+}
+
+fn find(number: u64) -> Option<Rc<dyn Turn>> {
     // Let go of before the turn, in which runners may come and go.
     let turn = HERE.try_with(|here| {
         let here = here.borrow();
         let place = here.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         here[place].1.upgrade()
     });
-    turn.ok().flatten().is_some_and(|turn| turn.take())
+    turn.ok().flatten()
 }
 
 trait Turn {
     fn take(&self) -> bool;
+
+    fn stage(&self) -> &dyn Any;
 }
 
-impl<R: Future<Output = ()> + Unpin> Turn for Stage<R> {
+impl<R: Future<Output = ()> + Unpin + 'static> Turn for Stage<R> {
     fn take(&self) -> bool {
+        self.take_with(|runner, cx| Pin::new(runner).poll(cx))
+    }
+
+    fn stage(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl<R> Stage<R> {
+    fn take_with(&self, work: impl FnOnce(&mut R, &mut TaskContext<'_>) -> Poll<()>) -> bool {
         let waker = self.waker.borrow();
-        match (&*waker, self.runner.try_borrow_mut()) {
-            (Some(waker), Ok(mut runner)) if !self.is_over.get() => {
-                let mut cx = TaskContext::from_waker(waker);
-                if Pin::new(&mut *runner).poll(&mut cx).is_ready() {
-                    // Its task is to end too.
-                    self.is_over.set(true);
-                    waker.wake_by_ref();
-                }
-                true
-            }
-            _ => false,
+        let (Some(waker), Ok(mut runner)) = (&*waker, self.runner.try_borrow_mut()) else {
+            return false;
+        };
+        let Some(_level) = Level::enter().filter(|_| !self.is_over.get()) else { return false };
+        if work(&mut runner, &mut TaskContext::from_waker(waker)).is_ready() {
+            // Its task is to end too.
+            self.is_over.set(true);
+            waker.wake_by_ref();
         }
+        true
+    }
+}
+
+/// One turn inside of another.
+struct Level;
+
+impl Level {
+    /// `None` when there are as many as there may be.
+    fn enter() -> Option<Self> {
+        let depth = DEPTH.get();
+        (depth < DEPTH_MOST).then(|| {
+            DEPTH.set(depth + 1);
+            Self
+        })
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
     }
 }
 
@@ -106,7 +155,14 @@ impl<R> Drop for Hosted<R> {
 thread_local! {
     /// The runners of this arbiter that have a number, in its order.
     static HERE: RefCell<Vec<(u64, Weak<dyn Turn>)>> = const { RefCell::new(Vec::new()) };
+
+    /// Turns that are being taken inside of others.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
+
+/// Turns inside of turns: each needs a few kilobytes of stack, of the two megabytes that a thread
+/// has by default.
+const DEPTH_MOST: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -147,5 +203,32 @@ mod tests {
         });
         all.await;
         assert!(HERE.with_borrow(Vec::is_empty));
+    }
+
+    #[tokio::test]
+    async fn turns_nest_only_so_deep() {
+        let deepest = Rc::new(Cell::new(0));
+        let local = LocalSet::new();
+        let all = local.run_until(async {
+            for number in 0..20 {
+                let deepest = Rc::clone(&deepest);
+                let next = poll_fn(move |_| {
+                    if take_turn(number + 1) {
+                        deepest.set(deepest.get().max(number + 1));
+                    }
+                    Poll::Pending
+                });
+                tokio::task::spawn_local(Hosted::new(next, Some(number)));
+            }
+            // Those that come later are not there yet for those that come first.
+            tokio::task::yield_now().await;
+            deepest.set(0);
+            assert!(take_turn(0));
+            assert_eq!((deepest.get(), DEPTH.get()), (u64::from(DEPTH_MOST) - 1, 0));
+            // And further from further down.
+            assert!(take_turn(10));
+            assert_eq!(deepest.get(), 10 + u64::from(DEPTH_MOST) - 1);
+        });
+        all.await;
     }
 }

@@ -22,8 +22,9 @@ use actix::prelude::{Actor, Addr};
 use tokio::time::Instant;
 
 use super::Context;
+use super::guest::Guest;
 use super::life::{Desk, Life, Turn};
-use super::prompt::Hosted;
+use super::prompt::{Hosted, take_turn_with};
 use super::seed::{Order, Report, Reporter, Seed};
 use super::tasks::{Origin, Polled, TaskSet};
 use crate::bell::Bell;
@@ -48,6 +49,20 @@ impl<A: Actor<Context = Context<A>>> Seed<A> {
         };
         Hosted::new(runner, number)
     }
+}
+
+/// Gives the actor behind the inbox of this number a turn, if it lives on the present arbiter and
+/// has none now, and has it handle `job` in it, unless something keeps it from that or is ahead of
+/// it; whether it did.
+pub(crate) fn take_turn_for<A: Actor<Context = Context<A>>>(
+    number: u64,
+    job: &mut dyn Job<A>,
+) -> bool {
+    let mut guest = Guest::new(job);
+    take_turn_with::<Runner<A>>(number, |runner, cx| {
+        if runner.receive(&mut guest) { Poll::Pending } else { runner.turn(Some(&mut guest), cx) }
+    });
+    guest.was_served()
 }
 
 struct Runner<A: Actor<Context = Context<A>>> {
@@ -86,28 +101,63 @@ impl<A: Actor<Context = Context<A>>> Future for Runner<A> {
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.register(cx);
-        for order in this.seed.control.take() {
+        this.turn(None, cx)
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Runner<A> {
+    /// Handles a guest as a turn of its own, where there is nothing else to do and nothing is left to
+    /// do afterwards; false when a whole turn is needed, be it for the guest or for what it brought.
+    fn receive(&mut self, guest: &mut Guest<'_, A>) -> bool {
+        let Self { seed, life: Some(life), tasks, duty: Duty::Work, .. } = self else {
+            return false;
+        };
+        let Some(inbox) = seed.inbox.as_mut().filter(|inbox| !inbox.has_cancels()) else {
+            return false;
+        };
+        let is_quiet = !seed.control.has_orders() && seed.mailbox.is_empty();
+        if !is_quiet || !tasks.is_quiet() || !life.is_quiet() {
+            return false;
+        }
+        self.polls = self.polls.wrapping_add(1);
+        let begun = self.polls.is_multiple_of(SAMPLED_POLLS).then(Instant::now);
+        let mut work = Work::default();
+        let result = contain(|| life.receive(guest, inbox, (tasks, &mut work)));
+        let is_over = life.is_quiet() && tasks.is_quiet();
+        work.busy = busy_since(begun);
+        seed.vitals.add(&work);
+        match result {
+            Ok(is_served) => is_served && is_over,
+            Err(panic) => {
+                self.panicked(panic, Some(guest));
+                false
+            }
+        }
+    }
+
+    /// Does what is ready. Within the turn of another one nothing need be registered: what rings
+    /// meanwhile has the task polled, as it is not being polled now.
+    fn turn(&mut self, guest: Option<&mut Guest<'_, A>>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        for order in self.seed.control.take() {
             match order {
-                Order::Start(epoch) => this.start(epoch),
-                Order::Halt => this.duty = Duty::Halt,
-                Order::Abandon => this.abandon(),
-                Order::Dismiss => this.duty = Duty::Dismissed,
+                Order::Start(epoch) => self.start(epoch),
+                Order::Halt => self.duty = Duty::Halt,
+                Order::Abandon => self.abandon(),
+                Order::Dismiss => self.duty = Duty::Dismissed,
                 Order::Close => {
-                    this.duty = Duty::Closed;
+                    self.duty = Duty::Closed;
                     return Poll::Ready(());
                 }
             }
         }
-        let turn = if this.life.is_some() { this.live(cx) } else { this.wait(cx) };
-        this.settle();
+        let turn = if self.life.is_some() { self.live(guest, cx) } else { self.wait() };
+        self.settle();
         if turn == Turn::More {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
-}
 
-impl<A: Actor<Context = Context<A>>> Runner<A> {
     fn register(&self, cx: &TaskContext<'_>) {
         let inbox = self.seed.inbox.as_ref().map(InboxReceiver::bell);
         let bells = [&self.seed.control.bell, self.tasks.bell()].into_iter().chain(inbox);
@@ -140,21 +190,21 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         self.end(Exit::StartFailed(panic));
     }
 
-    fn live(&mut self, cx: &mut TaskContext<'_>) -> Turn {
+    fn live(&mut self, mut guest: Option<&mut Guest<'_, A>>, cx: &mut TaskContext<'_>) -> Turn {
         // Reading the clock twice would cost a short poll a good part of its time.
         self.polls = self.polls.wrapping_add(1);
         let begun = self.polls.is_multiple_of(SAMPLED_POLLS).then(Instant::now);
         let mut work = Work::default();
         self.apply_cancels(&mut work);
-        let result = self.work(&mut work, cx);
-        work.busy = begun.map_or(Duration::ZERO, |begun| begun.elapsed() * SAMPLED_POLLS);
+        let result = self.work(&mut work, guest.as_deref_mut(), cx);
+        work.busy = busy_since(begun);
         self.seed.vitals.add(&work);
         match result {
             // Also when there is more to do: a future that is always ready must not keep an actor
             // from stopping.
             Ok(turn) => self.stop_if_due(turn),
             Err(panic) => {
-                self.panicked(panic);
+                self.panicked(panic, guest);
                 Turn::More
             }
         }
@@ -167,13 +217,19 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         }
     }
 
-    fn work(&mut self, work: &mut Work, cx: &mut TaskContext<'_>) -> Result<Turn, Panic> {
+    fn work(
+        &mut self,
+        work: &mut Work,
+        guest: Option<&mut Guest<'_, A>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Result<Turn, Panic> {
         let Some(life) = self.life.as_mut() else { return Ok(Turn::Idle) };
         let mut desk = Desk {
             mailbox: &mut self.seed.mailbox,
             inbox: self.seed.inbox.as_mut(),
             tasks: &mut self.tasks,
             current: &mut self.current,
+            guest,
             work,
             is_halting: self.duty == Duty::Halt,
         };
@@ -181,7 +237,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
     }
 
     /// Between two incarnations: what does not need the actor goes on.
-    fn wait(&mut self, cx: &mut TaskContext<'_>) -> Turn {
+    fn wait(&mut self) -> Turn {
         let mut work = Work::default();
         self.apply_cancels(&mut work);
         self.seed.vitals.add(&work);
@@ -189,7 +245,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             if let Some(inbox) = self.seed.inbox.as_mut() {
                 inbox.refuse_queued();
             }
-            let refused = |_| self.seed.refuse_message(cx).is_ready();
+            let refused = |_| self.seed.refuse_message();
             if (0..REFUSALS_PER_POLL).all(refused) {
                 return Turn::More;
             }
@@ -232,16 +288,19 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         );
     }
 
-    fn panicked(&mut self, panic: Panic) {
+    fn panicked(&mut self, panic: Panic, guest: Option<&mut Guest<'_, A>>) {
         self.seed.vitals.panicked();
         let polled = self.tasks.take_polled();
-        if let Some(mut job) = self.current.take() {
-            let endpoint = job.endpoint();
-            if let Err(panic) = contain(|| job.panicked(&panic)) {
-                tracing::error!(%panic, "a request panicked when it was told of a panic");
-            }
+        if let Some(job) = guest.and_then(Guest::take_running) {
+            tell(job, &panic);
             if let Some(inbox) = self.seed.inbox.as_mut() {
-                inbox.answered(endpoint);
+                inbox.guest_answered(job.endpoint());
+            }
+            self.end(Exit::RequestPanicked(panic));
+        } else if let Some(mut job) = self.current.take() {
+            tell(&mut *job, &panic);
+            if let Some(inbox) = self.seed.inbox.as_mut() {
+                inbox.answered(job.endpoint());
             }
             contain_drop("a request", job);
             self.end(Exit::RequestPanicked(panic));
@@ -270,7 +329,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
             // asked again when it calls `stop`.
             Ok(false) if self.duty == Duty::Halt => self.duty = Duty::Linger,
             Ok(false) => {}
-            Err(panic) => self.panicked(panic),
+            Err(panic) => self.panicked(panic, None),
         }
         Turn::More
     }
@@ -312,6 +371,18 @@ impl<A: Actor<Context = Context<A>>> Drop for Runner<A> {
         if self.duty != Duty::Closed {
             (self.reporter)(self.epoch.unwrap_or_default(), Report::Exited(Exit::ArbiterGone));
         }
+    }
+}
+
+/// What a poll counts for of which this is known.
+fn busy_since(begun: Option<Instant>) -> Duration {
+    begun.map_or(Duration::ZERO, |begun| begun.elapsed() * SAMPLED_POLLS)
+}
+
+/// Has a request answer that handling it panicked.
+fn tell<A: Actor>(job: &mut dyn Job<A>, panic: &Panic) {
+    if let Err(panic) = contain(|| job.panicked(panic)) {
+        tracing::error!(%panic, "a request panicked when it was told of a panic");
     }
 }
 

@@ -1,15 +1,12 @@
 //! What a runner is made of, and how it talks with its supervisor.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context as TaskContext, Poll, Waker, ready};
 
-use actix::dev::channel::AddressReceiver;
 use actix::prelude::Actor;
-use futures_core::Stream;
 use parking_lot::Mutex;
 
+use super::mail::Mail;
 use super::{Context, Provided};
 use crate::bell::Bell;
 use crate::contain::contain_drop;
@@ -42,15 +39,29 @@ pub(crate) enum Report {
 }
 
 /// The way from a supervisor to a runner; outlives both.
-#[derive(Default)]
 pub(crate) struct Control {
     orders: Mutex<Vec<Order>>,
     /// Spares the runner the lock on each of its polls.
     has_orders: AtomicBool,
+    /// Whether there may be something in the mailbox, which rings the same bell.
+    pub(super) has_mail: AtomicBool,
     pub(super) bell: Bell,
 }
 
+impl Default for Control {
+    fn default() -> Self {
+        let has_orders = AtomicBool::new(false);
+        // Until the runner has looked.
+        let has_mail = AtomicBool::new(true);
+        Self { orders: Mutex::default(), has_orders, has_mail, bell: Bell::default() }
+    }
+}
+
 impl Control {
+    pub(super) fn has_orders(&self) -> bool {
+        self.has_orders.load(Ordering::Acquire)
+    }
+
     pub(crate) fn order(&self, order: Order) {
         self.orders.lock().push(order);
         self.has_orders.store(true, Ordering::Release);
@@ -58,7 +69,7 @@ impl Control {
     }
 
     pub(super) fn take(&self) -> Vec<Order> {
-        if !self.has_orders.load(Ordering::Acquire) {
+        if !self.has_orders() {
             return Vec::new();
         }
         // Cleared before the orders are taken: one that comes in between is seen the next time.
@@ -79,7 +90,7 @@ pub(crate) type Factory<A> = Box<dyn FnMut() -> A + Send>;
 
 /// A runner that has not been moved to its arbiter yet.
 pub(crate) struct Seed<A: Actor<Context = Context<A>>> {
-    pub(crate) mailbox: AddressReceiver<A>,
+    pub(crate) mailbox: Mail<A>,
     pub(crate) inbox: Option<InboxReceiver<A>>,
     pub(crate) factory: Factory<A>,
     pub(crate) control: Arc<Control>,
@@ -90,18 +101,18 @@ pub(crate) struct Seed<A: Actor<Context = Context<A>>> {
 impl<A: Actor<Context = Context<A>>> Drop for Seed<A> {
     // One by one: messages and the factory are the user's, and their drops may panic.
     fn drop(&mut self) {
-        let mut cx = TaskContext::from_waker(Waker::noop());
-        while self.refuse_message(&mut cx).is_ready() {}
+        while self.refuse_message() {}
         let factory = std::mem::replace(&mut self.factory, Box::new(|| unreachable!("dropped")));
         contain_drop("a factory", factory);
     }
 }
 
 impl<A: Actor<Context = Context<A>>> Seed<A> {
-    /// Drops one message of the mailbox, so that its sender is told.
-    pub(super) fn refuse_message(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let envelope = ready!(Pin::new(&mut self.mailbox).poll_next(cx));
+    /// Drops one message of the mailbox, so that its sender is told; false when there is none.
+    pub(super) fn refuse_message(&mut self) -> bool {
+        let envelope = self.mailbox.next();
+        let is_one = envelope.is_some();
         contain_drop("a message", envelope);
-        Poll::Ready(())
+        is_one
     }
 }

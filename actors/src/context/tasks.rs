@@ -109,6 +109,11 @@ impl<A: Actor<Context = Context<A>>> TaskSet<A> {
         &self.ready.parent
     }
 
+    /// Whether there is certainly nothing to poll.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.turn.is_empty() && !self.ready.has_some.load(Ordering::Acquire)
+    }
+
     /// Moves what was woken into this turn; false when there is nothing to poll.
     pub(super) fn collect_ready(&mut self) -> bool {
         if self.ready.has_some.load(Ordering::Acquire) {

@@ -1,5 +1,6 @@
 //! The bounded queue behind an inbox.
 
+mod guest;
 mod status;
 
 use std::collections::VecDeque;
@@ -47,6 +48,8 @@ pub(super) struct Shared<A: Actor> {
     accepted: AtomicU64,
     /// Requests ever answered; changed by the actor's side only.
     finished: AtomicU64,
+    /// Whether one is being handled that was never taken in; changed by the actor's side only.
+    has_guest: AtomicBool,
     pub(super) bell: Bell,
     /// The [place](place) at which the actor was polled last.
     home: AtomicUsize,
@@ -82,6 +85,7 @@ impl<A: Actor> Inbox<A> {
             listeners: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             finished: AtomicU64::new(0),
+            has_guest: AtomicBool::new(false),
             bell: Bell::default(),
             home: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -153,7 +157,8 @@ impl<A: Actor> Inbox<A> {
     /// Reading it costs as much as half of all else that a short request within a process does, and
     /// nearly all are handled before it could matter. The request's time, its age in the queue as
     /// well as what [`Job::begin`] makes of it, runs from when whoever waits for it
-    /// [says so](InboxStatus::begin), or the actor puts it aside, whichever is first.
+    /// [says so](InboxStatus::begin), or the actor has had a turn without starting it, whichever is
+    /// first.
     pub fn push_fresh(&self, job: Box<dyn Job<A>>) {
         self.push_entry(Entry::new(job, None), &Now::unread());
     }
@@ -259,6 +264,10 @@ impl<A: Actor> Shared<A> {
         self.entries.load(Ordering::Acquire) > 0
     }
 
+    pub(super) fn has_cancels(&self) -> bool {
+        self.has_cancels.load(Ordering::Acquire)
+    }
+
     /// Takes up to `most` entries of the queue, in order.
     pub(super) fn take_entries(&self, most: usize, into: &mut VecDeque<Entry<A>>) {
         if self.has_entries() {
@@ -285,7 +294,7 @@ impl<A: Actor> Shared<A> {
     /// Takes the cancellations, and in the same step all entries, so that what a cancellation names
     /// is among those taken now or before.
     pub(super) fn take_cancels(&self, into: &mut VecDeque<Entry<A>>) -> Option<Cancels> {
-        if !self.has_cancels.load(Ordering::Acquire) {
+        if !self.has_cancels() {
             return None;
         }
         let mut queue = self.queue.lock();
@@ -319,11 +328,23 @@ impl<A: Actor> Shared<A> {
         // Whoever is not counted yet has not looked yet either. A swap, as a mere store could be
         // seen after the count is read.
         self.finished.swap(finished, Ordering::SeqCst);
-        if self.listeners.load(Ordering::SeqCst) > 0
-            && finished == self.accepted.load(Ordering::Acquire)
-        {
+        self.tell_if_idle();
+    }
+
+    /// Tells those who wait for it that nothing is pending, if that is so.
+    fn tell_if_idle(&self) {
+        if self.listeners.load(Ordering::SeqCst) > 0 && self.count_pending() == 0 {
             self.idle.notify_waiters();
         }
+    }
+
+    fn count_pending(&self) -> usize {
+        // In one order with what the actor's side does and counts: what stays is taken in before it
+        // ceases to be a guest.
+        let guests = u64::from(self.has_guest.load(Ordering::SeqCst));
+        let finished = self.finished.load(Ordering::SeqCst);
+        let accepted = self.accepted.load(Ordering::Acquire);
+        usize::try_from((accepted + guests).saturating_sub(finished)).unwrap_or(usize::MAX)
     }
 }
 

@@ -103,6 +103,11 @@ impl<A: Actor> InboxReceiver<A> {
         !self.unblocked.is_empty() || !self.taken.is_empty() || self.shared.has_entries()
     }
 
+    /// Whether there are cancellations.
+    pub(crate) fn has_cancels(&self) -> bool {
+        self.shared.has_cancels()
+    }
+
     /// Whether a request that had been held back may start now.
     pub(crate) fn is_unblocked(&self) -> bool {
         !self.unblocked.is_empty()
@@ -114,10 +119,43 @@ impl<A: Actor> InboxReceiver<A> {
         self.finished += 1;
     }
 
+    /// Takes in a request that was not queued, unless something is ahead of it or its endpoint has no
+    /// place for it; [`guest_answered`](Self::guest_answered) or [`guest_stays`](Self::guest_stays)
+    /// must follow.
+    pub(crate) fn admit(&mut self, job: &dyn Job<A>) -> bool {
+        if self.has_more() || self.shared.capacity == 0 {
+            return false;
+        }
+        if job.deadline().is_some_and(|deadline| self.clock.has_passed(deadline)) {
+            return false;
+        }
+        if let Some(lane) = self.lanes.get_mut(job.endpoint()) {
+            if lane.running >= lane.limit {
+                return false;
+            }
+            lane.running += 1;
+        }
+        self.shared.guest_comes();
+        true
+    }
+
+    /// What was [admitted](Self::admit) has been answered.
+    pub(crate) fn guest_answered(&mut self, endpoint: usize) {
+        self.leave(endpoint);
+        self.shared.guest_leaves();
+    }
+
+    /// What was [admitted](Self::admit) is from now on as if it had been queued; once it has been
+    /// answered, [`answered`](Self::answered) must follow.
+    pub(crate) fn guest_stays(&mut self) {
+        self.shared.guest_stays();
+    }
+
     /// Counts out what has been answered, and has the time of what was not started run; to be called
     /// at the end of each poll.
     pub(crate) fn settle(&mut self) {
         self.taken.iter_mut().for_each(|entry| entry.begin(&self.now));
+        self.shared.begin_queued(&self.now);
         self.now = Now::unread();
         self.shared.settle_here();
         match std::mem::take(&mut self.finished) {

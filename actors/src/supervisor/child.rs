@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::roster::Roster;
 use super::{Exit, Restart};
-use crate::context::{Context, Control, Provided, Report, Seed};
+use crate::context::{Context, Control, Mail, Provided, Report, Seed};
 use crate::context::{Factory, Reporter};
 use crate::inbox::{Inbox, InboxOptions, InboxReceiver};
 use crate::vitals::Vitals;
@@ -170,7 +170,7 @@ impl<A: Actor<Context = Context<A>>> Child<A> {
     pub(super) fn into_spec(self) -> ChildSpec {
         let control = Arc::<Control>::default();
         let seed = Seed {
-            mailbox: self.mailbox,
+            mailbox: Mail::new(self.mailbox, &control),
             inbox: self.inbox,
             factory: self.factory,
             control: Arc::clone(&control),

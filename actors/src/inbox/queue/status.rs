@@ -20,10 +20,7 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
     }
 
     fn pending(&self) -> usize {
-        // In one order with what `finished` does and counts.
-        let finished = self.finished.load(Ordering::SeqCst);
-        let accepted = self.accepted.load(Ordering::Acquire);
-        usize::try_from(accepted.saturating_sub(finished)).unwrap_or(usize::MAX)
+        self.count_pending()
     }
 
     fn head_age(&self, now: Instant) -> Option<Duration> {
@@ -31,19 +28,11 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
     }
 
     fn is_here(&self) -> bool {
-        self.home.load(Ordering::Relaxed) == place()
+        self.is_at_home()
     }
 
     fn begin(&self, now: Instant) {
-        // Whoever asks queued its own before, and so finds it unless it has been taken.
-        if !self.has_fresh.load(Ordering::Acquire) {
-            return;
-        }
-        let mut queue = self.queue.lock();
-        self.has_fresh.store(false, Ordering::Release);
-        let (begun, now) = (queue.begun, Now::from(now));
-        queue.entries.range_mut(begun..).for_each(|entry| entry.begin(&now));
-        queue.begun = queue.entries.len();
+        self.begin_queued(&now.into());
     }
 
     fn cancel(&self, origin: u64, id: Option<u64>) {
@@ -68,6 +57,21 @@ impl<A: Actor + 'static> InboxStatus for Shared<A> {
                 notified.await;
             }
         })
+    }
+}
+
+impl<A: Actor> Shared<A> {
+    /// Has the time of what is in the queue run, unless it does already.
+    pub(in crate::inbox) fn begin_queued(&self, now: &Now) {
+        // Whoever asks queued its own before, and so finds it unless it has been taken.
+        if !self.has_fresh.load(Ordering::Acquire) {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        self.has_fresh.store(false, Ordering::Release);
+        let begun = queue.begun;
+        queue.entries.range_mut(begun..).for_each(|entry| entry.begin(now));
+        queue.begun = queue.entries.len();
     }
 }
 
