@@ -129,8 +129,16 @@ pub enum Message {
 }
 
 impl Message {
-    /// Bytes of its body, if it has one.
-    pub(crate) fn body_len(&self) -> usize {
+    /// Bytes of its body; 0 if it has none.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use callboard_actors::message::{Message, RequestId};
+    ///
+    /// let item = Message::StreamData { id: RequestId(1), body: Bytes::from_static(b"item") };
+    /// assert_eq!(item.body_len(), 4);
+    /// ```
+    pub fn body_len(&self) -> usize {
         match self {
             Self::Request { body, .. }
             | Self::Reply { body, .. }
