@@ -45,13 +45,11 @@ impl<T: StreamEndpoint> ItemSide<T> {
     ) -> Poll<Result<Option<T::Item>, Status>> {
         match self {
             Self::Remote(side, codec) => {
-                let Some(body) = ready!(side.poll_receive(fetched, cx)) else {
-                    return Poll::Ready(Ok(None));
-                };
-                Poll::Ready(match codec.decode_item(&body) {
-                    Ok(item) => Ok(Some(item)),
+                let read = |body: &[u8]| match codec.decode_item(body) {
+                    Ok(item) => Ok(item),
                     Err(error) => Err(Status::new(T::NAME, 400, error.to_string())),
-                })
+                };
+                side.poll_receive(fetched, cx, read).map(Option::transpose)
             }
             Self::Local(stream) => stream.up.poll_receive(cx).map(Ok),
         }
@@ -115,17 +113,12 @@ impl<T: StreamEndpoint> CallSide<T> {
         match self {
             Self::Local(talk) => talk.poll_receive(cx),
             Self::Remote(stream, codec) => {
-                let body = match stream.take(fetched) {
-                    Some(body) => body,
-                    None => match ready!(stream.poll_receive(fetched, cx))? {
-                        Some(body) => body,
-                        None => return Poll::Ready(Ok(None)),
-                    },
-                };
-                Poll::Ready(match codec.decode_reply(&body) {
-                    Ok(item) => Ok(Some(item)),
+                let read = |body: &[u8]| match codec.decode_reply(body) {
+                    Ok(item) => Ok(item),
                     Err(error) => Err(unreadable::<T>(stream.node(), &error)),
-                })
+                };
+                let received = ready!(stream.poll_receive(fetched, cx, read))?;
+                Poll::Ready(received.transpose())
             }
         }
     }

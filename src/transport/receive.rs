@@ -55,11 +55,9 @@ impl Receiver {
         cx: &mut Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>> {
-        let before = messages.len();
-        let mut read = 0;
+        let (mut arrived, mut read) = (0, 0);
         loop {
-            self.decode(messages, before + self.portion);
-            let arrived = messages.len() - before;
+            arrived += self.decode(messages, self.portion - arrived);
             // Bodies share the buffer's memory: only once they are taken it can be used again.
             let is_spent = arrived >= self.portion || read >= BYTE_BUDGET || !self.has_room();
             if arrived > 0 && (self.over.is_some() || is_spent) {
@@ -116,16 +114,19 @@ impl Receiver {
         Poll::Ready(())
     }
 
-    /// Decodes what is whole until `messages` holds `most`.
-    fn decode(&mut self, messages: &mut Vec<Message>, most: usize) {
-        while self.over.is_none() && messages.len() < most {
+    /// Decodes what is whole, at most so many; how many.
+    fn decode(&mut self, messages: &mut Vec<Message>, most: usize) -> usize {
+        let mut count = 0;
+        while self.over.is_none() && count < most {
             let before = messages.len();
-            match self.decoder.decode(&mut self.buffer, messages, most - before) {
+            match self.decoder.decode(&mut self.buffer, messages, most - count) {
                 Ok(0) => break,
                 Ok(_) => self.note_sizes(&messages[before..]),
                 Err(error) => self.over = Some(error.into()),
             }
+            count += messages[before..].iter().map(Message::count).sum::<usize>();
         }
+        count
     }
 
     /// Takes note of how large frames are.
