@@ -219,16 +219,13 @@ impl Run {
     #[inline]
     fn end(&mut self, chunk: &Bytes, messages: &mut Vec<Message>) {
         let Some(id) = self.id.take() else { return };
-        messages.push(match &*self.places {
-            [place] => {
-                let body = body(chunk, place.clone());
-                self.places.clear();
-                Message::StreamData { id, body }
-            }
-            _ => {
-                let items = Items::new(chunk.clone(), std::mem::take(&mut self.places));
-                Message::StreamItems { id, items }
-            }
+        messages.push(if let [place] = &*self.places {
+            let body = body(chunk, place.clone());
+            self.places.clear();
+            Message::StreamData { id, body }
+        } else {
+            let items = Items::new(chunk.clone(), std::mem::take(&mut self.places));
+            Message::StreamItems { id, items }
         });
     }
 }

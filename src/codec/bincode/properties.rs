@@ -26,7 +26,7 @@ struct Everything {
     wrapped: Wrapped,
     unit: Unit,
     pair: Pair,
-    note: Option<Option<String>>,
+    note: Option<Vec<Option<String>>>,
     named: BTreeMap<String, Vec<String>>,
     node: Node,
 }
@@ -181,7 +181,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, usize), DecodeError> {
 fn everything() -> impl Strategy<Value = Everything> {
     let numbers =
         (any::<(bool, char, i8, u8, i16, u16)>(), any::<(i32, u32, i64, u64, i128, u128)>());
-    let texts = (text(), text(), text(), text(), option::of(option::of(text())));
+    let texts = (text(), text(), text(), text(), option::of(vec(option::of(text()), 0..3)));
     let bytes = (vec(any::<u8>(), 0..300), vec(any::<u8>(), 0..8));
     let floats = (any::<i16>(), any::<i32>());
     let named = btree_map(text(), vec(text(), 0..3), 0..4);
