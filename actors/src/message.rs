@@ -3,10 +3,13 @@
 //! [`Message`] is what arrives, owned; [`Outgoing`] is what leaves, borrowed, with a [`Body`] that
 //! is written straight into the transport's buffer.
 
+mod items;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+pub use self::items::Items;
 use crate::metadata::Metadata;
 use crate::status::Status;
 
@@ -97,6 +100,15 @@ pub enum Message {
         /// The encoded item.
         body: Bytes,
     },
+    /// Items of a stream that followed each other.
+    ///
+    /// Whoever receives may put together what came as several [`StreamData`](Self::StreamData).
+    StreamItems {
+        /// The number of the request that opened it.
+        id: RequestId,
+        /// The encoded items.
+        items: Items,
+    },
     /// The client sends no more items.
     StreamEnd {
         /// The number of the request that opened it.
@@ -129,12 +141,34 @@ pub enum Message {
 }
 
 impl Message {
-    /// Bytes of its body, if it has one.
-    pub(crate) fn body_len(&self) -> usize {
+    /// As how many it came: 1, but for items that were put together.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use callboard_actors::message::{Items, Message, RequestId};
+    ///
+    /// let items = Items::new(Bytes::from_static(b"onetwo"), vec![0..3, 3..6]);
+    /// assert_eq!(Message::StreamItems { id: RequestId(1), items }.count(), 2);
+    /// ```
+    pub fn count(&self) -> usize {
+        if let Self::StreamItems { items, .. } = self { items.len() } else { 1 }
+    }
+
+    /// Bytes of its body, or of all its items; 0 if it has none.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use callboard_actors::message::{Message, RequestId};
+    ///
+    /// let item = Message::StreamData { id: RequestId(1), body: Bytes::from_static(b"item") };
+    /// assert_eq!(item.body_len(), 4);
+    /// ```
+    pub fn body_len(&self) -> usize {
         match self {
             Self::Request { body, .. }
             | Self::Reply { body, .. }
             | Self::StreamData { body, .. } => body.len(),
+            Self::StreamItems { items, .. } => items.bytes(),
             _ => 0,
         }
     }

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use self::flow::Flow;
-use crate::message::{Body, Outgoing, RequestId};
+use crate::message::{Body, Items, Outgoing, RequestId};
 use crate::transport::TransportError;
 use crate::transport::outbox::Outbox;
 
@@ -101,19 +101,24 @@ impl StreamSide {
         self.credit(items, bytes);
     }
 
-    /// Resolves to the next item; `None` when the peer sends no more, or the stream is over.
+    /// Has the next item read; `None` when the peer sends no more, or the stream is over.
     ///
     /// `fetched` is what the task has, empty at first.
     #[inline]
-    pub fn poll_receive(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(item) = self.take_or_register(fetched, cx) {
-            return Poll::Ready(Some(item));
+    pub fn poll_receive<R>(
+        &self,
+        fetched: &mut Fetched,
+        cx: &Context<'_>,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Poll<Option<R>> {
+        // An item that comes in between was sent before the end.
+        if !self.fetch_or_register(fetched, cx)
+            && !self.is_over()
+            && !self.flow.lock().has_peer_ended()
+        {
+            return Poll::Pending;
         }
-        if self.is_over() || self.flow.lock().has_peer_ended() {
-            // An item that came in between was sent before the end.
-            return Poll::Ready(self.take(fetched));
-        }
-        Poll::Pending
+        Poll::Ready(self.take(fetched, read))
     }
 
     /// Resolves when an item may be sent; false when the stream is over or was closed.
@@ -200,31 +205,41 @@ impl StreamSide {
         if self.is_over() { Poll::Ready(false) } else { Poll::Pending }
     }
 
-    /// Takes an item, or has the task woken that receives.
-    fn take_or_register(&self, fetched: &mut Fetched, cx: &Context<'_>) -> Option<Bytes> {
-        if let Some(item) = self.take(fetched) {
-            return Some(item);
+    /// Whether there is an item; if not, the task that receives will be woken.
+    #[inline]
+    fn fetch_or_register(&self, fetched: &mut Fetched, cx: &Context<'_>) -> bool {
+        if self.fetch(fetched) {
+            return true;
         }
         self.wakers.receiver.register(cx.waker());
         // One may have come before the waker was there.
-        self.take(fetched)
+        self.fetch(fetched)
     }
 
-    /// Takes an item, and gives the peer credit for what was taken before.
+    /// Whether there is an item.
     #[inline]
-    fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
+    fn fetch(&self, fetched: &mut Fetched) -> bool {
         if fetched.is_empty() {
             self.flow.lock().fetch(fetched);
         }
-        let (item, is_due) = fetched.take()?;
-        if is_due && !self.is_over() {
+        !fetched.is_empty()
+    }
+
+    /// Has an item read, and gives the peer credit for what was taken before.
+    #[inline]
+    fn take<R>(&self, fetched: &mut Fetched, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if !self.fetch(fetched) {
+            return None;
+        }
+        let read = fetched.take(read);
+        if fetched.is_due() && !self.is_over() {
             // The lock must be free before the outbox is locked, which is locked first elsewhere.
             let grant = self.flow.lock().grant(fetched);
             if let Some((items, bytes)) = grant {
                 self.credit(items, bytes);
             }
         }
-        Some(item)
+        read
     }
 
     /// Notes what the peer sent.
@@ -234,7 +249,7 @@ impl StreamSide {
     }
 
     /// Takes in items that have arrived together.
-    fn push(&self, items: impl Iterator<Item = Bytes>) -> Result<(), TransportError> {
+    fn push(&self, items: impl Iterator<Item = Items>) -> Result<(), TransportError> {
         self.flow.lock().push(items)?;
         self.wakers.receiver.wake();
         Ok(())

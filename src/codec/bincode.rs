@@ -1,5 +1,10 @@
 //! `application/x-bincode`: bincode 2.
 
+mod deserializer;
+#[cfg(test)]
+mod properties;
+mod unread;
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::enc::write::{SizeWriter, Writer};
 use bincode::error::EncodeError;
@@ -7,18 +12,20 @@ use bytes::BytesMut;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::deserializer::Position;
+
 pub(super) fn encode<T: Serialize>(value: &T, buffer: &mut BytesMut) -> Result<(), String> {
     bincode::serde::encode_into_writer(value, Append(buffer), BINCODE)
         .map_err(|error| error.to_string())
 }
 
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    let decoded = bincode::serde::decode_from_slice(body, BINCODE);
-    let (value, length) = decoded.map_err(|error| error.to_string())?;
-    if length < body.len() {
-        return Err(format!("{} bytes too many", body.len() - length));
+    let mut position = Position::new(body);
+    let value = T::deserialize(&mut position).map_err(|error| error.to_string())?;
+    match position.unread() {
+        0 => Ok(value),
+        unread => Err(format!("{unread} bytes too many")),
     }
-    Ok(value)
 }
 
 /// How many bytes a value takes, at least one of memory for what cannot be encoded.
@@ -33,8 +40,9 @@ pub(crate) fn length<T: Serialize>(value: &T) -> usize {
 /// Bytes a decoded body may take at most: 64 MiB, more than any frame.
 pub const BODY_MOST: usize = 64 * 1024 * 1024;
 
-const BINCODE: Configuration<LittleEndian, Varint, Limit<BODY_MOST>> =
-    bincode::config::standard().with_limit::<BODY_MOST>();
+const BINCODE: Config = bincode::config::standard().with_limit::<BODY_MOST>();
+
+type Config = Configuration<LittleEndian, Varint, Limit<BODY_MOST>>;
 
 /// Lets bincode write into a buffer that grows.
 struct Append<'a>(&'a mut BytesMut);

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use callboard_actors::message::Message;
-use callboard_actors::testing::transport::outgoing;
+use callboard_actors::testing::transport::{outgoing, separate};
 use callboard_actors::transport::{Batch, Encoder};
 
 use crate::wire::{FrameDecoder, FrameEncoder, Preface, WireError};
@@ -65,11 +65,11 @@ fn read(bytes: &[u8], piece: usize, most: usize) -> (Vec<Message>, Option<WireEr
             match decoder.decode(&mut buffer, &mut messages, most) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) => return (messages, Some(error)),
+                Err(error) => return (separate(messages), Some(error)),
             }
         }
     }
-    (messages, None)
+    (separate(messages), None)
 }
 
 /// Bytes that a message holds; none of them may be more than what arrived.

@@ -80,7 +80,10 @@ struct Asked {
 fn is_disorder(message: &Message) -> bool {
     matches!(
         message,
-        Message::GoAway { .. } | Message::StreamData { .. } | Message::StreamEnd { .. }
+        Message::GoAway { .. }
+            | Message::StreamData { .. }
+            | Message::StreamItems { .. }
+            | Message::StreamEnd { .. }
     )
 }
 

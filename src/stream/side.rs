@@ -45,13 +45,13 @@ impl<T: StreamEndpoint> ItemSide<T> {
     ) -> Poll<Result<Option<T::Item>, Status>> {
         match self {
             Self::Remote(side, codec) => {
-                let Some(body) = ready!(side.poll_receive(fetched, cx)) else {
-                    return Poll::Ready(Ok(None));
+                // Put where it stays: items are large, and moving them up costs more than reading.
+                let mut received = Ok(None);
+                let read = |body: &[u8]| match codec.decode_item(body) {
+                    Ok(item) => received = Ok(Some(item)),
+                    Err(error) => received = Err(undecodable::<T>(&error)),
                 };
-                Poll::Ready(match codec.decode_item(&body) {
-                    Ok(item) => Ok(Some(item)),
-                    Err(error) => Err(Status::new(T::NAME, 400, error.to_string())),
-                })
+                side.poll_receive(fetched, cx, read).map(|_| received)
             }
             Self::Local(stream) => stream.up.poll_receive(cx).map(Ok),
         }
@@ -115,17 +115,16 @@ impl<T: StreamEndpoint> CallSide<T> {
         match self {
             Self::Local(talk) => talk.poll_receive(cx),
             Self::Remote(stream, codec) => {
-                let body = match stream.take(fetched) {
-                    Some(body) => body,
-                    None => match ready!(stream.poll_receive(fetched, cx))? {
-                        Some(body) => body,
-                        None => return Poll::Ready(Ok(None)),
-                    },
+                // As above.
+                let mut received = Ok(None);
+                let read = |body: &[u8]| match codec.decode_reply(body) {
+                    Ok(item) => received = Ok(Some(item)),
+                    Err(error) => received = Err(unreadable::<T>(stream.node(), &error)),
                 };
-                Poll::Ready(match codec.decode_reply(&body) {
-                    Ok(item) => Ok(Some(item)),
-                    Err(error) => Err(unreadable::<T>(stream.node(), &error)),
-                })
+                match ready!(stream.poll_receive(fetched, cx, read)) {
+                    Ok(_) => Poll::Ready(received),
+                    Err(end) => Poll::Ready(Err(end)),
+                }
             }
         }
     }
@@ -155,6 +154,11 @@ impl<T: StreamEndpoint> CallSide<T> {
             Self::Local(talk) => talk.close(),
         }
     }
+}
+
+#[cold]
+fn undecodable<T: StreamEndpoint>(error: &CodecError) -> Status {
+    Status::new(T::NAME, 400, error.to_string())
 }
 
 #[cold]

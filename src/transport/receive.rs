@@ -14,15 +14,23 @@ use crate::wire::FrameDecoder;
 
 /// Turns what a stream receives into messages.
 ///
-/// The buffer is kept until the connection [rests](Self::rest). Its size follows the traffic: it doubles when a
-/// read fills it and halves when a read uses less than a quarter. It exceeds
+/// The buffer is kept until the connection [rests](Self::rest). Its size follows the traffic: it
+/// doubles when a read fills it and halves when a read uses less than a quarter. It exceeds
 /// [`LARGEST_READ`] only for the frame at its front, and then grows with what has arrived, so that
-/// a peer has to send what it makes this node allocate.
+/// a peer has to send what it makes this node allocate. After a large frame the next one is given
+/// as much at once, which spares copying what has arrived of it.
+///
+/// Bodies share the buffer's memory. Where they are still in use when the next bytes come, these go
+/// to a second buffer, and both are used in turn: allocating anew would cost more than receiving.
 pub(super) struct Receiver {
     decoder: FrameDecoder,
     buffer: BytesMut,
+    /// The buffer before, empty; bodies may still be in its memory.
+    spare: BytesMut,
     /// Bytes to make room for before the next read.
     room: usize,
+    /// The size of a large frame that was sent, halved with each portion that has none.
+    proven: usize,
     /// Messages to append at a time.
     portion: usize,
     over: Option<TransportError>,
@@ -33,7 +41,9 @@ impl Receiver {
         Self {
             decoder: FrameDecoder::new(max_frame),
             buffer: BytesMut::new(),
+            spare: BytesMut::new(),
             room: SMALLEST_READ,
+            proven: 0,
             portion: PORTION,
             over: None,
         }
@@ -45,11 +55,9 @@ impl Receiver {
         cx: &mut Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>> {
-        let before = messages.len();
-        let mut read = 0;
+        let (mut arrived, mut read) = (0, 0);
         loop {
-            self.decode(messages, before + self.portion);
-            let arrived = messages.len() - before;
+            arrived += self.decode(messages, self.portion - arrived);
             // Bodies share the buffer's memory: only once they are taken it can be used again.
             let is_spent = arrived >= self.portion || read >= BYTE_BUDGET || !self.has_room();
             if arrived > 0 && (self.over.is_some() || is_spent) {
@@ -79,8 +87,10 @@ impl Receiver {
         self.portion = messages.max(1);
     }
 
-    /// Gives the buffer back unless something is in it.
+    /// Gives the buffers back, but for one with something in it.
     pub(super) fn rest(&mut self) {
+        self.spare = BytesMut::new();
+        self.proven = 0;
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
             self.room = SMALLEST_READ;
@@ -104,15 +114,25 @@ impl Receiver {
         Poll::Ready(())
     }
 
-    /// Decodes what is whole until `messages` holds `most`.
-    fn decode(&mut self, messages: &mut Vec<Message>, most: usize) {
-        while self.over.is_none() && messages.len() < most {
-            match self.decoder.decode(&mut self.buffer, messages, most - messages.len()) {
+    /// Decodes what is whole, at most so many; how many.
+    fn decode(&mut self, messages: &mut Vec<Message>, most: usize) -> usize {
+        let mut count = 0;
+        while self.over.is_none() && count < most {
+            let before = messages.len();
+            match self.decoder.decode(&mut self.buffer, messages, most - count) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) => self.note_sizes(&messages[before..]),
                 Err(error) => self.over = Some(error.into()),
             }
+            count += messages[before..].iter().map(Message::count).sum::<usize>();
         }
+        count
+    }
+
+    /// Takes note of how large frames are.
+    fn note_sizes(&mut self, messages: &[Message]) {
+        let largest = messages.iter().map(Message::body_len).max().unwrap_or_default();
+        self.proven = if largest >= LARGEST_READ { largest + HEAD_ROOM } else { self.proven / 2 };
     }
 
     /// Reads once; 0 is the end of the stream.
@@ -128,25 +148,39 @@ impl Receiver {
             }
         }
         self.make_room();
-        let space = self.buffer.capacity() - self.buffer.len();
-        let count = ready!(pin!(stream.read_buf(&mut self.buffer)).poll(cx))?;
+        let space = (self.buffer.capacity() - self.buffer.len()).min(LARGEST_READ);
+        let mut limited = (&mut self.buffer).limit(space);
+        let count = ready!(pin!(stream.read_buf(&mut limited)).poll(cx))?;
         self.adapt(count, space);
         Poll::Ready(Ok(count))
     }
 
     /// Makes room for what the first frame lacks, but never for more than has arrived before.
     fn make_room(&mut self) {
-        let missing = self.decoder.missing(&self.buffer);
-        let wanted = missing.min(self.buffer.len()).max(self.room);
-        if self.has_room() {
+        let is_short = self.buffer.is_empty() && self.buffer.capacity() < self.proven;
+        if self.has_room() && !is_short {
             return;
         }
+        let earned = self.buffer.len().max(self.proven);
+        // Of a frame whose length has not come, as much as the one before is expected.
+        let missing =
+            if self.buffer.is_empty() { self.proven } else { self.decoder.missing(&self.buffer) };
+        let wanted = missing.min(earned).max(self.room);
         if !self.buffer.try_reclaim(wanted) {
-            // Not `reserve`, which doubles: the limit on a buffer is the frame limit.
-            let mut larger = BytesMut::with_capacity(self.buffer.len() + wanted);
-            larger.put_slice(&self.buffer);
-            self.buffer = larger;
+            self.change_buffers(self.buffer.len() + wanted);
         }
+    }
+
+    /// Goes on in the spare buffer, or in a new one where its memory is still in use.
+    fn change_buffers(&mut self, size: usize) {
+        let mut next = std::mem::take(&mut self.spare);
+        if !next.try_reclaim(size) {
+            // Not `reserve`, which doubles: the limit on a buffer is the frame limit.
+            next = BytesMut::with_capacity(size);
+        }
+        next.put_slice(&self.buffer);
+        self.spare = std::mem::replace(&mut self.buffer, next);
+        self.spare.clear();
     }
 
     fn has_room(&self) -> bool {
@@ -173,6 +207,9 @@ impl Receiver {
 const SMALLEST_READ: usize = 4 * 1024;
 const LARGEST_READ: usize = 256 * 1024;
 
+/// Bytes before a large body, unless it comes with metadata.
+const HEAD_ROOM: usize = 64;
+
 /// Messages appended at a time, unless told otherwise.
 const PORTION: usize = 1024;
 
@@ -182,6 +219,7 @@ const BYTE_BUDGET: usize = 256 * 1024;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use callboard_actors::Metadata;
@@ -209,6 +247,47 @@ mod tests {
             assert!(receiver.buffer.capacity() <= bound, "{} bytes", receiver.buffer.capacity());
             assert_eq!(arrived, usize::from(sent == frame.len()));
         }
+    }
+
+    #[tokio::test]
+    async fn after_a_large_frame_the_next_one_stays_where_it_began() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let mut receiver = Receiver::new(1024 * 1024);
+        let frame = reply(700_000);
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            let (mut sent, mut seen) = (0, BTreeSet::new());
+            for piece in frame.chunks(50_000) {
+                near.write_all(piece).await.unwrap();
+                sent += piece.len();
+                until(&mut receiver, &mut far, |r| r.buffer.len() >= sent).await;
+                if sent < frame.len() {
+                    seen.insert(receiver.buffer.as_ptr());
+                }
+            }
+            places.push(seen.len());
+        }
+        assert!(places[0] > 1, "the first one moves as it grows");
+        assert_eq!(places[1..], [1, 1]);
+    }
+
+    #[tokio::test]
+    async fn memory_that_bodies_held_is_used_again() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let mut receiver = Receiver::new(1024 * 1024);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            near.write_all(&reply(100_000)).await.unwrap();
+            let mut messages = Vec::new();
+            while messages.is_empty() {
+                std::future::poll_fn(|cx| receiver.poll(&mut far, cx, &mut messages))
+                    .await
+                    .unwrap();
+            }
+            held = messages;
+        }
+        drop(held);
+        assert!(receiver.spare.try_reclaim(100_000));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use callboard_actors::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
+use callboard_actors::message::{GoAway, Items, Message, Refusal, RequestId, Route, RouteSlot};
 use callboard_actors::{Metadata, Status};
 
 use super::varint::Fields;
@@ -45,6 +45,9 @@ impl FrameDecoder {
 
     /// Takes whole frames, at most `most`, and appends their messages.
     ///
+    /// Items of one stream that follow each other become one
+    /// [`StreamItems`](Message::StreamItems).
+    ///
     /// Returns the number of bytes taken; 0 means that the first frame is not whole. Frames that
     /// are skipped count as taken and append nothing.
     ///
@@ -61,13 +64,19 @@ impl FrameDecoder {
             return Ok(0);
         }
         let chunk = buffer.split_to(taken).freeze();
+        let mut run = Run::default();
         let mut at = 0;
         while at < taken {
             let start = at + LENGTH_BYTES;
             let end = start + announced(&chunk[at..]).unwrap_or(0);
-            self.message(&chunk, start..end, messages)?;
+            let decoded = self.message(&chunk, start..end, &mut run, messages);
+            if decoded.is_err() {
+                run.end(&chunk, messages);
+            }
+            decoded?;
             at = end;
         }
+        run.end(&chunk, messages);
         Ok(taken)
     }
 
@@ -104,12 +113,13 @@ impl FrameDecoder {
         (2..=self.max_frame).contains(&length)
     }
 
-    /// Reads one frame; appends nothing when it is of a kind to skip.
+    /// Reads one frame; appends nothing when it is of a kind to skip, or an item.
     #[inline]
     fn message(
         &mut self,
         chunk: &Bytes,
         frame: Range<usize>,
+        run: &mut Run,
         messages: &mut Vec<Message>,
     ) -> Result<(), WireError> {
         let mut fields = Fields::new(&chunk[frame.clone()]);
@@ -135,8 +145,8 @@ impl FrameDecoder {
             CANCEL => Message::Cancel { id: RequestId(fields.varint()?) },
             STREAM_DATA => {
                 let id = RequestId(fields.varint()?);
-                // At once: a message is large, and moving it is what an item costs most here.
-                messages.push(Message::StreamData { id, body: body(&fields) });
+                let place = frame.start + fields.position()..frame.end;
+                run.add(id, place, chunk, messages);
                 return Ok(());
             }
             STREAM_END => Message::StreamEnd { id: RequestId(fields.varint()?) },
@@ -147,6 +157,7 @@ impl FrameDecoder {
             0 => return Err(WireError::Kind),
             _ => return Ok(()),
         };
+        run.end(chunk, messages);
         messages.push(message);
         Ok(())
     }
@@ -177,6 +188,45 @@ impl FrameDecoder {
         let stream = flags & STREAM != 0;
         let body = body(fields);
         Ok(Message::Request { id, one_way, stream, route, define, time_left, metadata, body })
+    }
+}
+
+/// Items of one stream that follow each other in a chunk.
+#[derive(Default)]
+struct Run {
+    id: Option<RequestId>,
+    places: Vec<Range<usize>>,
+}
+
+impl Run {
+    /// Adds an item; one of another stream ends what was there before.
+    #[inline]
+    fn add(
+        &mut self,
+        id: RequestId,
+        place: Range<usize>,
+        chunk: &Bytes,
+        messages: &mut Vec<Message>,
+    ) {
+        if self.id != Some(id) {
+            self.end(chunk, messages);
+            self.id = Some(id);
+        }
+        self.places.push(place);
+    }
+
+    /// Appends the message of what there is, if there is anything.
+    #[inline]
+    fn end(&mut self, chunk: &Bytes, messages: &mut Vec<Message>) {
+        let Some(id) = self.id.take() else { return };
+        messages.push(if let [place] = &*self.places {
+            let body = body(chunk, place.clone());
+            self.places.clear();
+            Message::StreamData { id, body }
+        } else {
+            let items = Items::new(chunk.clone(), std::mem::take(&mut self.places));
+            Message::StreamItems { id, items }
+        });
     }
 }
 

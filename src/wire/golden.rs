@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use callboard_actors::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
-use callboard_actors::testing::transport::outgoing;
+use callboard_actors::testing::transport::{outgoing, separate};
 use callboard_actors::transport::{Batch, Encoder, Hello};
 use callboard_actors::{Metadata, Status};
 
@@ -247,7 +247,7 @@ fn decode(golden: &str) -> Result<Vec<Message>, WireError> {
     let mut messages = Vec::new();
     while decoder.decode(&mut buffer, &mut messages, 16)? > 0 {}
     assert!(buffer.is_empty(), "the last frame is whole");
-    Ok(messages)
+    Ok(separate(messages))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -7,13 +7,13 @@ use bytes::{Bytes, BytesMut};
 use callboard_actors::message::{
     Body, GoAway, Message, Outgoing, Refusal, RequestId, Route, RouteSlot,
 };
-use callboard_actors::testing::transport::outgoing;
+use callboard_actors::testing::transport::{outgoing, separate};
 use callboard_actors::transport::{Batch, Encoder, Hello, TransportError};
 use callboard_actors::{Metadata, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{FrameDecoder, FrameEncoder, LENGTH_BYTES, Preface};
+use super::{FrameDecoder, FrameEncoder, LENGTH_BYTES, Preface, WireError};
 
 const LIMIT: u32 = 64 * 1024;
 
@@ -172,6 +172,22 @@ fn a_body_that_panics_leaves_nothing_behind() {
 }
 
 #[test]
+fn items_of_a_stream_that_follow_each_other_become_one_message() {
+    let item = |id, body| Message::StreamData { id: RequestId(id), body: Bytes::from_static(body) };
+    let ping = Message::Ping { nonce: 1 };
+    let sent = [item(1, b"a"), item(1, b""), item(2, b"b"), ping, item(1, b"c"), item(1, b"d")];
+    let mut bytes = encode(&sent);
+    // Nothing is lost of what came before a bad frame.
+    bytes.extend_from_slice(&[2, 0, 0, 0, 0, 0]);
+    let mut buffer = BytesMut::from(&bytes[..]);
+    let mut messages = Vec::new();
+    let decoded = FrameDecoder::new(LIMIT).decode(&mut buffer, &mut messages, 10);
+    assert_eq!(decoded, Err(WireError::Kind));
+    assert_eq!(messages.iter().map(Message::count).collect::<Vec<_>>(), [2, 1, 1, 2]);
+    assert_eq!(separate(messages), sent);
+}
+
+#[test]
 fn a_body_shares_the_memory_it_arrived_in() {
     let reply = Message::Reply {
         id: RequestId(1),
@@ -211,7 +227,7 @@ fn decode_in_pieces(mut bytes: &[u8], cuts: &[usize], most: usize) -> Vec<Messag
         while decoder.decode(&mut buffer, &mut messages, most).unwrap() > 0 {}
     }
     assert!(buffer.is_empty());
-    messages
+    separate(messages)
 }
 
 /// Bytes that a message holds; none of them may be more than what arrived.

@@ -225,7 +225,11 @@ impl Role for ClientRole {
                     Message::GoAway { reason } => farewell = Some(reason),
                     Message::StreamData { id, body } => {
                         *has_items = true;
-                        fault = fault.or(streams.note_items(id, body, &mut messages).err());
+                        fault = fault.or(streams.note_items(id, body.into(), &mut messages).err());
+                    }
+                    Message::StreamItems { id, items } => {
+                        *has_items = true;
+                        fault = fault.or(streams.note_items(id, items, &mut messages).err());
                     }
                     Message::StreamCredit { id, items, bytes } => {
                         streams.note_stream(id, StreamFrame::Credit { items, bytes });

@@ -218,7 +218,11 @@ impl Role for ServerRole {
                 }
                 Message::StreamData { id, body } => {
                     self.has_items = true;
-                    self.outbox.note_items(id, body, &mut messages)?;
+                    self.outbox.note_items(id, body.into(), &mut messages)?;
+                }
+                Message::StreamItems { id, items } => {
+                    self.has_items = true;
+                    self.outbox.note_items(id, items, &mut messages)?;
                 }
                 Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
                 Message::StreamCredit { id, items, bytes } => {

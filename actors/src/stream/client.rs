@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{Allowance, Fetched, StreamSide};
@@ -67,31 +66,29 @@ impl ClientStream {
         &self.side
     }
 
-    /// Takes an item that is there, as [`poll_receive`](Self::poll_receive) would.
-    #[inline]
-    pub fn take(&self, fetched: &mut Fetched) -> Option<Bytes> {
-        self.side.take(fetched)
-    }
-
-    /// Resolves to the next item, then to the end: `None`, or once why there is no more.
+    /// Has the next item read, then resolves to the end: `None`, or once why there is no more.
     ///
     /// # Errors
     /// The handler's status, or why the stream could not go on.
-    pub fn poll_receive(
+    #[inline]
+    pub fn poll_receive<R>(
         &self,
         fetched: &mut Fetched,
         cx: &Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, CallError>> {
-        if let Some(item) = self.side.take_or_register(fetched, cx) {
-            return Poll::Ready(Ok(Some(item)));
-        }
-        if !self.has_ended() {
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Poll<Result<Option<R>, CallError>> {
+        if !self.side.fetch_or_register(fetched, cx) && !self.has_ended() {
             return Poll::Pending;
         }
         // An item that came in between was sent before the end.
-        if let Some(item) = self.side.take(fetched) {
-            return Poll::Ready(Ok(Some(item)));
+        match self.side.take(fetched, read) {
+            Some(item) => Poll::Ready(Ok(Some(item))),
+            None => self.poll_end(),
         }
+    }
+
+    /// How it ended, once.
+    fn poll_end<R>(&self) -> Poll<Result<Option<R>, CallError>> {
         match std::mem::replace(&mut *self.end.lock(), End::Told) {
             End::Untold(Answer::Failed(failure)) => {
                 let node = self.node().to_owned();

@@ -8,8 +8,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
-
+use crate::message::Items;
 use crate::transport::TransportError;
 
 /// How much one side of a stream may send ahead of the other's taking it.
@@ -54,8 +53,9 @@ pub(crate) enum StreamFrame {
 /// The counts of one side.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    waiting: VecDeque<Bytes>,
-    /// Items at the end of what waits that share the memory of what the connection received.
+    /// Each of these is what came together.
+    waiting: VecDeque<Items>,
+    /// How many at the end of what waits share the memory of what the connection received.
     shared: usize,
     /// Bytes of what waits.
     queued: usize,
@@ -78,7 +78,7 @@ pub(super) struct Flow {
 ///
 /// async fn count(side: &StreamSide) -> usize {
 ///     let (mut fetched, mut count) = (Fetched::default(), 0);
-///     while std::future::poll_fn(|cx| side.poll_receive(&mut fetched, cx)).await.is_some() {
+///     while std::future::poll_fn(|cx| side.poll_receive(&mut fetched, cx, |_| ())).await.is_some() {
 ///         count += 1;
 ///     }
 ///     count
@@ -86,7 +86,9 @@ pub(super) struct Flow {
 /// ```
 #[derive(Debug, Default)]
 pub struct Fetched {
-    items: VecDeque<Bytes>,
+    items: VecDeque<Items>,
+    /// How many of the first ones have been taken.
+    index: usize,
     /// What was taken and has not been given back.
     taken: Credit,
     window: StreamWindow,
@@ -150,35 +152,32 @@ impl Flow {
     /// Takes in what has arrived together.
     pub(super) fn push(
         &mut self,
-        items: impl Iterator<Item = Bytes>,
+        arrived: impl Iterator<Item = Items>,
     ) -> Result<(), TransportError> {
         self.keep();
-        for item in items {
+        for items in arrived {
             if self.has_peer_ended {
                 return Err(TransportError::Protocol("stream data after the end".into()));
             }
-            if self.given.items <= 0 || self.given.bytes <= 0 {
-                return Err(TransportError::Protocol("stream data without credit".into()));
+            for item in items.iter() {
+                if self.given.items <= 0 || self.given.bytes <= 0 {
+                    return Err(TransportError::Protocol("stream data without credit".into()));
+                }
+                self.given.items -= 1;
+                self.given.bytes -= signed(item.len());
+                self.queued += item.len();
             }
-            self.given.items -= 1;
-            self.given.bytes -= signed(item.len());
-            self.queued += item.len();
             self.shared += 1;
-            self.waiting.push_back(item);
+            self.waiting.push_back(items);
         }
         Ok(())
     }
 
-    /// Moves small items that share memory to memory of their own.
+    /// Moves what shares memory, and is small, to memory of its own.
     fn keep(&mut self) {
         let first = self.waiting.len() - std::mem::take(&mut self.shared);
-        let is_small = |item: &Bytes| item.len() < LARGE_ITEM;
-        let small = self.waiting.range(first..).filter(|item| is_small(item));
-        let size = small.map(Bytes::len).sum();
-        let mut memory = BytesMut::with_capacity(size);
-        for item in self.waiting.range_mut(first..).filter(|item| is_small(item)) {
-            memory.extend_from_slice(item);
-            *item = memory.split().freeze();
+        for items in self.waiting.range_mut(first..).filter(|items| items.bytes() < LARGE) {
+            *items = items.moved();
         }
     }
 
@@ -220,16 +219,28 @@ impl Fetched {
         self.items.is_empty()
     }
 
-    /// Takes the first item; with it, whether the credit for what was taken is worth a frame.
+    /// Has the first item read, and takes it.
     #[inline]
-    pub(super) fn take(&mut self) -> Option<(Bytes, bool)> {
-        let item = self.items.pop_front()?;
+    pub(super) fn take<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        let (first, index) = (self.items.front()?, self.index);
         self.taken.items += 1;
-        self.taken.bytes += signed(item.len());
+        self.taken.bytes += signed(first.get(index)?.len());
+        if index + 1 < first.len() {
+            self.index += 1;
+            return first.get(index).map(read);
+        }
+        // Gone with its last item, whatever reading does: a stream that rests holds no memory.
+        self.index = 0;
+        let last = self.items.pop_front()?;
+        last.get(index).map(read)
+    }
+
+    /// Whether the credit for what was taken is worth a frame.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
         // Half a window at a time: few frames, and the peer seldom has to wait for one.
-        let is_due = self.taken.items * 2 >= i64::from(self.window.items)
-            || self.taken.bytes * 2 >= i64::from(self.window.bytes);
-        Some((item, is_due))
+        self.taken.items * 2 >= i64::from(self.window.items)
+            || self.taken.bytes * 2 >= i64::from(self.window.bytes)
     }
 }
 
@@ -246,9 +257,9 @@ impl Allowance {
     }
 }
 
-/// Bytes from which on an item stays where it arrived: the memory it shares, a receive buffer, is
-/// at most four times as large, or that of a single frame.
-const LARGE_ITEM: usize = 64 * 1024;
+/// Bytes from which on what came together stays where it arrived: the memory it shares, a receive
+/// buffer, is at most four times as large, or that of a single frame.
+const LARGE: usize = 64 * 1024;
 
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
@@ -256,6 +267,8 @@ fn signed(bytes: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn pair(items: u32, bytes: u32) -> (Flow, Flow) {
@@ -271,7 +284,7 @@ mod tests {
         sender.allow(&mut allowance);
         while allowance.may_send() {
             allowance.sent(size);
-            receiver.push([vec![0; size].into()].into_iter()).unwrap();
+            receiver.push([Bytes::from(vec![0; size]).into()].into_iter()).unwrap();
             count += 1;
         }
         sender.had = allowance.0;
@@ -286,8 +299,10 @@ mod tests {
             assert_eq!(receiver.queued(), size * first);
             let mut fetched = Fetched::default();
             receiver.fetch(&mut fetched);
-            while let Some((_, is_due)) = fetched.take() {
-                if is_due && let Some((items, bytes)) = receiver.grant(&mut fetched) {
+            while fetched.take(|_| ()).is_some() {
+                if fetched.is_due()
+                    && let Some((items, bytes)) = receiver.grant(&mut fetched)
+                {
                     sender.note(StreamFrame::Credit { items, bytes });
                 }
             }
@@ -299,7 +314,7 @@ mod tests {
     fn a_peer_that_sends_without_credit_is_found_out() {
         let (mut sender, mut receiver) = pair(2, 100);
         fill(&mut sender, &mut receiver, 1);
-        let error = receiver.push([Bytes::new()].into_iter()).unwrap_err();
+        let error = receiver.push([Bytes::new().into()].into_iter()).unwrap_err();
         assert!(matches!(error, TransportError::Protocol(_)), "{error}");
     }
 
@@ -307,30 +322,40 @@ mod tests {
     fn a_peer_that_sends_after_its_end_is_found_out() {
         let (_, mut receiver) = pair(2, 100);
         receiver.note(StreamFrame::End);
-        assert!(receiver.push([Bytes::new()].into_iter()).is_err());
+        assert!(receiver.push([Bytes::new().into()].into_iter()).is_err());
     }
 
     #[test]
     fn items_that_wait_do_not_hold_what_they_arrived_with() {
         let (_, mut receiver) = pair(8, 1024 * 1024);
-        let mut buffer = Bytes::from(vec![7; 256 * 1024]);
-        let sizes = [10, 0, LARGE_ITEM, 20];
-        let items: Vec<Bytes> = sizes.iter().map(|size| buffer.split_to(*size)).collect();
-        let is_shared =
-            |item: &Bytes| !item.is_empty() && items.iter().any(|it| it.as_ptr() == item.as_ptr());
-        receiver.push(items.iter().cloned()).unwrap();
-        receiver.push([Bytes::from_static(b"next")].into_iter()).unwrap();
+        let buffer = Bytes::from(vec![7; 256 * 1024]);
+        let (small, large) = (vec![0..10, 10..10, 10..30], vec![40..LARGE + 30, LARGE..LARGE + 10]);
+        let arrived = [small, large].map(|places| Items::new(buffer.clone(), places));
+        receiver.push(arrived.iter().cloned()).unwrap();
+        receiver.push([Bytes::from_static(b"next").into()].into_iter()).unwrap();
         let mut fetched = Fetched::default();
         receiver.fetch(&mut fetched);
-        let kept: Vec<Bytes> =
-            std::iter::from_fn(|| fetched.take().map(|(item, _)| item)).collect();
-        assert_eq!(kept[..4], items, "the same items in the same order");
-        assert!(
-            !is_shared(&kept[0]) && !is_shared(&kept[3]),
-            "small ones do not stay where they were"
-        );
-        assert!(is_shared(&kept[2]), "a large one does");
-        assert_eq!(kept[4], "next");
+        let is_shared = |item: &[u8]| buffer.as_ptr_range().contains(&item.as_ptr());
+        let mut take = || fetched.take(|item| (item.len(), is_shared(item)));
+        let kept: Vec<_> = std::iter::from_fn(&mut take).collect();
+        let sizes: Vec<usize> = kept.iter().map(|(size, _)| *size).collect();
+        assert_eq!(sizes, [10, 0, 20, LARGE - 10, 10, 4], "the same items in the same order");
+        let shared: Vec<bool> = kept.iter().map(|(_, is_shared)| *is_shared).collect();
+        assert_eq!(shared, [false, false, false, true, true, false], "large ones stay");
         assert_eq!(receiver.queued(), 0);
+    }
+
+    #[test]
+    fn what_has_been_taken_holds_no_memory() {
+        let (_, mut receiver) = pair(8, 100);
+        let memory = Bytes::from(vec![7; 100]);
+        let items = Items::new(memory.clone(), vec![0..10, 10..20]);
+        receiver.push([items].into_iter()).unwrap();
+        let mut fetched = Fetched::default();
+        receiver.fetch(&mut fetched);
+        fetched.take(|_| ()).unwrap();
+        assert!(!memory.is_unique());
+        fetched.take(|_| ()).unwrap();
+        assert!(memory.is_unique() && fetched.is_empty());
     }
 }

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::StreamSide;
 use super::flow::StreamFrame;
-use crate::message::RequestId;
+use crate::message::{Items, RequestId};
 use crate::transport::TransportError;
 
 /// Finds the stream that a frame is of.
@@ -51,7 +50,7 @@ impl StreamTable {
     pub(crate) fn push(
         &self,
         id: RequestId,
-        items: impl Iterator<Item = Bytes>,
+        items: impl Iterator<Item = Items>,
     ) -> Result<(), TransportError> {
         if let Some(side) = self.find(id) {
             return side.push(items);

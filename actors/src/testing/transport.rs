@@ -34,7 +34,7 @@ pub use self::ending::{
     a_goodbye_comes_after_all_messages, a_goodbye_crosses_messages_of_the_peer,
     an_undefined_route_breaks_the_protocol, writing_to_a_dropped_peer_fails,
 };
-pub use self::peer::{Peer, outgoing};
+pub use self::peer::{Peer, outgoing, separate};
 pub use self::talking::{
     a_failed_body_leaves_nothing_behind, a_route_can_be_defined_after_a_failure,
     bodies_of_all_sizes_arrive, both_sides_write_much_before_they_read,

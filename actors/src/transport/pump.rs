@@ -126,7 +126,8 @@ impl Pump {
                     self.keepalive.heard(now);
                     self.rests_at = Some(now + QUIET);
                     self.answer_pings()?;
-                    let is_full = self.messages.len() >= portion || self.is_large();
+                    let count: usize = self.messages.iter().map(Message::count).sum();
+                    let is_full = count >= portion || self.is_large();
                     role.receive(&mut self.messages, now)?;
                     result?;
                     if is_full {

@@ -64,7 +64,7 @@ impl Peer {
 
     /// Receives exactly `count` messages.
     pub async fn receive(&mut self, count: usize) -> Vec<Message> {
-        let messages = within(self.receive_at_least(count)).await;
+        let messages = separate(within(self.receive_at_least(count)).await);
         assert_eq!(messages.len(), count, "too many messages");
         messages
     }
@@ -75,7 +75,7 @@ impl Peer {
         loop {
             let read = poll_fn(|cx| self.socket.poll_read(cx, &mut messages));
             if let Err(end) = within(read).await {
-                return (messages, end);
+                return (separate(messages), end);
             }
         }
     }
@@ -86,7 +86,7 @@ impl Peer {
         let exchanging = poll_fn(|cx| {
             let flushed = self.poll_flush(cx);
             assert!(!matches!(flushed, Poll::Ready(Err(_))), "{flushed:?}");
-            while messages.len() < count {
+            while self::count(&messages) < count {
                 match self.socket.poll_read(cx, &mut messages) {
                     Poll::Ready(read) => read.expect("the connection is open"),
                     Poll::Pending => return Poll::Pending,
@@ -95,7 +95,7 @@ impl Peer {
             flushed.map(|_| ())
         });
         within(exchanging).await;
-        messages
+        separate(messages)
     }
 
     /// Says goodbye.
@@ -105,7 +105,7 @@ impl Peer {
 
     async fn receive_at_least(&mut self, count: usize) -> Vec<Message> {
         let mut messages = Vec::new();
-        while messages.len() < count {
+        while self::count(&messages) < count {
             let before = messages.len();
             let read = poll_fn(|cx| self.socket.poll_read(cx, &mut messages)).await;
             read.expect("the connection is open");
@@ -136,10 +136,28 @@ impl fmt::Debug for Peer {
     }
 }
 
+/// As how many they came.
+fn count(messages: &[Message]) -> usize {
+    messages.iter().map(Message::count).sum()
+}
+
+/// The messages as they were sent: whoever receives may put items of a stream together.
+#[must_use]
+pub fn separate(messages: Vec<Message>) -> Vec<Message> {
+    let separate = |message| match message {
+        Message::StreamItems { id, items } => {
+            items.separate().map(|body| Message::StreamData { id, body }).collect()
+        }
+        message => vec![message],
+    };
+    messages.into_iter().flat_map(separate).collect()
+}
+
 /// The borrowed form of a message, ready to be encoded.
 ///
 /// # Panics
-/// For [`Message::Lost`], which never leaves a process.
+/// For [`Message::Lost`], which never leaves a process, and for [`Message::StreamItems`], which are
+/// sent [one by one](separate).
 pub fn outgoing(message: &Message) -> Outgoing<'_> {
     match message {
         Message::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
@@ -158,7 +176,9 @@ pub fn outgoing(message: &Message) -> Outgoing<'_> {
         Message::Status { id, status, refusal } => {
             Outgoing::Status { id: *id, status, refusal: *refusal }
         }
-        Message::Lost { .. } => panic!("a socket says this to its own side only"),
+        Message::Lost { .. } | Message::StreamItems { .. } => {
+            panic!("a socket says this to its own side only")
+        }
         Message::Cancel { id } => Outgoing::Cancel { id: *id },
         Message::StreamData { id, body } => Outgoing::StreamData { id: *id, body },
         Message::StreamEnd { id } => Outgoing::StreamEnd { id: *id },

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::vec::Drain;
 
-use bytes::Bytes;
-
 use super::calls::{Kind, Written};
 use super::{ITEMS_LIMIT, NotSent, Outbox, OutgoingCall, Ticket};
-use crate::message::{Message, RequestId};
+use crate::message::{Items, Message, RequestId};
 use crate::selector::Candidate;
 use crate::stream::{ClientStream, StreamFrame, StreamSide, StreamWindow};
 use crate::transport::TransportError;
@@ -85,7 +83,7 @@ impl Outbox {
         self.streams.note(id, frame);
     }
 
-    /// Hands an item to its stream, together with those of the same stream that follow at once.
+    /// Hands items to their stream, together with those of the same stream that follow at once.
     ///
     /// So a stream is looked for, locked and woken once for all of them.
     ///
@@ -94,16 +92,21 @@ impl Outbox {
     pub(crate) fn note_items(
         &self,
         id: RequestId,
-        first: Bytes,
+        first: Items,
         rest: &mut Drain<'_, Message>,
     ) -> Result<(), TransportError> {
         let following = std::iter::from_fn(|| {
-            let [Message::StreamData { id: next, .. }, ..] = rest.as_slice() else { return None };
+            let [Message::StreamData { id: next, .. } | Message::StreamItems { id: next, .. }, ..] =
+                rest.as_slice()
+            else {
+                return None;
+            };
             if *next != id {
                 return None;
             }
             match rest.next() {
-                Some(Message::StreamData { body, .. }) => Some(body),
+                Some(Message::StreamData { body, .. }) => Some(body.into()),
+                Some(Message::StreamItems { items, .. }) => Some(items),
                 _ => None,
             }
         });
@@ -114,6 +117,8 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
+
+    use bytes::Bytes;
 
     use super::*;
     use crate::stream::Fetched;
@@ -135,17 +140,17 @@ mod tests {
         let mut drain = messages.drain(..);
         while let Some(message) = drain.next() {
             let Message::StreamData { id, body } = message else { unreachable!() };
-            outbox.note_items(id, body, &mut drain).unwrap();
+            outbox.note_items(id, body.into(), &mut drain).unwrap();
             left.push(drain.len());
         }
         assert_eq!(left, [4, 3, 2, 0], "what follows another stream's comes by itself");
         for (side, expected) in sides.iter().zip([&[0, 1, 3][..], &[2]]) {
             let (mut fetched, cx) = (Fetched::default(), Context::from_waker(Waker::noop()));
             for number in expected {
-                let item = side.poll_receive(&mut fetched, &cx);
+                let item = side.poll_receive(&mut fetched, &cx, Bytes::copy_from_slice);
                 assert_eq!(item, Poll::Ready(Some(Bytes::from(vec![*number]))));
             }
-            assert!(side.poll_receive(&mut fetched, &cx).is_pending());
+            assert!(side.poll_receive(&mut fetched, &cx, |_| ()).is_pending());
         }
     }
 }
