@@ -149,8 +149,7 @@ fn decode_head(
         };
         let mut headers = HeaderMap::with_capacity(found.len());
         for header in found {
-            let name = HeaderName::try_from(header.name).map_err(|error| malformed(&error))?;
-            let value = HeaderValue::try_from(header.value).map_err(|error| malformed(&error))?;
+            let (name, value) = field(header).map_err(|error| malformed(&error))?;
             headers.append(name, value);
         }
         buffer.advance(length);
@@ -164,14 +163,26 @@ fn decode_head(
     }
 }
 
+/// A header as it was found.
+///
+/// # Errors
+/// Its name or its value is none.
+pub(super) fn field(
+    header: &httparse::Header<'_>,
+) -> Result<(HeaderName, HeaderValue), hyper::http::Error> {
+    Ok((HeaderName::try_from(header.name)?, HeaderValue::try_from(header.value)?))
+}
+
+/// The length that a header `Content-Length` tells, if it is digits and nothing else.
+pub(super) fn length(value: &HeaderValue) -> Option<usize> {
+    // A sign, which `parse` accepts, is no digit.
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|it| it.is_ascii_digit()))?;
+    text.parse().ok()
+}
+
 fn framing(kind: Kind, headers: &HeaderMap, max_body: usize) -> Result<Framing, MessageError> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next().map(|value| {
-        let text = value.to_str().unwrap_or_default();
-        // A sign, which `parse` accepts, is no digit.
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<usize>().ok().filter(|_| digits).ok_or(())
-    });
+    let length = lengths.next().map(|value| length(value).ok_or(()));
     let coding = headers.get(TRANSFER_ENCODING);
     match (length, coding) {
         (Some(Ok(length)), None) if lengths.next().is_none() => {

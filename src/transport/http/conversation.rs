@@ -13,8 +13,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use callboard_actors::message::{Message, RequestId};
 use callboard_actors::stream::StreamWindow;
 use callboard_actors::transport::TransportError;
-use futures_util::FutureExt;
-use http_body_util::BodyExt;
 use hyper::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -284,9 +282,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     fn put(&mut self, mut answer: Answer) {
         answer.headers_mut().extend(self.echo.iter().cloned());
         let (head, body) = answer.into_parts();
-        // It is there already.
-        let body = body.collect().now_or_never().and_then(Result::ok).unwrap_or_default();
-        encode(&mut self.output, "HTTP/1.1 200 OK", &head.headers, &body.to_bytes());
+        encode(&mut self.output, "HTTP/1.1 200 OK", &head.headers, &body);
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), TransportError> {

@@ -8,7 +8,6 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use http_body_util::Full;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
@@ -238,7 +237,7 @@ impl GoMicro {
     }
 
     fn respond(&self, body: Bytes) -> Answer {
-        let mut answer = Response::new(Full::new(body));
+        let mut answer = Response::new(body);
         answer.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
         answer
     }
@@ -298,7 +297,7 @@ fn unsupported(generation: Generation, headers: &HeaderMap) -> Answer {
         Generation::Current => "unsupported",
     };
     let text = format!("{begin} Content-Type: {}", String::from_utf8_lossy(content_type));
-    let mut answer = Response::new(Full::new(text.into()));
+    let mut answer = Response::new(text.into());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer
 }

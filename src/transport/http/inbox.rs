@@ -7,7 +7,6 @@ use bytes::{Bytes, BytesMut};
 use callboard_actors::broker::{EventDesk, EventFrame, Published};
 use callboard_actors::message::{Body, Message, Refusal};
 use callboard_actors::{Metadata, Status};
-use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -103,7 +102,7 @@ fn subscription(query: Option<&str>) -> Option<String> {
 }
 
 fn done(published: Published) -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(Bytes::new());
     answer.headers_mut().insert(OUTCOME, outcome::write(published));
     answer
 }
@@ -111,7 +110,7 @@ fn done(published: Published) -> Answer {
 fn wrong(code: StatusCode, status: &Status, end: &str) -> Answer {
     // A string of four fields can always be written.
     let text = serde_json::to_string(status).unwrap_or_default() + end;
-    let mut answer = Response::new(Full::new(text.into()));
+    let mut answer = Response::new(text.into());
     *answer.status_mut() = code;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, plain);

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use http_body_util::Full;
 use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
@@ -63,7 +62,7 @@ impl Plain {
     pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, metadata, .. } => {
-                let mut answer = Response::new(Full::new(body));
+                let mut answer = Response::new(body);
                 add_metadata(answer.headers_mut(), &metadata);
                 let content_type = match &self.content_type {
                     Cow::Borrowed(known) => Ok(HeaderValue::from_static(known)),
@@ -107,7 +106,7 @@ pub(super) fn trouble(trouble: &Trouble) -> Answer {
 fn error(status: &Status) -> Answer {
     // A string of four fields can always be written.
     let body = serde_json::to_vec(status).unwrap_or_default();
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(body.into());
     *answer.status_mut() = status_code(status.code);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     answer
@@ -147,7 +146,7 @@ fn status_code(code: u16) -> StatusCode {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    let mut answer = Response::new(Bytes::from_static(text.as_bytes()));
     *answer.status_mut() = status;
     answer
         .headers_mut()

@@ -22,10 +22,10 @@ pub(super) struct Door {
 }
 
 /// An answer, ready to be written.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Bytes>;
 
 impl Service<Request<Incoming>> for Door {
-    type Response = Answer;
+    type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Serving;
 

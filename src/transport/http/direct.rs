@@ -1,0 +1,289 @@
+//! Requests that are whole and ordinary, read and answered without the HTTP library.
+//!
+//! A library that can do everything costs a request of a hundred bytes ten thousand instructions.
+//! So a connection begins here, one request after the other, each answered before the next is
+//! looked at. The first that is not ordinary, or not there in one piece, is the library's, and so is
+//! all that follows it.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use callboard_actors::message::{Message, RequestId};
+use callboard_actors::transport::TransportError;
+use hyper::header::{CONNECTION, HeaderValue};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::answer_head;
+use super::ask::{Desk, Opening};
+use super::date::Date;
+use super::dialect::{Dialect, Trouble};
+use super::options::HttpOptions;
+use super::request::{Request, Wanted};
+use super::service::Answer;
+use super::whole::{Front, Whole};
+
+/// A connection on which each request so far was an ordinary one.
+pub(super) struct Direct<S> {
+    stream: S,
+    max_body: usize,
+    /// What has been read of requests that have not been taken.
+    input: BytesMut,
+    asked: Option<Asked>,
+    /// What is being written; a short body stands behind its head.
+    head: BytesMut,
+    body: Bytes,
+    /// Whether the connection ends behind that.
+    is_last: bool,
+    date: Date,
+}
+
+/// The request that the engine has.
+struct Asked {
+    id: RequestId,
+    dialect: Dialect,
+    /// Whether the client wants no further answer.
+    is_last: bool,
+}
+
+/// How a connection goes on.
+pub(super) enum Next {
+    /// As before, when something happens.
+    Wait,
+    /// With the HTTP library.
+    Library,
+    /// As a stream.
+    Stream(Box<Opening>),
+    /// Not at all.
+    Over(TransportError),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
+    /// Takes requests of up to `max_body` bytes from a stream of which `begun` has been read.
+    pub(super) fn new(stream: S, begun: &[u8], max_body: usize) -> Self {
+        Self {
+            stream,
+            max_body,
+            input: BytesMut::from(begun),
+            asked: None,
+            head: BytesMut::new(),
+            body: Bytes::new(),
+            is_last: false,
+            date: Date::default(),
+        }
+    }
+
+    /// Goes on as far as possible.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, desk: &Desk, options: &HttpOptions) -> Next {
+        loop {
+            match self.poll_flush(cx) {
+                Poll::Pending => return Next::Wait,
+                Poll::Ready(Err(error)) => return broken(&error),
+                Poll::Ready(Ok(())) => {}
+            }
+            if self.is_last {
+                return match Pin::new(&mut self.stream).poll_shutdown(cx) {
+                    Poll::Pending => Next::Wait,
+                    Poll::Ready(Ok(())) => Next::Over(TransportError::Closed),
+                    Poll::Ready(Err(error)) => broken(&error),
+                };
+            }
+            if self.asked.is_some() {
+                return self.watch(cx, desk);
+            }
+            match self.poll_take(cx, options) {
+                Ok((whole, body)) => {
+                    if let Some(opening) = self.ask(whole, body, desk) {
+                        return Next::Stream(opening);
+                    }
+                }
+                Err(next) => return next,
+            }
+        }
+    }
+
+    /// The engine's answer, unless nobody waits for it any more.
+    pub(super) fn answer(&mut self, message: Message, desk: &Desk) {
+        let (Message::Reply { id, .. } | Message::Status { id, .. }) = &message else { return };
+        if let Some(asked) = self.asked.take_if(|asked| asked.id == *id) {
+            let answer = asked.dialect.answer(message, desk.host());
+            self.put(answer, asked.is_last, desk);
+        }
+    }
+
+    /// Has the connection end behind what is being written.
+    pub(super) fn finish(&mut self) {
+        self.is_last = true;
+    }
+
+    /// Ready when what is being written has been, and the connection is over.
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>, desk: &Desk) -> Poll<()> {
+        if ready!(self.poll_flush(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        if self.asked.is_some() {
+            return match self.watch(cx, desk) {
+                Next::Over(_) => Poll::Ready(()),
+                _ => Poll::Pending,
+            };
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx).map(drop)
+    }
+
+    /// The stream, and what has been read of it for nobody.
+    pub(super) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.input.freeze())
+    }
+
+    // ===== From the client =====
+
+    /// Takes the next request, or says what is to be done instead.
+    fn poll_take(
+        &mut self,
+        cx: &mut Context<'_>,
+        options: &HttpOptions,
+    ) -> Result<(Whole, Bytes), Next> {
+        loop {
+            if !self.input.is_empty() {
+                match Front::of(&self.input, options, self.max_body) {
+                    Front::Whole(whole) => {
+                        let mut bytes = self.input.split_to(whole.length);
+                        bytes.advance(whole.head_length);
+                        return Ok((whole, bytes.freeze()));
+                    }
+                    Front::Part => {}
+                    Front::Other => return Err(Next::Library),
+                }
+            }
+            // On the stack, so that a connection needs no memory for what comes in one piece.
+            let mut room = [const { MaybeUninit::uninit() }; ROOM];
+            let mut read = ReadBuf::uninit(&mut room);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+                Poll::Pending if self.input.is_empty() => return Err(Next::Wait),
+                Poll::Pending => return Err(Next::Library),
+                Poll::Ready(Err(error)) => return Err(broken(&error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let bytes = read.filled();
+            if bytes.is_empty() {
+                let is_between = self.input.is_empty();
+                let closed = Next::Over(TransportError::Closed);
+                return Err(if is_between { closed } else { Next::Library });
+            }
+            if self.input.is_empty()
+                && let Front::Whole(whole) = Front::of(bytes, options, self.max_body)
+            {
+                let body = Bytes::copy_from_slice(&bytes[whole.head_length..whole.length]);
+                self.input.extend_from_slice(&bytes[whole.length..]);
+                return Ok((whole, body));
+            }
+            self.input.extend_from_slice(bytes);
+        }
+    }
+
+    /// Hands a request to the engine, or answers it; the stream if it opens one.
+    fn ask(&mut self, whole: Whole, body: Bytes, desk: &Desk) -> Option<Box<Opening>> {
+        let Whole { head, is_last, .. } = whole;
+        desk.begin();
+        let wanted = Dialect::of(&head, desk.host()).and_then(|dialect| {
+            let request = Request::new(dialect, head.headers);
+            request.with(Ok(body), |endpoint| desk.is_stream(endpoint))
+        });
+        match wanted {
+            Ok(Wanted::Stream(opening)) => return Some(opening),
+            Ok(Wanted::Call(dialect, asked)) => match desk.send(asked, false) {
+                Some(id) => self.asked = Some(Asked { id, dialect, is_last }),
+                None => self.put(dialect.refuse(&Trouble::Routes), is_last, desk),
+            },
+            Err(answer) => self.put(*answer, is_last, desk),
+        }
+        None
+    }
+
+    /// Looks whether the client is still there while the engine has its request.
+    fn watch(&mut self, cx: &mut Context<'_>, desk: &Desk) -> Next {
+        // What has been read already is enough of what follows.
+        if !self.input.is_empty() {
+            return Next::Wait;
+        }
+        let mut room = [const { MaybeUninit::uninit() }; ROOM];
+        let mut read = ReadBuf::uninit(&mut room);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+            Poll::Pending => Next::Wait,
+            Poll::Ready(Err(error)) => self.cancel(desk, broken(&error)),
+            Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                let reason = "connection closed before message completed".to_owned();
+                self.cancel(desk, Next::Over(TransportError::Broken(reason)))
+            }
+            Poll::Ready(Ok(())) => {
+                desk.heard();
+                self.input.extend_from_slice(read.filled());
+                Next::Wait
+            }
+        }
+    }
+
+    fn cancel(&mut self, desk: &Desk, next: Next) -> Next {
+        if let Some(Asked { id, .. }) = self.asked.take() {
+            desk.arrive(Message::Cancel { id });
+        }
+        next
+    }
+
+    // ===== To the client =====
+
+    fn put(&mut self, mut answer: Answer, is_last: bool, desk: &Desk) {
+        // Both, whatever the other says.
+        if desk.end() | is_last {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let (head, body) = answer.into_parts();
+        // No answer says anything else of it.
+        self.is_last |= head.headers.contains_key(CONNECTION);
+        let date = self.date.at(Instant::now());
+        let is_short = body.len() <= SHORT;
+        let room = if is_short { body.len() } else { 0 };
+        self.head = answer_head::encode(head.status, &head.headers, body.len(), date, room);
+        if is_short {
+            self.head.extend_from_slice(&body);
+        } else {
+            self.body = body;
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !(self.head.is_empty() && self.body.is_empty()) {
+            let stream = Pin::new(&mut self.stream);
+            let written = ready!(if self.body.is_empty() {
+                stream.poll_write(cx, &self.head)
+            } else {
+                let parts = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
+                stream.poll_write_vectored(cx, &parts)
+            })?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let of_head = written.min(self.head.len());
+            self.head.advance(of_head);
+            self.body.advance(written - of_head);
+            if self.head.is_empty() && self.body.is_empty() {
+                // An idle connection needs no memory for its next answer.
+                (self.head, self.body) = (BytesMut::new(), Bytes::new());
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn broken(error: &io::Error) -> Next {
+    Next::Over(TransportError::Broken(error.to_string()))
+}
+
+/// Bytes that are read at once.
+const ROOM: usize = 8 * 1024;
+
+/// Bytes of a body that are copied behind its head; more is written from where it is.
+const SHORT: usize = 4 * 1024;
