@@ -19,12 +19,15 @@
 mod answer_head;
 mod ask;
 mod body;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod both_ways;
 mod clock;
 mod conversation;
 mod date;
 mod dialect;
 mod direct;
 mod go_micro;
+mod head;
 mod headers;
 mod host;
 mod inbox;
@@ -106,8 +109,8 @@ impl<S: Stream> HttpSocket<S> {
         }
     }
 
-    /// Lets the connection go on as far as it can.
-    fn advance(&mut self, cx: &mut Context<'_>) {
+    /// Lets the connection go on as far as it can; whoever polls next reads if this may not.
+    fn advance(&mut self, cx: &mut Context<'_>, may_read: bool) {
         if self.over.is_some() {
             return;
         }
@@ -116,15 +119,15 @@ impl<S: Stream> HttpSocket<S> {
                 if self.desk.is_done() {
                     direct.finish();
                 }
-                match direct.poll(cx, &self.desk, &self.options) {
+                match direct.poll(cx, &self.desk, &self.options, may_read) {
                     Next::Wait => self.clock.check(self.desk.phase(), &self.options, cx),
                     Next::Library => {
                         self.call_library();
-                        return self.advance(cx);
+                        return self.advance(cx, may_read);
                     }
                     Next::Stream(opening) => {
                         self.begin_stream(*opening);
-                        return self.advance(cx);
+                        return self.advance(cx, may_read);
                     }
                     Next::Over(error) => Some(error),
                 }
@@ -142,7 +145,7 @@ impl<S: Stream> HttpSocket<S> {
                 // A client that has ended its side already is no error to a stream.
                 if let Some(opening) = self.desk.opening() {
                     self.begin_stream(*opening);
-                    return self.advance(cx);
+                    return self.advance(cx, may_read);
                 }
                 match polled {
                     Poll::Pending => self.clock.check(self.desk.phase(), &self.options, cx),
@@ -202,7 +205,7 @@ impl<S: Stream> Socket for HttpSocket<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.advance(cx);
+        self.advance(cx, true);
         let before = messages.len();
         self.desk.take_arrived(messages);
         if messages.len() > before {
@@ -231,7 +234,7 @@ impl<S: Stream> Socket for HttpSocket<S> {
                 (_, Serving::Nothing) => {}
             }
         }
-        self.advance(cx);
+        self.advance(cx, false);
         if self.desk.has_arrived() || self.over.is_some() {
             // Whoever polls next reads.
             cx.waker().wake_by_ref();

@@ -174,15 +174,15 @@ pub(super) fn field(
 }
 
 /// The length that a header `Content-Length` tells, if it is digits and nothing else.
-pub(super) fn length(value: &HeaderValue) -> Option<usize> {
+pub(super) fn length(value: &[u8]) -> Option<usize> {
     // A sign, which `parse` accepts, is no digit.
-    let text = value.to_str().ok().filter(|text| text.bytes().all(|it| it.is_ascii_digit()))?;
-    text.parse().ok()
+    let is_number = value.iter().all(u8::is_ascii_digit);
+    if is_number { std::str::from_utf8(value).ok()?.parse().ok() } else { None }
 }
 
 fn framing(kind: Kind, headers: &HeaderMap, max_body: usize) -> Result<Framing, MessageError> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next().map(|value| length(value).ok_or(()));
+    let length = lengths.next().map(|value| length(value.as_bytes()).ok_or(()));
     let coding = headers.get(TRANSFER_ENCODING);
     match (length, coding) {
         (Some(Ok(length)), None) if lengths.next().is_none() => {

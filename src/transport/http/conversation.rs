@@ -19,6 +19,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ask::{Asked, Desk, Opening};
 use super::go_micro::{GoMicro, Id, Next};
+use super::head::Fields;
 use super::options::HttpOptions;
 use super::service::Answer;
 use crate::codec::Generation;
@@ -198,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         if matches!(self.phase, Phase::Ended { .. }) || self.client != Client::Sends {
             return;
         }
-        match self.talk.next(&message.headers, &message.body) {
+        match self.talk.next(Fields::Map(&message.headers), &message.body) {
             Ok(Next::End) => self.client = Client::Ended,
             Ok(Next::Item(item)) if matches!(self.phase, Phase::Announced { .. }) => {
                 self.open(Some(item));

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::message::Message;
 use callboard_actors::{Metadata, Status};
-use hyper::http::request::Parts;
 
 use super::ask::Called;
 use super::go_micro::GoMicro;
+use super::head::Head;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::plain::{self, Plain};
@@ -75,7 +75,7 @@ impl Trouble {
 
 impl Dialect {
     /// The way to ask that a request uses, or the answer if that needs nothing more.
-    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
+    pub(super) fn of(head: &Head<'_>, host: Host<'_>) -> Result<Self, Box<Answer>> {
         if let Some(answer) = plain::probe(head, host) {
             return Err(Box::new(answer));
         }

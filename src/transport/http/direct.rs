@@ -22,9 +22,10 @@ use super::ask::{Desk, Opening};
 use super::date::Date;
 use super::dialect::{Dialect, Trouble};
 use super::options::HttpOptions;
+use super::host::Host;
 use super::request::{Request, Wanted};
 use super::service::Answer;
-use super::whole::{Front, Whole};
+use super::whole::{Front, Room, Whole};
 
 /// A connection on which each request so far was an ordinary one.
 pub(super) struct Direct<S> {
@@ -38,6 +39,8 @@ pub(super) struct Direct<S> {
     body: Bytes,
     /// Whether the connection ends behind that.
     is_last: bool,
+    /// Whether the task is woken when there is something to be read.
+    is_listening: bool,
     date: Date,
 }
 
@@ -46,6 +49,15 @@ struct Asked {
     id: RequestId,
     dialect: Dialect,
     /// Whether the client wants no further answer.
+    is_last: bool,
+}
+
+/// A request that has been read.
+struct Taken {
+    /// Or the answer to it.
+    request: Result<Request, Box<Answer>>,
+    head_length: usize,
+    length: usize,
     is_last: bool,
 }
 
@@ -72,12 +84,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
             head: BytesMut::new(),
             body: Bytes::new(),
             is_last: false,
+            is_listening: false,
             date: Date::default(),
         }
     }
 
-    /// Goes on as far as possible.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, desk: &Desk, options: &HttpOptions) -> Next {
+    /// Goes on as far as possible; reads if it `may`, else has the task woken where it must.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        desk: &Desk,
+        options: &HttpOptions,
+        may_read: bool,
+    ) -> Next {
         loop {
             match self.poll_flush(cx) {
                 Poll::Pending => return Next::Wait,
@@ -92,14 +111,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
                 };
             }
             if self.asked.is_some() {
-                return self.watch(cx, desk);
+                return if may_read { self.watch(cx, desk) } else { Next::Wait };
             }
-            match self.poll_take(cx, options) {
-                Ok((whole, body)) => {
-                    if let Some(opening) = self.ask(whole, body, desk) {
-                        return Next::Stream(opening);
-                    }
-                }
+            match self.poll_take(cx, desk.host(), options, may_read) {
+                Ok((taken, body)) => match self.ask(taken, body, desk) {
+                    Some(opening) => return Next::Stream(opening),
+                    // Whoever takes it polls again.
+                    None if self.asked.is_some() => return Next::Wait,
+                    None => {}
+                },
                 Err(next) => return next,
             }
         }
@@ -144,24 +164,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
     fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
+        host: Host<'_>,
         options: &HttpOptions,
-    ) -> Result<(Whole, Bytes), Next> {
+        may_read: bool,
+    ) -> Result<(Taken, Bytes), Next> {
         loop {
             if !self.input.is_empty() {
-                match Front::of(&self.input, options, self.max_body) {
+                let mut room = Room::new();
+                match Front::of(&self.input, &mut room, options, self.max_body) {
                     Front::Whole(whole) => {
-                        let mut bytes = self.input.split_to(whole.length);
-                        bytes.advance(whole.head_length);
-                        return Ok((whole, bytes.freeze()));
+                        let taken = Taken::of(&whole, host);
+                        let mut bytes = self.input.split_to(taken.length);
+                        bytes.advance(taken.head_length);
+                        return Ok((taken, bytes.freeze()));
                     }
                     Front::Part => {}
                     Front::Other => return Err(Next::Library),
                 }
             }
+            if !may_read {
+                if !self.is_listening {
+                    cx.waker().wake_by_ref();
+                }
+                return Err(Next::Wait);
+            }
             // On the stack, so that a connection needs no memory for what comes in one piece.
-            let mut room = [const { MaybeUninit::uninit() }; ROOM];
-            let mut read = ReadBuf::uninit(&mut room);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+            let mut bytes = [const { MaybeUninit::uninit() }; ROOM];
+            let mut read = ReadBuf::uninit(&mut bytes);
+            match self.poll_read(cx, &mut read) {
                 Poll::Pending if self.input.is_empty() => return Err(Next::Wait),
                 Poll::Pending => return Err(Next::Library),
                 Poll::Ready(Err(error)) => return Err(broken(&error)),
@@ -173,25 +203,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
                 let closed = Next::Over(TransportError::Closed);
                 return Err(if is_between { closed } else { Next::Library });
             }
+            let mut room = Room::new();
             if self.input.is_empty()
-                && let Front::Whole(whole) = Front::of(bytes, options, self.max_body)
+                && let Front::Whole(whole) = Front::of(bytes, &mut room, options, self.max_body)
             {
                 let body = Bytes::copy_from_slice(&bytes[whole.head_length..whole.length]);
                 self.input.extend_from_slice(&bytes[whole.length..]);
-                return Ok((whole, body));
+                return Ok((Taken::of(&whole, host), body));
             }
             self.input.extend_from_slice(bytes);
         }
     }
 
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, read);
+        self.is_listening = polled.is_pending();
+        polled
+    }
+
     /// Hands a request to the engine, or answers it; the stream if it opens one.
-    fn ask(&mut self, whole: Whole, body: Bytes, desk: &Desk) -> Option<Box<Opening>> {
-        let Whole { head, is_last, .. } = whole;
+    fn ask(&mut self, taken: Taken, body: Bytes, desk: &Desk) -> Option<Box<Opening>> {
+        let Taken { request, is_last, .. } = taken;
         desk.begin();
-        let wanted = Dialect::of(&head, desk.host()).and_then(|dialect| {
-            let request = Request::new(dialect, head.headers);
-            request.with(Ok(body), |endpoint| desk.is_stream(endpoint))
-        });
+        let wanted = request
+            .and_then(|request| request.with(Ok(body), |endpoint| desk.is_stream(endpoint)));
         match wanted {
             Ok(Wanted::Stream(opening)) => return Some(opening),
             Ok(Wanted::Call(dialect, asked)) => match desk.send(asked, false) {
@@ -211,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
         }
         let mut room = [const { MaybeUninit::uninit() }; ROOM];
         let mut read = ReadBuf::uninit(&mut room);
-        match Pin::new(&mut self.stream).poll_read(cx, &mut read) {
+        match self.poll_read(cx, &mut read) {
             Poll::Pending => Next::Wait,
             Poll::Ready(Err(error)) => self.cancel(desk, broken(&error)),
             Poll::Ready(Ok(())) if read.filled().is_empty() => {
@@ -275,6 +314,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Taken {
+    fn of(whole: &Whole<'_>, host: Host<'_>) -> Self {
+        let Whole { head, head_length, length, is_last } = whole;
+        let request = Request::of(head, host);
+        Self { request, head_length: *head_length, length: *length, is_last: *is_last }
     }
 }
 

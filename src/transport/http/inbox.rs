@@ -8,12 +8,12 @@ use callboard_actors::broker::{EventDesk, EventFrame, Published};
 use callboard_actors::message::{Body, Message, Refusal};
 use callboard_actors::{Metadata, Status};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use super::ask::Called;
 use super::dialect::Trouble;
+use super::head::Head;
 use super::service::Answer;
 use crate::broker::EARLY_PATH;
 use crate::broker::envelope::{EventEnvelope, EventEnvelopeError};
@@ -28,17 +28,17 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// The event that a request brings, if it is one by Go Micro's rules.
-    pub(super) fn of(head: &Parts) -> Option<Result<Self, Box<Answer>>> {
+    pub(super) fn of(head: &Head<'_>) -> Option<Result<Self, Box<Answer>>> {
         let is_call = || {
             let names = ["micro-endpoint", "micro-method", "micro-service"];
-            names.iter().any(|name| head.headers.contains_key(*name))
+            names.iter().any(|name| head.fields.get(name).is_some())
         };
-        let id = match head.uri.path() {
-            EARLY_PATH => subscription(head.uri.query()),
-            "/" => Some(subscription(head.uri.query()).filter(|_| !is_call())?),
+        let id = match head.path {
+            EARLY_PATH => subscription(head.query),
+            "/" => Some(subscription(head.query).filter(|_| !is_call())?),
             _ => return None,
         };
-        if head.method != Method::POST {
+        if *head.method != Method::POST {
             let status = Status::new(ID, 400, "Method not allowed");
             let mut answer = wrong(StatusCode::METHOD_NOT_ALLOWED, &status, "\n");
             let headers = answer.headers_mut();

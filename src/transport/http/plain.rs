@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::http::request::Parts;
+use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Response, StatusCode};
 
 use super::ask::Called;
 use super::dialect::{ID, Trouble};
+use super::head::{Fields, Head, text as as_text};
 use super::headers::add_metadata;
 use super::host::{Host, Readiness};
 use super::service::Answer;
@@ -29,10 +29,10 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
-        let path = head.uri.path();
+    pub(super) fn of(head: &Head<'_>, host: Host<'_>) -> Result<Self, Box<Answer>> {
+        let path = head.path;
         let endpoint = endpoint(path);
-        if head.method != Method::POST {
+        if *head.method != Method::POST {
             return Err(Box::new(match endpoint {
                 Some(_) => not_allowed(head),
                 None => error(&not_found(path, host)),
@@ -41,9 +41,9 @@ impl Plain {
         let Some(endpoint) = endpoint else {
             return Err(Box::new(error(&not_found(path, host))));
         };
-        let content_type = content_type(&head.headers)
+        let content_type = content_type(head.fields)
             .map_err(|reason| Box::new(error(&Status::new(ID, 415, reason.to_string()))))?;
-        if !is_accepted(&head.headers, &content_type) {
+        if !is_accepted(head.fields, &content_type) {
             let detail = format!("the answer would be {content_type}, like the request");
             return Err(Box::new(error(&Status::new(ID, 406, detail))));
         }
@@ -80,12 +80,12 @@ impl Plain {
 }
 
 /// The answer to a question about the node itself, if it is one.
-pub(super) fn probe(head: &Parts, host: Host<'_>) -> Option<Answer> {
-    if !matches!(head.method, Method::GET | Method::HEAD) {
+pub(super) fn probe(head: &Head<'_>, host: Host<'_>) -> Option<Answer> {
+    if !matches!(*head.method, Method::GET | Method::HEAD) {
         return None;
     }
     let unready = |why| Some(text(StatusCode::SERVICE_UNAVAILABLE, why));
-    match (head.uri.path(), host.readiness()) {
+    match (head.path, host.readiness()) {
         ("/healthz", _) | ("/readyz", Readiness::Ready) => Some(text(StatusCode::OK, "ok\n")),
         ("/readyz", Readiness::NotRegistered) => unready("not registered\n"),
         ("/readyz", Readiness::Draining) => unready("draining\n"),
@@ -154,11 +154,11 @@ fn text(status: StatusCode, text: &'static str) -> Answer {
     answer
 }
 
-fn not_allowed(head: &Parts) -> Answer {
+fn not_allowed(head: &Head<'_>) -> Answer {
     let detail = format!(
         "{} is not how an endpoint is called: POST its message to {}",
         head.method,
-        head.uri.path()
+        head.path
     );
     let mut answer = error(&Status::new(ID, 405, detail));
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -193,11 +193,12 @@ fn endpoint(path: &str) -> Option<String> {
     Some(endpoint)
 }
 
-fn content_type(headers: &HeaderMap) -> Result<Cow<'static, str>, MediaTypeError> {
-    let Some(value) = headers.get(CONTENT_TYPE).filter(|value| *value != JSON) else {
+fn content_type(fields: Fields<'_>) -> Result<Cow<'static, str>, MediaTypeError> {
+    let value = fields.get(CONTENT_TYPE.as_str());
+    let Some(value) = value.filter(|value| *value != JSON.as_bytes()) else {
         return Ok(Cow::Borrowed(JSON));
     };
-    let text = String::from_utf8_lossy(value.as_bytes());
+    let text = String::from_utf8_lossy(value);
     let media_type = MediaType::parse(&text)?;
     Ok(match media_type.essence() {
         // What curl says of any `-d`.
@@ -207,9 +208,8 @@ fn content_type(headers: &HeaderMap) -> Result<Cow<'static, str>, MediaTypeError
 }
 
 /// RFC 9110, section 12.5.1.
-fn is_accepted(headers: &HeaderMap, content_type: &str) -> bool {
-    let mut ranges =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+fn is_accepted(fields: Fields<'_>, content_type: &str) -> bool {
+    let mut ranges = fields.all(ACCEPT.as_str()).filter_map(as_text).peekable();
     if ranges.peek().is_none() {
         return true;
     }
@@ -240,7 +240,7 @@ const JSON: &str = "application/json";
 mod tests {
     use callboard_actors::Metadata;
     use callboard_actors::message::RequestId;
-    use hyper::header::HeaderName;
+    use hyper::header::{HeaderMap, HeaderName};
 
     use super::*;
 
@@ -281,9 +281,9 @@ mod tests {
             ("image/*", false),
         ] {
             let mut headers = HeaderMap::new();
-            assert!(is_accepted(&headers, JSON));
+            assert!(is_accepted(Fields::Map(&headers), JSON));
             headers.insert(ACCEPT, accept.parse().unwrap());
-            assert_eq!(is_accepted(&headers, JSON), expected, "{accept}");
+            assert_eq!(is_accepted(Fields::Map(&headers), JSON), expected, "{accept}");
         }
     }
 }

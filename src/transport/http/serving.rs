@@ -16,6 +16,7 @@ use hyper::header::{CONNECTION, HeaderValue};
 use super::ask::{Desk, Waiting};
 use super::body::Arriving;
 use super::dialect::{Dialect, Trouble};
+use super::head::Head;
 use super::request::{Request, Wanted};
 use super::service::{Answer, Door};
 use super::unread;
@@ -45,9 +46,9 @@ impl Serving {
     pub(super) fn new(door: &Door, request: hyper::Request<Incoming>) -> Self {
         let desk = Arc::clone(&door.desk);
         let (head, body) = request.into_parts();
-        let stage = match Dialect::of(&head, desk.host()) {
-            Ok(dialect) => Stage::Reading {
-                request: Request::new(dialect, head.headers),
+        let stage = match Request::of(&Head::of(&head), desk.host()) {
+            Ok(request) => Stage::Reading {
+                request,
                 body: Arriving::new(body, door.max_body, door.options.body_time),
             },
             Err(answer) => Stage::Refusing(Box::pin(async move {
