@@ -13,10 +13,16 @@
 //!
 //! A call by Go Micro to an endpoint that is a stream takes the whole connection.
 //!
+//! Who reads is nothing that a client could notice. A connection begins with a small reader of our
+//! own (`direct`), which takes requests that came whole and about which there are no two opinions. The
+//! first that is anything else is left to the HTTP library, with the bytes read so far and all that
+//! follow. Both understand a request by the same code (`request`), and what they say of the same bytes
+//! is compared (`both_ways`).
+//!
 //! To the engine such a connection looks like a native one whose peer has at most one request in
 //! flight: limits, deadlines, cancellation and draining are the same.
 
-mod answer_head;
+mod answer;
 mod ask;
 mod body;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -49,11 +55,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use callboard_actors::message::{GoAway, Message};
 use callboard_actors::server::Server;
 use callboard_actors::transport::{Batch, Encoder, Hello, OwnedMessages, Socket, TransportError};
-use bytes::Bytes;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use self::ask::{Desk, Opening};
 use self::clock::Clock;
@@ -120,7 +126,10 @@ impl<S: Stream> HttpSocket<S> {
                     direct.finish();
                 }
                 match direct.poll(cx, &self.desk, &self.options, may_read) {
-                    Next::Wait => self.clock.check(self.desk.phase(), &self.options, cx),
+                    Next::Wait => {
+                        let phase = self.desk.phase();
+                        self.clock.check(phase, &self.options, || direct.ended_at(), cx)
+                    }
                     Next::Library => {
                         self.call_library();
                         return self.advance(cx, may_read);
@@ -140,15 +149,16 @@ impl<S: Stream> HttpSocket<S> {
                 if !has_news && !self.clock.is_running() {
                     return;
                 }
-                let polled =
-                    if has_news { library.poll(cx, &self.desk) } else { Poll::Pending };
+                let polled = if has_news { library.poll(cx, &self.desk) } else { Poll::Pending };
                 // A client that has ended its side already is no error to a stream.
                 if let Some(opening) = self.desk.opening() {
                     self.begin_stream(*opening);
                     return self.advance(cx, may_read);
                 }
                 match polled {
-                    Poll::Pending => self.clock.check(self.desk.phase(), &self.options, cx),
+                    Poll::Pending => {
+                        self.clock.check(self.desk.phase(), &self.options, Instant::now, cx)
+                    }
                     Poll::Ready(Ok(())) => Some(TransportError::Closed),
                     Poll::Ready(Err(error)) => Some(TransportError::Broken(error.to_string())),
                 }

@@ -303,7 +303,7 @@ mod tests {
         headers.insert("micro-error", HeaderValue::from_static("EOS"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("7"));
         let mut buffer = BytesMut::new();
-        encode(&mut buffer, "HTTP/1.1 200 OK", &headers, b"body");
+        encode(&mut buffer, "HTTP/1.1 200 OK", headers.iter(), b"body");
         assert_eq!(buffer, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nMicro-Error: EOS\r\n\r\nbody");
         let messages = decode_all(Kind::Responses, &buffer).unwrap();
         assert_eq!(messages[0].status, Some(StatusCode::OK));

@@ -13,18 +13,16 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use callboard_actors::message::{Message, RequestId};
 use callboard_actors::transport::TransportError;
-use hyper::header::{CONNECTION, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::answer_head;
+use super::answer::Answer;
 use super::ask::{Desk, Opening};
 use super::date::Date;
 use super::dialect::{Dialect, Trouble};
-use super::options::HttpOptions;
 use super::host::Host;
+use super::options::HttpOptions;
 use super::request::{Request, Wanted};
-use super::service::Answer;
 use super::whole::{Front, Room, Whole};
 
 /// A connection on which each request so far was an ordinary one.
@@ -42,6 +40,8 @@ pub(super) struct Direct<S> {
     /// Whether the task is woken when there is something to be read.
     is_listening: bool,
     date: Date,
+    /// When the last answer was given, for who asks first.
+    ended_at: Option<Instant>,
 }
 
 /// The request that the engine has.
@@ -86,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
             is_last: false,
             is_listening: false,
             date: Date::default(),
+            ended_at: None,
         }
     }
 
@@ -132,6 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
             let answer = asked.dialect.answer(message, desk.host());
             self.put(answer, asked.is_last, desk);
         }
+    }
+
+    /// When the last answer was given, if that has not been asked; else the present moment.
+    pub(super) fn ended_at(&mut self) -> Instant {
+        self.ended_at.take().unwrap_or_else(Instant::now)
     }
 
     /// Has the connection end behind what is being written.
@@ -215,11 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
         }
     }
 
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        read: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, read: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, read);
         self.is_listening = polled.is_pending();
         polled
@@ -229,8 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
     fn ask(&mut self, taken: Taken, body: Bytes, desk: &Desk) -> Option<Box<Opening>> {
         let Taken { request, is_last, .. } = taken;
         desk.begin();
-        let wanted = request
-            .and_then(|request| request.with(Ok(body), |endpoint| desk.is_stream(endpoint)));
+        let wanted =
+            request.and_then(|request| request.with(Ok(body), |endpoint| desk.is_stream(endpoint)));
         match wanted {
             Ok(Wanted::Stream(opening)) => return Some(opening),
             Ok(Wanted::Call(dialect, asked)) => match desk.send(asked, false) {
@@ -277,20 +279,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
     fn put(&mut self, mut answer: Answer, is_last: bool, desk: &Desk) {
         // Both, whatever the other says.
         if desk.end() | is_last {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.close();
         }
-        let (head, body) = answer.into_parts();
-        // No answer says anything else of it.
-        self.is_last |= head.headers.contains_key(CONNECTION);
-        let date = self.date.at(Instant::now());
-        let is_short = body.len() <= SHORT;
-        let room = if is_short { body.len() } else { 0 };
-        self.head = answer_head::encode(head.status, &head.headers, body.len(), date, room);
-        if is_short {
-            self.head.extend_from_slice(&body);
-        } else {
-            self.body = body;
-        }
+        self.is_last |= answer.is_last();
+        let now = Instant::now();
+        self.ended_at = Some(now);
+        (self.head, self.body) = answer.into_bytes(self.date.at(now));
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -331,6 +325,3 @@ fn broken(error: &io::Error) -> Next {
 
 /// Bytes that are read at once.
 const ROOM: usize = 8 * 1024;
-
-/// Bytes of a body that are copied behind its head; more is written from where it is.
-const SHORT: usize = 4 * 1024;

@@ -8,15 +8,15 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response};
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::dialect::Trouble;
 use super::head::{Fields, Head, text};
 use super::headers::{add_metadata, is_go_micros};
 use super::host::Host;
-use super::service::Answer;
 use crate::codec::{Generation, MediaType, bson_rpc, json_rpc, proto_rpc};
 
 /// A call over Go Micro's wire.
@@ -82,7 +82,7 @@ impl GoMicro {
         Some(Ok(Self { generation, form, content_type, method, id: Id::None }))
     }
 
-    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Called, Bytes), Box<Answer>> {
+    pub(super) fn open(&mut self, body: Bytes) -> Result<(Called, Bytes), Box<Answer>> {
         let body = match self.unwrap(body) {
             Ok(body) => body,
             Err(text) => return Err(Box::new(self.error(&text))),
@@ -105,25 +105,26 @@ impl GoMicro {
     }
 
     /// Takes the message out of its envelope, and notes what that says.
-    fn unwrap(&mut self, body: &Bytes) -> Result<Bytes, String> {
+    fn unwrap(&mut self, body: Bytes) -> Result<Bytes, String> {
         Ok(match self.form {
             // An empty message has an empty body, whatever its fields are.
             Form::Json if body.is_empty() => Bytes::from_static(b"{}"),
-            Form::Json | Form::Protobuf => body.clone(),
+            Form::Json | Form::Protobuf => body,
             Form::JsonRpc => {
-                let request = json_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                let request = json_rpc::decode_request(&body).map_err(|error| error.to_string())?;
                 self.id = Id::Json(request.id);
                 self.take_method(request.method);
                 request.body
             }
             Form::ProtoRpc => {
-                let request = proto_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                let request =
+                    proto_rpc::decode_request(&body).map_err(|error| error.to_string())?;
                 self.id = Id::Proto(request.id);
                 self.take_method(request.method);
                 request.body
             }
             Form::BsonRpc => {
-                let request = bson_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                let request = bson_rpc::decode_request(&body).map_err(|error| error.to_string())?;
                 self.id = Id::Bson(request.id);
                 self.take_method(request.method);
                 request.body
@@ -143,7 +144,7 @@ impl GoMicro {
         match message {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = self.reply(&body);
-                add_metadata(answer.headers_mut(), &metadata);
+                add_metadata(&mut answer, &metadata);
                 answer
             }
             Message::Status { status, refusal, .. } => {
@@ -157,7 +158,7 @@ impl GoMicro {
     ///
     /// # Errors
     /// The text says what is wrong with it.
-    pub(super) fn next(&mut self, fields: Fields<'_>, body: &Bytes) -> Result<Next, String> {
+    pub(super) fn next(&mut self, fields: Fields<'_>, body: Bytes) -> Result<Next, String> {
         if said(fields, "micro-error").as_deref() == Some(END_OF_STREAM) {
             return Ok(Next::End);
         }
@@ -190,7 +191,7 @@ impl GoMicro {
     pub(super) fn trouble(&self, trouble: &Trouble) -> Answer {
         let mut answer = self.error(&as_text(&trouble.status()));
         if trouble.is_final() {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.close();
         }
         answer
     }
@@ -229,16 +230,16 @@ impl GoMicro {
             let line: String =
                 text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
             if let Ok(value) = HeaderValue::from_str(&line) {
-                answer.headers_mut().insert("micro-error", value.clone());
-                answer.headers_mut().insert("x-micro-error", value);
+                answer.set(HeaderName::from_static("micro-error"), value.clone());
+                answer.set(HeaderName::from_static("x-micro-error"), value);
             }
         }
         answer
     }
 
     fn respond(&self, body: Bytes) -> Answer {
-        let mut answer = Response::new(body);
-        answer.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
+        let mut answer = Answer::new(body);
+        answer.set(CONTENT_TYPE, self.content_type.clone());
         answer
     }
 
@@ -297,8 +298,8 @@ fn unsupported(generation: Generation, fields: Fields<'_>) -> Answer {
         Generation::Current => "unsupported",
     };
     let text = format!("{begin} Content-Type: {}", String::from_utf8_lossy(content_type));
-    let mut answer = Response::new(text.into());
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    let mut answer = Answer::new(text);
+    answer.set(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer
 }
 

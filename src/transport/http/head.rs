@@ -59,7 +59,13 @@ impl<'a> Fields<'a> {
 
     /// The value of the first header of a name.
     pub(super) fn get(self, name: &str) -> Option<&'a [u8]> {
-        self.all(name).next()
+        match self {
+            Self::Map(map) => map.get(name).map(HeaderValue::as_bytes),
+            Self::Found(found) => {
+                let mut found = found.iter();
+                found.find(|it| it.name.eq_ignore_ascii_case(name)).map(|it| it.value)
+            }
+        }
     }
 
     /// The same, if it is text.

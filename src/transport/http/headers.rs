@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use callboard_actors::Metadata;
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName};
+use hyper::header::{CONTENT_LENGTH, HeaderName};
 
+use super::answer::Answer;
 use super::head::{Fields, text};
 use crate::transport::http_message::canonical;
 
@@ -37,7 +38,7 @@ pub(super) fn metadata(fields: Fields<'_>, is_go_micros: bool) -> Metadata {
 }
 
 /// Has metadata of a reply travel as headers, but for those that a client takes for something else.
-pub(super) fn add_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
+pub(super) fn add_metadata(answer: &mut Answer, metadata: &Metadata) {
     for (name, value) in metadata.iter() {
         // A wrong length, for one, would have the next answer taken for this one's.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into())
@@ -45,7 +46,7 @@ pub(super) fn add_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
             && !is_framing(name.as_str())
             && !is_go_micros(name.as_str())
         {
-            headers.insert(name, value);
+            answer.set(name, value);
         }
     }
 }

@@ -7,14 +7,14 @@ use bytes::{Bytes, BytesMut};
 use callboard_actors::broker::{EventDesk, EventFrame, Published};
 use callboard_actors::message::{Body, Message, Refusal};
 use callboard_actors::{Metadata, Status};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::dialect::Trouble;
 use super::head::Head;
-use super::service::Answer;
 use crate::broker::EARLY_PATH;
 use crate::broker::envelope::{EventEnvelope, EventEnvelopeError};
 use crate::broker::outcome::{self, OUTCOME};
@@ -41,9 +41,8 @@ impl Inbox {
         if *head.method != Method::POST {
             let status = Status::new(ID, 400, "Method not allowed");
             let mut answer = wrong(StatusCode::METHOD_NOT_ALLOWED, &status, "\n");
-            let headers = answer.headers_mut();
-            headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-            headers.insert("allow", HeaderValue::from_static("POST"));
+            answer.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            answer.set(ALLOW, HeaderValue::from_static("POST"));
             return Some(Err(Box::new(answer)));
         }
         Some(Ok(Self { id: id.unwrap_or_default(), metadata: Metadata::new() }))
@@ -88,7 +87,7 @@ impl Inbox {
         let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::BAD_REQUEST);
         let mut answer = wrong(code, &Status::new(ID, status.code, status.detail), "");
         if trouble.is_final() {
-            answer.headers_mut().insert("connection", HeaderValue::from_static("close"));
+            answer.close();
         }
         answer
     }
@@ -102,18 +101,18 @@ fn subscription(query: Option<&str>) -> Option<String> {
 }
 
 fn done(published: Published) -> Answer {
-    let mut answer = Response::new(Bytes::new());
-    answer.headers_mut().insert(OUTCOME, outcome::write(published));
+    let mut answer = Answer::new(Bytes::new());
+    answer.set(HeaderName::from_static(OUTCOME), outcome::write(published));
     answer
 }
 
 fn wrong(code: StatusCode, status: &Status, end: &str) -> Answer {
     // A string of four fields can always be written.
     let text = serde_json::to_string(status).unwrap_or_default() + end;
-    let mut answer = Response::new(text.into());
-    *answer.status_mut() = code;
+    let mut answer = Answer::new(text);
+    answer.status = code;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer.set(CONTENT_TYPE, plain);
     answer
 }
 

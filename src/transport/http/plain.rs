@@ -10,15 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::dialect::{ID, Trouble};
 use super::head::{Fields, Head, text as as_text};
 use super::headers::add_metadata;
 use super::host::{Host, Readiness};
-use super::service::Answer;
 use crate::codec::{MediaType, MediaTypeError};
 
 /// A call by its path.
@@ -50,26 +50,26 @@ impl Plain {
         Ok(Self { endpoint, content_type })
     }
 
-    pub(super) fn open(&mut self, body: &Bytes) -> (Called, Bytes) {
+    pub(super) fn open(&mut self, body: Bytes) -> (Called, Bytes) {
         // `curl -X POST` sends nothing at all; an endpoint without fields needs no more.
         let is_missing = body.is_empty() && self.content_type == JSON;
         // The answer needs the content type only.
         let endpoint = std::mem::take(&mut self.endpoint);
         let called = Called { endpoint, content_type: self.content_type.clone() };
-        (called, if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
+        (called, if is_missing { Bytes::from_static(b"{}") } else { body })
     }
 
     pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, metadata, .. } => {
-                let mut answer = Response::new(body);
-                add_metadata(answer.headers_mut(), &metadata);
+                let mut answer = Answer::new(body);
+                add_metadata(&mut answer, &metadata);
                 let content_type = match &self.content_type {
                     Cow::Borrowed(known) => Ok(HeaderValue::from_static(known)),
                     Cow::Owned(other) => HeaderValue::from_str(other),
                 };
                 if let Ok(content_type) = content_type {
-                    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+                    answer.set(CONTENT_TYPE, content_type);
                 }
                 answer
             }
@@ -97,7 +97,7 @@ pub(super) fn probe(head: &Head<'_>, host: Host<'_>) -> Option<Answer> {
 pub(super) fn trouble(trouble: &Trouble) -> Answer {
     let mut answer = error(&trouble.status());
     if trouble.is_final() {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        answer.close();
     }
     answer
 }
@@ -106,9 +106,9 @@ pub(super) fn trouble(trouble: &Trouble) -> Answer {
 fn error(status: &Status) -> Answer {
     // A string of four fields can always be written.
     let body = serde_json::to_vec(status).unwrap_or_default();
-    let mut answer = Response::new(body.into());
-    *answer.status_mut() = status_code(status.code);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    let mut answer = Answer::new(body);
+    answer.status = status_code(status.code);
+    answer.set(CONTENT_TYPE, HeaderValue::from_static(JSON));
     answer
 }
 
@@ -130,7 +130,7 @@ fn refused(mut status: Status, refusal: Option<Refusal>, host: Host<'_>) -> Answ
     if let Some(wait) = wait {
         // Whole seconds, and none at all would be no wait.
         let seconds = wait.as_secs() + 1;
-        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        answer.set(RETRY_AFTER, seconds.into());
     }
     answer
 }
@@ -146,22 +146,19 @@ fn status_code(code: u16) -> StatusCode {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Bytes::from_static(text.as_bytes()));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let mut answer = Answer::new(Bytes::from_static(text.as_bytes()));
+    answer.status = status;
+    answer.set(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
 }
 
 fn not_allowed(head: &Head<'_>) -> Answer {
     let detail = format!(
         "{} is not how an endpoint is called: POST its message to {}",
-        head.method,
-        head.path
+        head.method, head.path
     );
     let mut answer = error(&Status::new(ID, 405, detail));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer.set(ALLOW, HeaderValue::from_static("POST"));
     answer
 }
 
@@ -176,21 +173,10 @@ fn not_found(path: &str, host: Host<'_>) -> Status {
 /// The endpoint that a path names: `/Greeter/Hello` and `/Greeter.Hello` are the same.
 fn endpoint(path: &str) -> Option<String> {
     let path = path.trim_matches('/');
-    let (before, method) = path.rsplit_once(['/', '.'])?;
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%')
-    };
-    if !is_name(before) || !is_name(method) {
-        return None;
-    }
-    let mut endpoint = String::with_capacity(path.len());
-    for part in before.split('/').chain([method]) {
-        if !endpoint.is_empty() {
-            endpoint.push('.');
-        }
-        endpoint.push_str(part);
-    }
-    Some(endpoint)
+    let at = path.rfind(['/', '.'])?;
+    let is_name = at > 0 && at + 1 < path.len();
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
+    (is_name && is_plain).then(|| path.replace('/', "."))
 }
 
 fn content_type(fields: Fields<'_>) -> Result<Cow<'static, str>, MediaTypeError> {
@@ -240,7 +226,7 @@ const JSON: &str = "application/json";
 mod tests {
     use callboard_actors::Metadata;
     use callboard_actors::message::RequestId;
-    use hyper::header::{HeaderMap, HeaderName};
+    use hyper::header::HeaderMap;
 
     use super::*;
 
@@ -265,7 +251,7 @@ mod tests {
             .with("Connection", "close");
         let (id, body) = (RequestId(1), Bytes::from_static(b"{}"));
         let answer = plain.answer(Message::Reply { id, metadata, body }, Host(None));
-        let names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = answer.fields().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-trace-id", "content-type"]);
     }
 

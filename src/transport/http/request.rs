@@ -6,12 +6,12 @@ use bytes::Bytes;
 use callboard_actors::Metadata;
 use hyper::header::HeaderMap;
 
+use super::answer::Answer;
 use super::ask::{Asked, Opening};
 use super::dialect::{Dialect, Trouble};
 use super::head::Head;
 use super::headers::{metadata, time_left};
 use super::host::Host;
-use super::service::Answer;
 
 /// A request that waits for its body.
 pub(super) struct Request {
@@ -53,7 +53,7 @@ impl Request {
     ) -> Result<Wanted, Box<Answer>> {
         let Self { mut dialect, time_left, mut metadata, headers } = self;
         let body = body.map_err(|trouble| Box::new(dialect.refuse(&trouble)))?;
-        let (called, body) = dialect.open(&body)?;
+        let (called, body) = dialect.open(body)?;
         if let Dialect::Inbox(inbox) = &mut dialect {
             metadata = inbox.take_metadata();
         }

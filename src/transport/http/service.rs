@@ -21,9 +21,6 @@ pub(super) struct Door {
     pub(super) max_body: usize,
 }
 
-/// An answer, ready to be written.
-pub(super) type Answer = Response<Bytes>;
-
 impl Service<Request<Incoming>> for Door {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
 
+use super::answer::Answer;
 use super::ask::{Desk, Waiting};
 use super::body::Arriving;
 use super::dialect::{Dialect, Trouble};
 use super::head::Head;
 use super::request::{Request, Wanted};
-use super::service::{Answer, Door};
+use super::service::Door;
 use super::unread;
 
 /// Resolves to the answer to a request.
@@ -88,9 +88,9 @@ impl Future for Serving {
         let this = self.get_mut();
         let mut answer = ready!(this.poll_answer(cx));
         if this.desk.end() {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.close();
         }
-        Poll::Ready(Ok(answer.map(Full::new)))
+        Poll::Ready(Ok(answer.into_response()))
     }
 }
 
