@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::http::{Answer, Asked, answers, asked, names_stream};
 use super::stage::{Hello, Silence, Stage};
 use crate::codec::Codec;
-use crate::transport::http::both_ways::compare;
+use crate::transport::http::both_ways;
 
 thread_local! {
     static STAGE: Stage = Stage::new();
@@ -14,7 +14,7 @@ thread_local! {
 
 /// Bytes on a connection to the port of a node; those that begin as the native wire does too.
 pub fn door(bytes: &[u8]) {
-    compare(&[bytes]);
+    both_ways::compare(&[bytes]);
     STAGE.with(|stage| {
         let silence = if names_stream(bytes) { Silence::MayLast } else { Silence::Ends };
         let heard = stage.say(bytes, silence);

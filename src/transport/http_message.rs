@@ -175,9 +175,13 @@ pub(super) fn field(
 
 /// The length that a header `Content-Length` tells, if it is digits and nothing else.
 pub(super) fn length(value: &[u8]) -> Option<usize> {
-    // A sign, which `parse` accepts, is no digit.
-    let is_number = value.iter().all(u8::is_ascii_digit);
-    if is_number { std::str::from_utf8(value).ok()?.parse().ok() } else { None }
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_usize, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| usize::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 fn framing(kind: Kind, headers: &HeaderMap, max_body: usize) -> Result<Framing, MessageError> {

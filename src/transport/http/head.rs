@@ -85,6 +85,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Map(map) => map.next().map(|(name, value)| (name.as_str(), value.as_bytes())),

@@ -22,8 +22,8 @@ pub(super) fn time_left(fields: Fields<'_>) -> Option<Duration> {
 pub(super) fn metadata(fields: Fields<'_>, is_go_micros: bool) -> Metadata {
     let mut metadata = Metadata::new();
     for (index, (name, value)) in fields.iter().enumerate() {
-        if is_framing(name) || (!is_go_micros && CONTENT_LENGTH.as_str().eq_ignore_ascii_case(name))
-        {
+        let is_length = name.eq_ignore_ascii_case("content-length");
+        if (is_length && !is_go_micros) || is_framing(name) {
             continue;
         }
         // Of repeated ones the first counts.
