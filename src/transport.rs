@@ -6,7 +6,7 @@
 
 mod go_micro;
 mod greeting;
-mod http;
+pub(crate) mod http;
 mod http_message;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod pipe;

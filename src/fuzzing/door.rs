@@ -1,11 +1,12 @@
 //! The HTTP door of a real node: whatever is sent, each whole request is answered, nothing hangs,
-//! and the node serves the next one.
+//! and the node serves the next one. Nobody notices which of its two readers has read a request.
 
 use serde_json::Value;
 
 use super::http::{Answer, Asked, answers, asked, names_stream};
 use super::stage::{Hello, Silence, Stage};
 use crate::codec::Codec;
+use crate::transport::http::both_ways;
 
 thread_local! {
     static STAGE: Stage = Stage::new();
@@ -13,6 +14,7 @@ thread_local! {
 
 /// Bytes on a connection to the port of a node; those that begin as the native wire does too.
 pub fn door(bytes: &[u8]) {
+    both_ways::compare(&[bytes]);
     STAGE.with(|stage| {
         let silence = if names_stream(bytes) { Silence::MayLast } else { Silence::Ends };
         let heard = stage.say(bytes, silence);

@@ -13,20 +13,34 @@
 //!
 //! A call by Go Micro to an endpoint that is a stream takes the whole connection.
 //!
+//! Who reads is nothing that a client could notice. A connection begins with a small reader of our
+//! own (`direct`), which takes requests that came whole and about which there are no two opinions. The
+//! first that is anything else is left to the HTTP library, with the bytes read so far and all that
+//! follow. Both understand a request by the same code (`request`), and what they say of the same bytes
+//! is compared (`both_ways`).
+//!
 //! To the engine such a connection looks like a native one whose peer has at most one request in
 //! flight: limits, deadlines, cancellation and draining are the same.
 
+mod answer;
 mod ask;
 mod body;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod both_ways;
 mod clock;
 mod conversation;
+mod date;
 mod dialect;
+mod direct;
 mod go_micro;
+mod head;
 mod headers;
 mod host;
 mod inbox;
+mod library;
 mod options;
 mod plain;
+mod request;
 mod rewind;
 mod service;
 mod serving;
@@ -34,26 +48,26 @@ mod serving;
 mod tests;
 mod unread;
 mod wake_flag;
+mod whole;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use callboard_actors::message::{GoAway, Message};
 use callboard_actors::server::Server;
 use callboard_actors::transport::{Batch, Encoder, Hello, OwnedMessages, Socket, TransportError};
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use self::ask::{Desk, Opening};
 use self::clock::Clock;
 use self::conversation::Conversation;
+use self::direct::{Direct, Next};
+use self::library::Library;
 pub use self::options::{HttpOptions, HttpOptionsError};
 use self::rewind::Rewind;
-use self::service::Door;
-use self::wake_flag::WakeFlag;
 use super::http_message::{Kind, MessageReader};
 use super::socket::Stream;
 
@@ -61,13 +75,11 @@ use super::socket::Stream;
 pub(super) struct HttpSocket<S: Stream> {
     peer: Arc<Hello>,
     serving: Serving<S>,
-    /// Whether the HTTP library is to be polled.
-    news: WakeFlag,
     desk: Arc<Desk>,
     options: Arc<HttpOptions>,
     clock: Clock,
     has_begun: bool,
-    max_frame: u32,
+    max_body: usize,
     written: u64,
     over: Option<TransportError>,
     closing: Option<Pin<Box<Sleep>>>,
@@ -75,8 +87,10 @@ pub(super) struct HttpSocket<S: Stream> {
 
 /// What the connection is used for.
 enum Serving<S: Stream> {
-    /// One call after the other.
-    Calls(Box<http1::Connection<TokioIo<Rewind<S>>, Door>>),
+    /// One call after the other, each of them whole and ordinary.
+    Direct(Direct<S>),
+    /// One call after the other, whatever they are like.
+    Library(Box<Library<S>>),
     Stream(Box<Conversation<Rewind<S>>>),
     /// Nothing any more.
     Nothing,
@@ -86,65 +100,65 @@ impl<S: Stream> HttpSocket<S> {
     /// Serves a stream of which `begun` has been read.
     pub(super) fn new(stream: S, begun: &[u8], max_frame: u32, options: Arc<HttpOptions>) -> Self {
         stream.keep_alive();
-        let desk = Arc::new(Desk::default());
         let max_body = usize::try_from(max_frame).unwrap_or(usize::MAX);
-        let door = Door { desk: Arc::clone(&desk), options: Arc::clone(&options), max_body };
-        let connection = http1::Builder::new()
-            // What a client may take for its head is limited by the clock below.
-            .header_read_timeout(None)
-            .max_headers(options.headers)
-            .max_buf_size(options.head_bytes)
-            // Each answer is written before the next request is read: hyper drops what it has not
-            // written when what follows is no request.
-            .pipeline_flush(false)
-            .serve_connection(TokioIo::new(Rewind::new(stream, begun, Arc::clone(&desk))), door);
         Self {
             peer: Arc::new(Hello::new("", "", 0)),
-            serving: Serving::Calls(Box::new(connection)),
-            news: WakeFlag::new(),
-            desk,
+            serving: Serving::Direct(Direct::new(stream, begun, max_body)),
+            desk: Arc::new(Desk::default()),
             options,
             clock: Clock::default(),
             has_begun: false,
-            max_frame,
+            max_body,
             written: 0,
             over: None,
             closing: None,
         }
     }
 
-    /// Lets the connection go on as far as it can.
-    fn advance(&mut self, cx: &mut Context<'_>) {
+    /// Lets the connection go on as far as it can; whoever polls next reads if this may not.
+    fn advance(&mut self, cx: &mut Context<'_>, may_read: bool) {
         if self.over.is_some() {
             return;
         }
         self.over = match &mut self.serving {
-            Serving::Calls(connection) => {
-                let mut connection = Pin::new(connection.as_mut());
+            Serving::Direct(direct) => {
                 if self.desk.is_done() {
-                    connection.as_mut().graceful_shutdown();
-                    self.news.set();
+                    direct.finish();
                 }
-                let has_news = self.news.is_set(cx);
+                match direct.poll(cx, &self.desk, &self.options, may_read) {
+                    Next::Wait => {
+                        let phase = self.desk.phase();
+                        self.clock.check(phase, &self.options, || direct.ended_at(), cx)
+                    }
+                    Next::Library => {
+                        self.call_library();
+                        return self.advance(cx, may_read);
+                    }
+                    Next::Stream(opening) => {
+                        self.begin_stream(*opening);
+                        return self.advance(cx, may_read);
+                    }
+                    Next::Over(error) => Some(error),
+                }
+            }
+            Serving::Library(library) => {
+                if self.desk.is_done() {
+                    library.finish();
+                }
+                let has_news = library.has_news(cx);
                 if !has_news && !self.clock.is_running() {
                     return;
                 }
-                // Who takes a body wakes the library, which has nothing more to give. What is to
-                // be said then is the answer.
-                let is_asked = || self.desk.is_asked();
-                let polled = if has_news {
-                    self.news.poll(cx, |cx| connection.as_mut().poll(cx), is_asked)
-                } else {
-                    Poll::Pending
-                };
-                let (phase, opening) = self.desk.look();
+                let polled = if has_news { library.poll(cx, &self.desk) } else { Poll::Pending };
                 // A client that has ended its side already is no error to a stream.
-                if let Some(opening) = opening {
+                if let Some(opening) = self.desk.opening() {
                     self.begin_stream(*opening);
-                    return self.advance(cx);
+                    return self.advance(cx, may_read);
                 }
                 match polled {
-                    Poll::Pending => self.clock.check(phase, &self.options, cx),
+                    Poll::Pending => {
+                        self.clock.check(self.desk.phase(), &self.options, Instant::now, cx)
+                    }
                     Poll::Ready(Ok(())) => Some(TransportError::Closed),
                     Poll::Ready(Err(error)) => Some(TransportError::Broken(error.to_string())),
                 }
@@ -154,18 +168,31 @@ impl<S: Stream> HttpSocket<S> {
         };
     }
 
-    /// Takes the connection from the HTTP library, which knows pairs only.
-    fn begin_stream(&mut self, opening: Opening) {
+    /// Leaves this request, and all that follow it, to the HTTP library.
+    fn call_library(&mut self) {
         let serving = std::mem::replace(&mut self.serving, Serving::Nothing);
-        if let Serving::Calls(connection) = serving {
-            let parts = connection.into_parts();
-            let (stream, desk) = (parts.io.into_inner(), Arc::clone(&self.desk));
-            let max_body = usize::try_from(self.max_frame).unwrap_or(usize::MAX);
-            let reader = MessageReader::new(Kind::Requests, max_body, &parts.read_buf);
-            let options = Arc::clone(&self.options);
-            let conversation = Conversation::new(stream, reader, desk, options, opening);
-            self.serving = Serving::Stream(Box::new(conversation));
+        if let Serving::Direct(direct) = serving {
+            self.desk.flushed();
+            let (stream, begun) = direct.into_parts();
+            let library = Library::new(stream, begun, &self.desk, &self.options, self.max_body);
+            self.serving = Serving::Library(Box::new(library));
         }
+    }
+
+    /// Gives the connection to a stream, which is no pairs of requests and answers.
+    fn begin_stream(&mut self, opening: Opening) {
+        let (stream, begun) = match std::mem::replace(&mut self.serving, Serving::Nothing) {
+            Serving::Direct(direct) => {
+                let (stream, begun) = direct.into_parts();
+                (Rewind::new(stream, Bytes::new(), Arc::clone(&self.desk)), begun)
+            }
+            Serving::Library(library) => library.into_parts(),
+            Serving::Stream(_) | Serving::Nothing => return,
+        };
+        let reader = MessageReader::new(Kind::Requests, self.max_body, &begun);
+        let (desk, options) = (Arc::clone(&self.desk), Arc::clone(&self.options));
+        let conversation = Conversation::new(stream, reader, desk, options, opening);
+        self.serving = Serving::Stream(Box::new(conversation));
     }
 }
 
@@ -175,7 +202,7 @@ impl<S: Stream> Socket for HttpSocket<S> {
     }
 
     fn encoder(&mut self) -> Box<dyn Encoder> {
-        Box::new(OwnedMessages::new(self.max_frame))
+        Box::new(OwnedMessages::new(u32::try_from(self.max_body).unwrap_or(u32::MAX)))
     }
 
     fn poll_read(
@@ -188,7 +215,7 @@ impl<S: Stream> Socket for HttpSocket<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.advance(cx);
+        self.advance(cx, true);
         let before = messages.len();
         self.desk.take_arrived(messages);
         if messages.len() > before {
@@ -208,14 +235,16 @@ impl<S: Stream> Socket for HttpSocket<S> {
                 // HTTP has nothing that could be asked; TCP's own keepalive is on.
                 (Message::Ping { nonce }, _) => self.desk.arrive(Message::Pong { nonce }),
                 (Message::GoAway { reason: GoAway::Draining }, _) => self.desk.drain(),
-                (message, Serving::Stream(conversation)) => conversation.send(message),
-                (message, _) => {
+                (message, Serving::Direct(direct)) => direct.answer(message, &self.desk),
+                (message, Serving::Library(library)) => {
                     self.desk.answer(message);
-                    self.news.set();
+                    library.tell();
                 }
+                (message, Serving::Stream(conversation)) => conversation.send(message),
+                (_, Serving::Nothing) => {}
             }
         }
-        self.advance(cx);
+        self.advance(cx, false);
         if self.desk.has_arrived() || self.over.is_some() {
             // Whoever polls next reads.
             cx.waker().wake_by_ref();
@@ -241,12 +270,8 @@ impl<S: Stream> Socket for HttpSocket<S> {
             return Poll::Ready(());
         }
         let is_closed = match &mut self.serving {
-            Serving::Calls(connection) => {
-                let mut connection = Pin::new(connection.as_mut());
-                connection.as_mut().graceful_shutdown();
-                self.news.set();
-                self.news.poll(cx, |cx| connection.as_mut().poll(cx), || false).is_ready()
-            }
+            Serving::Direct(direct) => direct.poll_finish(cx, &self.desk).is_ready(),
+            Serving::Library(library) => library.poll_finish(cx).is_ready(),
             Serving::Stream(conversation) => conversation.poll_finish(cx).is_ready(),
             Serving::Nothing => true,
         };

@@ -149,8 +149,7 @@ fn decode_head(
         };
         let mut headers = HeaderMap::with_capacity(found.len());
         for header in found {
-            let name = HeaderName::try_from(header.name).map_err(|error| malformed(&error))?;
-            let value = HeaderValue::try_from(header.value).map_err(|error| malformed(&error))?;
+            let (name, value) = field(header).map_err(|error| malformed(&error))?;
             headers.append(name, value);
         }
         buffer.advance(length);
@@ -164,14 +163,30 @@ fn decode_head(
     }
 }
 
+/// A header as it was found.
+///
+/// # Errors
+/// Its name or its value is none.
+pub(super) fn field(
+    header: &httparse::Header<'_>,
+) -> Result<(HeaderName, HeaderValue), hyper::http::Error> {
+    Ok((HeaderName::try_from(header.name)?, HeaderValue::try_from(header.value)?))
+}
+
+/// The length that a header `Content-Length` tells, if it is digits and nothing else.
+pub(super) fn length(value: &[u8]) -> Option<usize> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_usize, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| usize::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
 fn framing(kind: Kind, headers: &HeaderMap, max_body: usize) -> Result<Framing, MessageError> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let length = lengths.next().map(|value| {
-        let text = value.to_str().unwrap_or_default();
-        // A sign, which `parse` accepts, is no digit.
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<usize>().ok().filter(|_| digits).ok_or(())
-    });
+    let length = lengths.next().map(|value| length(value.as_bytes()).ok_or(()));
     let coding = headers.get(TRANSFER_ENCODING);
     match (length, coding) {
         (Some(Ok(length)), None) if lengths.next().is_none() => {
@@ -292,7 +307,7 @@ mod tests {
         headers.insert("micro-error", HeaderValue::from_static("EOS"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("7"));
         let mut buffer = BytesMut::new();
-        encode(&mut buffer, "HTTP/1.1 200 OK", &headers, b"body");
+        encode(&mut buffer, "HTTP/1.1 200 OK", headers.iter(), b"body");
         assert_eq!(buffer, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nMicro-Error: EOS\r\n\r\nbody");
         let messages = decode_all(Kind::Responses, &buffer).unwrap();
         assert_eq!(messages[0].status, Some(StatusCode::OK));

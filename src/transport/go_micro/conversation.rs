@@ -149,7 +149,7 @@ impl Conversation {
 
     fn put(&mut self, body: &Bytes) {
         let body = self.call.envelope(self.address.generation, self.format, self.number, body);
-        encode(&mut self.output, START, &self.headers, &body);
+        encode(&mut self.output, START, self.headers.iter(), &body);
     }
 
     fn put_end(&mut self) {
@@ -157,7 +157,7 @@ impl Conversation {
         if self.address.generation == Generation::Current {
             let mut headers = self.headers.clone();
             headers.insert("micro-error", HeaderValue::from_static(END_OF_STREAM));
-            encode(&mut self.output, START, &headers, b"");
+            encode(&mut self.output, START, headers.iter(), b"");
             self.has_closed = Closed::Told;
         }
     }

@@ -173,16 +173,20 @@ impl Desk {
     }
 
     /// Hands the connection over to a stream, once what was answered before has been sent.
-    pub(super) fn converse(&self, opening: Opening) {
-        self.state.lock().opening = Some(Box::new(opening));
+    pub(super) fn converse(&self, opening: Box<Opening>) {
+        self.state.lock().opening = Some(opening);
     }
 
-    /// What the connection is doing, and the stream that takes it, when it may.
-    pub(super) fn look(&self) -> ((Phase, u64), Option<Box<Opening>>) {
+    /// What the connection is doing; the number tells two phases of a kind apart.
+    pub(super) fn phase(&self) -> (Phase, u64) {
+        let state = self.state.lock();
+        (state.phase, state.turn)
+    }
+
+    /// The stream that takes the connection, when it may.
+    pub(super) fn opening(&self) -> Option<Box<Opening>> {
         let mut state = self.state.lock();
-        let may_open = state.answered == state.flushed;
-        let opening = if may_open { state.opening.take() } else { None };
-        ((state.phase, state.turn), opening)
+        if state.answered == state.flushed { state.opening.take() } else { None }
     }
 
     /// All that was answered so far has been handed to the system.
@@ -316,18 +320,18 @@ mod tests {
     fn a_head_that_begins_while_a_request_is_handled_has_no_more_time_than_others() {
         let desk = Arc::new(Desk::default());
         desk.heard();
-        assert_eq!(desk.look().0.0, Phase::Head);
+        assert_eq!(desk.phase().0, Phase::Head);
         desk.begin();
         // The body, and then what follows it.
         desk.heard();
         desk.send(asked(), false);
         desk.end();
-        assert_eq!(desk.look().0.0, Phase::Idle);
+        assert_eq!(desk.phase().0, Phase::Idle);
         desk.begin();
         desk.send(asked(), false);
         desk.heard();
         desk.end();
-        assert_eq!(desk.look().0.0, Phase::Head);
+        assert_eq!(desk.phase().0, Phase::Head);
     }
 
     #[test]

@@ -24,10 +24,13 @@ impl Clock {
     }
 
     /// Why the connection is over, if it is; else has the task woken when it may be.
+    ///
+    /// `began` tells since when the present phase lasts, if it is a new one.
     pub(super) fn check(
         &mut self,
         phase: (Phase, u64),
         options: &HttpOptions,
+        began: impl FnOnce() -> Instant,
         cx: &mut Context<'_>,
     ) -> Option<TransportError> {
         let limit = match phase.0 {
@@ -40,7 +43,7 @@ impl Clock {
         };
         let due = match self.watched {
             Some((watched, due)) if watched == phase => due,
-            _ => Instant::now() + limit,
+            _ => began() + limit,
         };
         self.watched = Some((phase, due));
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));

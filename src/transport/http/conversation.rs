@@ -13,16 +13,15 @@ use bytes::{Buf, Bytes, BytesMut};
 use callboard_actors::message::{Message, RequestId};
 use callboard_actors::stream::StreamWindow;
 use callboard_actors::transport::TransportError;
-use futures_util::FutureExt;
-use http_body_util::BodyExt;
 use hyper::header::{HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::answer::Answer;
 use super::ask::{Asked, Desk, Opening};
 use super::go_micro::{GoMicro, Id, Next};
+use super::head::Fields;
 use super::options::HttpOptions;
-use super::service::Answer;
 use crate::codec::Generation;
 use crate::transport::http_message::{HttpMessage, MessageReader, encode};
 
@@ -140,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         while self.may_read() {
             match self.reader.poll(&mut self.stream, cx) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(Some(message))) => self.take(&message),
+                Poll::Ready(Ok(Some(message))) => self.take(message),
                 Poll::Ready(Ok(None)) => self.closed(),
                 Poll::Ready(Err(error)) => return Some(TransportError::Broken(error.to_string())),
             }
@@ -194,13 +193,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         self.waiting.is_none() && !matches!(self.client, Client::Gone { .. })
     }
 
-    fn take(&mut self, message: &HttpMessage) {
+    fn take(&mut self, message: HttpMessage) {
         self.message_due = None;
         // What was under way when the stream ended is of no use to anybody.
         if matches!(self.phase, Phase::Ended { .. }) || self.client != Client::Sends {
             return;
         }
-        match self.talk.next(&message.headers, &message.body) {
+        match self.talk.next(Fields::Map(&message.headers), message.body) {
             Ok(Next::End) => self.client = Client::Ended,
             Ok(Next::Item(item)) if matches!(self.phase, Phase::Announced { .. }) => {
                 self.open(Some(item));
@@ -282,11 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     fn put(&mut self, mut answer: Answer) {
-        answer.headers_mut().extend(self.echo.iter().cloned());
-        let (head, body) = answer.into_parts();
-        // It is there already.
-        let body = body.collect().now_or_never().and_then(Result::ok).unwrap_or_default();
-        encode(&mut self.output, "HTTP/1.1 200 OK", &head.headers, &body.to_bytes());
+        for (name, value) in &self.echo {
+            answer.set(name.clone(), value.clone());
+        }
+        encode(&mut self.output, "HTTP/1.1 200 OK", answer.fields(), answer.body());
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<(), TransportError> {

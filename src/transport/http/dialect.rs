@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::message::Message;
 use callboard_actors::{Metadata, Status};
-use hyper::http::request::Parts;
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::go_micro::GoMicro;
+use super::head::Head;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::plain::{self, Plain};
-use super::service::Answer;
 
 /// A way to ask.
 pub(super) enum Dialect {
@@ -75,7 +75,7 @@ impl Trouble {
 
 impl Dialect {
     /// The way to ask that a request uses, or the answer if that needs nothing more.
-    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
+    pub(super) fn of(head: &Head<'_>, host: Host<'_>) -> Result<Self, Box<Answer>> {
         if let Some(answer) = plain::probe(head, host) {
             return Err(Box::new(answer));
         }
@@ -89,11 +89,11 @@ impl Dialect {
     }
 
     /// What is asked, and with which message; or the answer if that cannot be told.
-    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Called, Bytes), Box<Answer>> {
+    pub(super) fn open(&mut self, body: Bytes) -> Result<(Called, Bytes), Box<Answer>> {
         match self {
             Self::Plain(plain) => Ok(plain.open(body)),
             Self::GoMicro(go_micro) => go_micro.open(body),
-            Self::Inbox(inbox) => inbox.open(body),
+            Self::Inbox(inbox) => inbox.open(&body),
         }
     }
 

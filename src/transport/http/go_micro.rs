@@ -8,16 +8,15 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use http_body_util::Full;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::{Method, Response};
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::dialect::Trouble;
+use super::head::{Fields, Head, text};
 use super::headers::{add_metadata, is_go_micros};
 use super::host::Host;
-use super::service::Answer;
 use crate::codec::{Generation, MediaType, bson_rpc, json_rpc, proto_rpc};
 
 /// A call over Go Micro's wire.
@@ -61,29 +60,29 @@ pub(super) enum Id {
 
 impl GoMicro {
     /// The call that a request is, if it is one by Go Micro's rules.
-    pub(super) fn of(head: &Parts) -> Option<Result<Self, Box<Answer>>> {
-        let headers = &head.headers;
-        let is_early = head.method == Method::POST && head.uri.path() == "/";
+    pub(super) fn of(head: &Head<'_>) -> Option<Result<Self, Box<Answer>>> {
+        let fields = head.fields;
+        let is_early = *head.method == Method::POST && head.path == "/";
         // Looking for each of them costs more.
-        if !is_early && !headers.keys().any(is_go_micros) {
+        if !is_early && !fields.iter().any(|(name, _)| is_go_micros(name)) {
             return None;
         }
-        let method = ["micro-endpoint", "micro-method"].iter().find_map(|name| said(headers, name));
-        let generation = if method.is_some() || said(headers, "micro-service").is_some() {
+        let method = ["micro-endpoint", "micro-method"].iter().find_map(|name| said(fields, name));
+        let generation = if method.is_some() || said(fields, "micro-service").is_some() {
             Generation::Current
         } else if is_early {
             Generation::Early
         } else {
             return None;
         };
-        let Some((form, content_type)) = form(generation, headers.get(CONTENT_TYPE)) else {
-            return Some(Err(Box::new(unsupported(generation, headers))));
+        let Some((form, content_type)) = form(generation, fields) else {
+            return Some(Err(Box::new(unsupported(generation, fields))));
         };
         let method = method.unwrap_or_default();
         Some(Ok(Self { generation, form, content_type, method, id: Id::None }))
     }
 
-    pub(super) fn open(&mut self, body: &Bytes) -> Result<(Called, Bytes), Box<Answer>> {
+    pub(super) fn open(&mut self, body: Bytes) -> Result<(Called, Bytes), Box<Answer>> {
         let body = match self.unwrap(body) {
             Ok(body) => body,
             Err(text) => return Err(Box::new(self.error(&text))),
@@ -106,25 +105,26 @@ impl GoMicro {
     }
 
     /// Takes the message out of its envelope, and notes what that says.
-    fn unwrap(&mut self, body: &Bytes) -> Result<Bytes, String> {
+    fn unwrap(&mut self, body: Bytes) -> Result<Bytes, String> {
         Ok(match self.form {
             // An empty message has an empty body, whatever its fields are.
             Form::Json if body.is_empty() => Bytes::from_static(b"{}"),
-            Form::Json | Form::Protobuf => body.clone(),
+            Form::Json | Form::Protobuf => body,
             Form::JsonRpc => {
-                let request = json_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                let request = json_rpc::decode_request(&body).map_err(|error| error.to_string())?;
                 self.id = Id::Json(request.id);
                 self.take_method(request.method);
                 request.body
             }
             Form::ProtoRpc => {
-                let request = proto_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                let request =
+                    proto_rpc::decode_request(&body).map_err(|error| error.to_string())?;
                 self.id = Id::Proto(request.id);
                 self.take_method(request.method);
                 request.body
             }
             Form::BsonRpc => {
-                let request = bson_rpc::decode_request(body).map_err(|error| error.to_string())?;
+                let request = bson_rpc::decode_request(&body).map_err(|error| error.to_string())?;
                 self.id = Id::Bson(request.id);
                 self.take_method(request.method);
                 request.body
@@ -144,7 +144,7 @@ impl GoMicro {
         match message {
             Message::Reply { body, metadata, .. } => {
                 let mut answer = self.reply(&body);
-                add_metadata(answer.headers_mut(), &metadata);
+                add_metadata(&mut answer, &metadata);
                 answer
             }
             Message::Status { status, refusal, .. } => {
@@ -158,11 +158,11 @@ impl GoMicro {
     ///
     /// # Errors
     /// The text says what is wrong with it.
-    pub(super) fn next(&mut self, headers: &HeaderMap, body: &Bytes) -> Result<Next, String> {
-        if said(headers, "micro-error").as_deref() == Some(END_OF_STREAM) {
+    pub(super) fn next(&mut self, fields: Fields<'_>, body: Bytes) -> Result<Next, String> {
+        if said(fields, "micro-error").as_deref() == Some(END_OF_STREAM) {
             return Ok(Next::End);
         }
-        let form = form(self.generation, headers.get(CONTENT_TYPE)).map(|(form, _)| form);
+        let form = form(self.generation, fields).map(|(form, _)| form);
         if form != Some(self.form) {
             return Err("all messages of a stream have one content type".into());
         }
@@ -191,7 +191,7 @@ impl GoMicro {
     pub(super) fn trouble(&self, trouble: &Trouble) -> Answer {
         let mut answer = self.error(&as_text(&trouble.status()));
         if trouble.is_final() {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.close();
         }
         answer
     }
@@ -230,16 +230,16 @@ impl GoMicro {
             let line: String =
                 text.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
             if let Ok(value) = HeaderValue::from_str(&line) {
-                answer.headers_mut().insert("micro-error", value.clone());
-                answer.headers_mut().insert("x-micro-error", value);
+                answer.set(HeaderName::from_static("micro-error"), value.clone());
+                answer.set(HeaderName::from_static("x-micro-error"), value);
             }
         }
         answer
     }
 
     fn respond(&self, body: Bytes) -> Answer {
-        let mut answer = Response::new(Full::new(body));
-        answer.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
+        let mut answer = Answer::new(body);
+        answer.set(CONTENT_TYPE, self.content_type.clone());
         answer
     }
 
@@ -265,18 +265,18 @@ impl GoMicro {
 }
 
 /// A header of today's Go Micro, which may be written with an `X-` before it.
-fn said(headers: &HeaderMap, name: &str) -> Option<String> {
-    let value = headers.get(name).or_else(|| headers.get(format!("x-{name}")))?;
-    value.to_str().ok().filter(|text| !text.is_empty()).map(str::to_owned)
+fn said(fields: Fields<'_>, name: &str) -> Option<String> {
+    let value = fields.get(name).or_else(|| fields.get(&format!("x-{name}")))?;
+    text(value).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// How the body of a content type is written, and what the answer says of it.
-fn form(generation: Generation, value: Option<&HeaderValue>) -> Option<(Form, HeaderValue)> {
-    let Some(value) = value else {
+fn form(generation: Generation, fields: Fields<'_>) -> Option<(Form, HeaderValue)> {
+    let Some(value) = fields.get(CONTENT_TYPE.as_str()) else {
         let default = (Form::Protobuf, HeaderValue::from_static("application/protobuf"));
         return (generation == Generation::Current).then_some(default);
     };
-    let media_type = MediaType::parse(value.to_str().ok()?).ok()?;
+    let media_type = MediaType::parse(text(value)?).ok()?;
     let form = match (generation, media_type.essence()) {
         (Generation::Current, "application/json") => Form::Json,
         (Generation::Current, "application/protobuf") => Form::Protobuf,
@@ -288,18 +288,18 @@ fn form(generation: Generation, value: Option<&HeaderValue>) -> Option<(Form, He
         }
         _ => return None,
     };
-    Some((form, value.clone()))
+    Some((form, HeaderValue::from_bytes(value).ok()?))
 }
 
-fn unsupported(generation: Generation, headers: &HeaderMap) -> Answer {
-    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes()).unwrap_or_default();
+fn unsupported(generation: Generation, fields: Fields<'_>) -> Answer {
+    let content_type = fields.get(CONTENT_TYPE.as_str()).unwrap_or_default();
     let begin = match generation {
         Generation::Early => "Unsupported",
         Generation::Current => "unsupported",
     };
     let text = format!("{begin} Content-Type: {}", String::from_utf8_lossy(content_type));
-    let mut answer = Response::new(Full::new(text.into()));
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    let mut answer = Answer::new(text);
+    answer.set(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     answer
 }
 

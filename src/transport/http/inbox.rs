@@ -7,15 +7,14 @@ use bytes::{Bytes, BytesMut};
 use callboard_actors::broker::{EventDesk, EventFrame, Published};
 use callboard_actors::message::{Body, Message, Refusal};
 use callboard_actors::{Metadata, Status};
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::dialect::Trouble;
-use super::service::Answer;
+use super::head::Head;
 use crate::broker::EARLY_PATH;
 use crate::broker::envelope::{EventEnvelope, EventEnvelopeError};
 use crate::broker::outcome::{self, OUTCOME};
@@ -29,22 +28,21 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// The event that a request brings, if it is one by Go Micro's rules.
-    pub(super) fn of(head: &Parts) -> Option<Result<Self, Box<Answer>>> {
+    pub(super) fn of(head: &Head<'_>) -> Option<Result<Self, Box<Answer>>> {
         let is_call = || {
             let names = ["micro-endpoint", "micro-method", "micro-service"];
-            names.iter().any(|name| head.headers.contains_key(*name))
+            names.iter().any(|name| head.fields.get(name).is_some())
         };
-        let id = match head.uri.path() {
-            EARLY_PATH => subscription(head.uri.query()),
-            "/" => Some(subscription(head.uri.query()).filter(|_| !is_call())?),
+        let id = match head.path {
+            EARLY_PATH => subscription(head.query),
+            "/" => Some(subscription(head.query).filter(|_| !is_call())?),
             _ => return None,
         };
-        if head.method != Method::POST {
+        if *head.method != Method::POST {
             let status = Status::new(ID, 400, "Method not allowed");
             let mut answer = wrong(StatusCode::METHOD_NOT_ALLOWED, &status, "\n");
-            let headers = answer.headers_mut();
-            headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-            headers.insert("allow", HeaderValue::from_static("POST"));
+            answer.set(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            answer.set(ALLOW, HeaderValue::from_static("POST"));
             return Some(Err(Box::new(answer)));
         }
         Some(Ok(Self { id: id.unwrap_or_default(), metadata: Metadata::new() }))
@@ -89,7 +87,7 @@ impl Inbox {
         let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::BAD_REQUEST);
         let mut answer = wrong(code, &Status::new(ID, status.code, status.detail), "");
         if trouble.is_final() {
-            answer.headers_mut().insert("connection", HeaderValue::from_static("close"));
+            answer.close();
         }
         answer
     }
@@ -103,18 +101,18 @@ fn subscription(query: Option<&str>) -> Option<String> {
 }
 
 fn done(published: Published) -> Answer {
-    let mut answer = Response::new(Full::default());
-    answer.headers_mut().insert(OUTCOME, outcome::write(published));
+    let mut answer = Answer::new(Bytes::new());
+    answer.set(HeaderName::from_static(OUTCOME), outcome::write(published));
     answer
 }
 
 fn wrong(code: StatusCode, status: &Status, end: &str) -> Answer {
     // A string of four fields can always be written.
     let text = serde_json::to_string(status).unwrap_or_default() + end;
-    let mut answer = Response::new(Full::new(text.into()));
-    *answer.status_mut() = code;
+    let mut answer = Answer::new(text);
+    answer.status = code;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer.set(CONTENT_TYPE, plain);
     answer
 }
 

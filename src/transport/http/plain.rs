@@ -10,16 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use callboard_actors::Status;
 use callboard_actors::message::{Message, Refusal};
-use http_body_util::Full;
-use hyper::header::{ACCEPT, ALLOW, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
 
+use super::answer::Answer;
 use super::ask::Called;
 use super::dialect::{ID, Trouble};
+use super::head::{Fields, Head, text as as_text};
 use super::headers::add_metadata;
 use super::host::{Host, Readiness};
-use super::service::Answer;
 use crate::codec::{MediaType, MediaTypeError};
 
 /// A call by its path.
@@ -30,10 +29,10 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn of(head: &Parts, host: Host<'_>) -> Result<Self, Box<Answer>> {
-        let path = head.uri.path();
+    pub(super) fn of(head: &Head<'_>, host: Host<'_>) -> Result<Self, Box<Answer>> {
+        let path = head.path;
         let endpoint = endpoint(path);
-        if head.method != Method::POST {
+        if *head.method != Method::POST {
             return Err(Box::new(match endpoint {
                 Some(_) => not_allowed(head),
                 None => error(&not_found(path, host)),
@@ -42,35 +41,35 @@ impl Plain {
         let Some(endpoint) = endpoint else {
             return Err(Box::new(error(&not_found(path, host))));
         };
-        let content_type = content_type(&head.headers)
+        let content_type = content_type(head.fields)
             .map_err(|reason| Box::new(error(&Status::new(ID, 415, reason.to_string()))))?;
-        if !is_accepted(&head.headers, &content_type) {
+        if !is_accepted(head.fields, &content_type) {
             let detail = format!("the answer would be {content_type}, like the request");
             return Err(Box::new(error(&Status::new(ID, 406, detail))));
         }
         Ok(Self { endpoint, content_type })
     }
 
-    pub(super) fn open(&mut self, body: &Bytes) -> (Called, Bytes) {
+    pub(super) fn open(&mut self, body: Bytes) -> (Called, Bytes) {
         // `curl -X POST` sends nothing at all; an endpoint without fields needs no more.
         let is_missing = body.is_empty() && self.content_type == JSON;
         // The answer needs the content type only.
         let endpoint = std::mem::take(&mut self.endpoint);
         let called = Called { endpoint, content_type: self.content_type.clone() };
-        (called, if is_missing { Bytes::from_static(b"{}") } else { body.clone() })
+        (called, if is_missing { Bytes::from_static(b"{}") } else { body })
     }
 
     pub(super) fn answer(&self, message: Message, host: Host<'_>) -> Answer {
         match message {
             Message::Reply { body, metadata, .. } => {
-                let mut answer = Response::new(Full::new(body));
-                add_metadata(answer.headers_mut(), &metadata);
+                let mut answer = Answer::new(body);
+                add_metadata(&mut answer, &metadata);
                 let content_type = match &self.content_type {
                     Cow::Borrowed(known) => Ok(HeaderValue::from_static(known)),
                     Cow::Owned(other) => HeaderValue::from_str(other),
                 };
                 if let Ok(content_type) = content_type {
-                    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+                    answer.set(CONTENT_TYPE, content_type);
                 }
                 answer
             }
@@ -81,12 +80,12 @@ impl Plain {
 }
 
 /// The answer to a question about the node itself, if it is one.
-pub(super) fn probe(head: &Parts, host: Host<'_>) -> Option<Answer> {
-    if !matches!(head.method, Method::GET | Method::HEAD) {
+pub(super) fn probe(head: &Head<'_>, host: Host<'_>) -> Option<Answer> {
+    if !matches!(*head.method, Method::GET | Method::HEAD) {
         return None;
     }
     let unready = |why| Some(text(StatusCode::SERVICE_UNAVAILABLE, why));
-    match (head.uri.path(), host.readiness()) {
+    match (head.path, host.readiness()) {
         ("/healthz", _) | ("/readyz", Readiness::Ready) => Some(text(StatusCode::OK, "ok\n")),
         ("/readyz", Readiness::NotRegistered) => unready("not registered\n"),
         ("/readyz", Readiness::Draining) => unready("draining\n"),
@@ -98,7 +97,7 @@ pub(super) fn probe(head: &Parts, host: Host<'_>) -> Option<Answer> {
 pub(super) fn trouble(trouble: &Trouble) -> Answer {
     let mut answer = error(&trouble.status());
     if trouble.is_final() {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        answer.close();
     }
     answer
 }
@@ -107,9 +106,9 @@ pub(super) fn trouble(trouble: &Trouble) -> Answer {
 fn error(status: &Status) -> Answer {
     // A string of four fields can always be written.
     let body = serde_json::to_vec(status).unwrap_or_default();
-    let mut answer = Response::new(Full::new(body.into()));
-    *answer.status_mut() = status_code(status.code);
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    let mut answer = Answer::new(body);
+    answer.status = status_code(status.code);
+    answer.set(CONTENT_TYPE, HeaderValue::from_static(JSON));
     answer
 }
 
@@ -131,7 +130,7 @@ fn refused(mut status: Status, refusal: Option<Refusal>, host: Host<'_>) -> Answ
     if let Some(wait) = wait {
         // Whole seconds, and none at all would be no wait.
         let seconds = wait.as_secs() + 1;
-        answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        answer.set(RETRY_AFTER, seconds.into());
     }
     answer
 }
@@ -147,22 +146,19 @@ fn status_code(code: u16) -> StatusCode {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let mut answer = Answer::new(Bytes::from_static(text.as_bytes()));
+    answer.status = status;
+    answer.set(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
 }
 
-fn not_allowed(head: &Parts) -> Answer {
+fn not_allowed(head: &Head<'_>) -> Answer {
     let detail = format!(
         "{} is not how an endpoint is called: POST its message to {}",
-        head.method,
-        head.uri.path()
+        head.method, head.path
     );
     let mut answer = error(&Status::new(ID, 405, detail));
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    answer.set(ALLOW, HeaderValue::from_static("POST"));
     answer
 }
 
@@ -177,28 +173,18 @@ fn not_found(path: &str, host: Host<'_>) -> Status {
 /// The endpoint that a path names: `/Greeter/Hello` and `/Greeter.Hello` are the same.
 fn endpoint(path: &str) -> Option<String> {
     let path = path.trim_matches('/');
-    let (before, method) = path.rsplit_once(['/', '.'])?;
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%')
-    };
-    if !is_name(before) || !is_name(method) {
-        return None;
-    }
-    let mut endpoint = String::with_capacity(path.len());
-    for part in before.split('/').chain([method]) {
-        if !endpoint.is_empty() {
-            endpoint.push('.');
-        }
-        endpoint.push_str(part);
-    }
-    Some(endpoint)
+    let at = path.rfind(['/', '.'])?;
+    let is_name = at > 0 && at + 1 < path.len();
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
+    (is_name && is_plain).then(|| path.replace('/', "."))
 }
 
-fn content_type(headers: &HeaderMap) -> Result<Cow<'static, str>, MediaTypeError> {
-    let Some(value) = headers.get(CONTENT_TYPE).filter(|value| *value != JSON) else {
+fn content_type(fields: Fields<'_>) -> Result<Cow<'static, str>, MediaTypeError> {
+    let value = fields.get(CONTENT_TYPE.as_str());
+    let Some(value) = value.filter(|value| *value != JSON.as_bytes()) else {
         return Ok(Cow::Borrowed(JSON));
     };
-    let text = String::from_utf8_lossy(value.as_bytes());
+    let text = String::from_utf8_lossy(value);
     let media_type = MediaType::parse(&text)?;
     Ok(match media_type.essence() {
         // What curl says of any `-d`.
@@ -208,9 +194,8 @@ fn content_type(headers: &HeaderMap) -> Result<Cow<'static, str>, MediaTypeError
 }
 
 /// RFC 9110, section 12.5.1.
-fn is_accepted(headers: &HeaderMap, content_type: &str) -> bool {
-    let mut ranges =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+fn is_accepted(fields: Fields<'_>, content_type: &str) -> bool {
+    let mut ranges = fields.all(ACCEPT.as_str()).filter_map(as_text).peekable();
     if ranges.peek().is_none() {
         return true;
     }
@@ -241,7 +226,7 @@ const JSON: &str = "application/json";
 mod tests {
     use callboard_actors::Metadata;
     use callboard_actors::message::RequestId;
-    use hyper::header::HeaderName;
+    use hyper::header::HeaderMap;
 
     use super::*;
 
@@ -266,7 +251,7 @@ mod tests {
             .with("Connection", "close");
         let (id, body) = (RequestId(1), Bytes::from_static(b"{}"));
         let answer = plain.answer(Message::Reply { id, metadata, body }, Host(None));
-        let names: Vec<_> = answer.headers().keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = answer.fields().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["x-trace-id", "content-type"]);
     }
 
@@ -282,9 +267,9 @@ mod tests {
             ("image/*", false),
         ] {
             let mut headers = HeaderMap::new();
-            assert!(is_accepted(&headers, JSON));
+            assert!(is_accepted(Fields::Map(&headers), JSON));
             headers.insert(ACCEPT, accept.parse().unwrap());
-            assert_eq!(is_accepted(&headers, JSON), expected, "{accept}");
+            assert_eq!(is_accepted(Fields::Map(&headers), JSON), expected, "{accept}");
         }
     }
 }

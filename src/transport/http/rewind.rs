@@ -18,8 +18,8 @@ pub(super) struct Rewind<S> {
 }
 
 impl<S> Rewind<S> {
-    pub(super) fn new(stream: S, begun: &[u8], desk: Arc<Desk>) -> Self {
-        Self { stream, begun: Bytes::copy_from_slice(begun), desk }
+    pub(super) fn new(stream: S, begun: Bytes, desk: Arc<Desk>) -> Self {
+        Self { stream, begun, desk }
     }
 }
 

@@ -21,11 +21,8 @@ pub(super) struct Door {
     pub(super) max_body: usize,
 }
 
-/// An answer, ready to be written.
-pub(super) type Answer = Response<Full<Bytes>>;
-
 impl Service<Request<Incoming>> for Door {
-    type Response = Answer;
+    type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Serving;
 

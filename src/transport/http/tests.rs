@@ -1,13 +1,12 @@
 //! The HTTP door on paused time: what clients may take their time for, and streams.
 
+mod both_ways;
 mod limits;
 mod streams;
 
 use std::any::Any;
 use std::future::poll_fn;
-use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::Message;
@@ -18,19 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
 use super::{HttpOptions, HttpSocket};
-use crate::transport::socket::Stream;
-
-impl Stream for DuplexStream {
-    type Detached = Self;
-
-    fn attach(detached: Self) -> io::Result<Self> {
-        Ok(detached)
-    }
-
-    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
 
 /// The endpoints of the service that was recorded; how they are handled is up to each test.
 struct Greeter {

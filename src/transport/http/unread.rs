@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue};
+use hyper::header::{EXPECT, HeaderMap};
 use tokio::time::timeout;
 
-use super::service::Answer;
+use super::answer::Answer;
 
 /// Gives an answer for which the body was not needed.
 pub(super) async fn answered(mut answer: Answer, headers: &HeaderMap, body: Incoming) -> Answer {
     if !is_skipped(headers, body).await {
-        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        answer.close();
     }
     answer
 }

@@ -3,23 +3,23 @@
 //! Pure.
 
 use bytes::{BufMut, BytesMut};
-use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 
 use super::LINE_END;
 
 /// Appends a message; `start` is its first line, without the line's end.
 ///
 /// Headers that frame a message are left out: its length does.
-pub(in crate::transport) fn encode(
+pub(in crate::transport) fn encode<'a>(
     buffer: &mut BytesMut,
     start: &str,
-    headers: &HeaderMap,
+    fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
     body: &[u8],
 ) {
     let length = body.len();
-    buffer.reserve(start.len() + headers.len() * 48 + length + 64);
+    buffer.reserve(start.len() + fields.size_hint().0 * 48 + length + 64);
     buffer.put_slice(format!("{start}\r\nContent-Length: {length}\r\n").as_bytes());
-    for (name, value) in headers {
+    for (name, value) in fields {
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
             buffer.put_slice(canonical(name.as_str()).as_bytes());
             buffer.put_slice(b": ");

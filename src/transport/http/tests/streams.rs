@@ -2,6 +2,7 @@
 //! servers answered it.
 
 use std::path::Path;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use callboard_actors::message::RequestId;
