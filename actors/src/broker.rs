@@ -57,7 +57,8 @@ pub trait Broker: Send + Sync + 'static {
     }
 
     /// Takes note of where its node can be reached, once, before anything is subscribed to; not
-    /// called for a node that serves nothing.
+    /// called for a node that serves nothing, until an actor
+    /// [subscribes](crate::node::NodeRef::subscribe).
     fn serve(&self, place: BrokerPlace) {
         drop(place);
     }
