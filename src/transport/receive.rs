@@ -121,7 +121,7 @@ impl Receiver {
             let before = messages.len();
             match self.decoder.decode(&mut self.buffer, messages, most - count) {
                 Ok(0) => break,
-                Ok(_) => self.note_sizes(&messages[before..]),
+                Ok(taken) => self.note_sizes(taken, &messages[before..]),
                 Err(error) => self.over = Some(error.into()),
             }
             count += messages[before..].iter().map(Message::count).sum::<usize>();
@@ -130,9 +130,13 @@ impl Receiver {
     }
 
     /// Takes note of how large frames are.
-    fn note_sizes(&mut self, messages: &[Message]) {
-        let largest = messages.iter().map(Message::body_len).max().unwrap_or_default();
-        self.proven = if largest >= LARGEST_READ { largest + HEAD_ROOM } else { self.proven / 2 };
+    fn note_sizes(&mut self, taken: usize, messages: &[Message]) {
+        let sizes = messages.iter().map(Message::body_len);
+        let largest = if taken < LARGEST_READ { None } else { sizes.max() };
+        self.proven = match largest {
+            Some(largest @ LARGEST_READ..) => largest + HEAD_ROOM,
+            _ => self.proven / 2,
+        };
     }
 
     /// Reads once; 0 is the end of the stream.

@@ -218,7 +218,14 @@ impl Run {
     /// Appends the message of what there is, if there is anything.
     #[inline]
     fn end(&mut self, chunk: &Bytes, messages: &mut Vec<Message>) {
-        let Some(id) = self.id.take() else { return };
+        // Most frames are no items: for them this test is all there is.
+        if let Some(id) = self.id.take() {
+            self.append(id, chunk, messages);
+        }
+    }
+
+    #[inline(never)]
+    fn append(&mut self, id: RequestId, chunk: &Bytes, messages: &mut Vec<Message>) {
         messages.push(if let [place] = &*self.places {
             let body = body(chunk, place.clone());
             self.places.clear();
