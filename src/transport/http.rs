@@ -86,6 +86,7 @@ pub(super) struct HttpSocket<S: Stream> {
 }
 
 /// What the connection is used for.
+#[expect(clippy::large_enum_variant, reason = "nearly all stay what they are at the beginning")]
 enum Serving<S: Stream> {
     /// One call after the other, each of them whole and ordinary.
     Direct(Direct<S>),

@@ -173,8 +173,8 @@ impl Desk {
     }
 
     /// Hands the connection over to a stream, once what was answered before has been sent.
-    pub(super) fn converse(&self, opening: Box<Opening>) {
-        self.state.lock().opening = Some(opening);
+    pub(super) fn converse(&self, opening: Opening) {
+        self.state.lock().opening = Some(Box::new(opening));
     }
 
     /// What the connection is doing; the number tells two phases of a kind apart.

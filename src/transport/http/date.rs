@@ -25,3 +25,19 @@ impl Date {
         &self.text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_anew_when_its_second_has_passed() {
+        let (mut date, now) = (Date::default(), Instant::now());
+        let before = SystemTime::now() - Duration::from_secs(1);
+        let written = httpdate::parse_http_date(date.at(now)).unwrap();
+        assert!((before..=SystemTime::now()).contains(&written), "{written:?}");
+        date.text = "kept".to_owned();
+        assert_eq!(date.at(now), "kept");
+        assert_ne!(date.at(now + Duration::from_secs(1)), "kept");
+    }
+}

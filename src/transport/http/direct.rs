@@ -234,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
         let wanted =
             request.and_then(|request| request.with(Ok(body), |endpoint| desk.is_stream(endpoint)));
         match wanted {
-            Ok(Wanted::Stream(opening)) => return Some(opening),
+            Ok(Wanted::Stream(opening)) => return Some(Box::new(opening)),
             Ok(Wanted::Call(dialect, asked)) => match desk.send(asked, false) {
                 Some(id) => self.asked = Some(Asked { id, dialect, is_last }),
                 None => self.put(dialect.refuse(&Trouble::Routes), is_last, desk),

@@ -28,7 +28,7 @@ pub(super) enum Wanted {
     /// The dialect is the one to answer in.
     Call(Dialect, Asked),
     /// The connection, for a stream.
-    Stream(Box<Opening>),
+    Stream(Opening),
 }
 
 impl Request {
@@ -65,7 +65,7 @@ impl Request {
         match (stream, dialect) {
             (None, dialect) => Ok(Wanted::Call(dialect, asked)),
             (Some(takes_items), Dialect::GoMicro(talk)) => {
-                Ok(Wanted::Stream(Box::new(Opening { talk, asked, headers, takes_items })))
+                Ok(Wanted::Stream(Opening { talk, asked, headers, takes_items }))
             }
             (Some(_), dialect) => Err(Box::new(dialect.refuse(&Trouble::Stream))),
         }

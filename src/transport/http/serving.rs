@@ -33,7 +33,7 @@ pub(super) struct Serving {
 /// How far a request has come.
 enum Stage {
     /// Its head has been understood.
-    Reading { request: Request, body: Arriving },
+    Reading { request: Box<Request>, body: Arriving },
     /// The engine has it.
     Asked { dialect: Dialect, waiting: Waiting },
     /// It is answered whatever its body is.
@@ -48,7 +48,7 @@ impl Serving {
         let (head, body) = request.into_parts();
         let stage = match Request::of(&Head::of(&head), desk.host()) {
             Ok(request) => Stage::Reading {
-                request,
+                request: Box::new(request),
                 body: Arriving::new(body, door.max_body, door.options.body_time),
             },
             Err(answer) => Stage::Refusing(Box::pin(async move {
@@ -65,7 +65,7 @@ impl Serving {
                     let body = ready!(body.poll(cx));
                     let stage = std::mem::replace(&mut self.stage, Stage::HandedOver);
                     let Stage::Reading { request, .. } = stage else { return Poll::Pending };
-                    match ask(&self.desk, request, body) {
+                    match ask(&self.desk, *request, body) {
                         Ok(stage) => self.stage = stage,
                         Err(answer) => return Poll::Ready(*answer),
                     }

@@ -68,7 +68,18 @@ impl<'a> Front<'a> {
             Ok(Status::Partial) if bytes.len() < options.head_bytes => return Self::Part,
             _ => return Self::Other,
         };
-        let Some((head, said)) = head(&bytes[..head_length], found) else { return Self::Other };
+        let httparse::Request {
+            method: Some(method),
+            path: Some(target),
+            version: Some(1),
+            headers,
+        } = found
+        else {
+            return Self::Other;
+        };
+        let Some((head, said)) = head(&bytes[..head_length], method, target, headers) else {
+            return Self::Other;
+        };
         let body = said.body.unwrap_or(0);
         if body > max_body.min(BODY_MOST) {
             return Self::Other;
@@ -82,25 +93,28 @@ impl<'a> Front<'a> {
 }
 
 /// A head, if nothing about it is unusual.
-fn head<'a>(bytes: &[u8], found: httparse::Request<'a, 'a>) -> Option<(Head<'a>, Said)> {
-    let method = match found.method? {
+fn head<'a>(
+    bytes: &[u8],
+    method: &str,
+    target: &'a str,
+    headers: &'a [httparse::Header<'a>],
+) -> Option<(Head<'a>, Said)> {
+    let method = match method {
         "POST" => &Method::POST,
         "GET" => &Method::GET,
         _ => return None,
     };
     // Anything else than a path is for proxies.
-    let target = found.path.filter(|target| target.starts_with('/') && target.len() <= TARGET_MOST);
-    let (path, query) = match target?.split_once('?') {
+    let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
-        None => (target?, None),
+        None => (target, None),
     };
-    if !path.bytes().chain(query.unwrap_or_default().bytes()).all(is_plain) {
+    let is_path = target.starts_with('/') && target.len() <= TARGET_MOST;
+    if !is_path || !path.bytes().chain(query.unwrap_or_default().bytes()).all(is_plain) {
         return None;
     }
     // Lines may end with a line feed alone, or begin with empty ones: not here.
-    let headers: &'a [httparse::Header<'a>] = found.headers;
-    let is_strict = returns(bytes) == headers.len() + 2 && !bytes.starts_with(b"\r");
-    if found.version != Some(1) || !is_strict {
+    if returns(bytes) != headers.len() + 2 || bytes.starts_with(b"\r") {
         return None;
     }
     let said = said(headers)?;
