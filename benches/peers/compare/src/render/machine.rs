@@ -1,6 +1,7 @@
 //! Where and how it was measured.
 
 use crate::number::{digits, thousands};
+use crate::point::OFFERED_LONGER;
 use crate::record::Comparison;
 use crate::systems::SYSTEMS;
 
@@ -19,7 +20,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
          | when | {} UTC |\n| commit | {} |\n| processor | {} x {} |\n| memory | {} MiB |\n\
          | kernel | Linux {} |\n| compiler | {}, `release` profile, thin LTO |\n\
          | versions | {} |\n| processes | server and client apart, loopback, {pinned} |\n\
-         | rounds | {} of {} s each |\n\n",
+         | rounds | {} of {} s each, those of offered rates {} s |\n\n",
         about.date,
         about.commit,
         about.processors,
@@ -30,6 +31,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
         versions.join(", "),
         about.rounds,
         digits(about.seconds),
+        digits(about.seconds * OFFERED_LONGER),
     )
 }
 
