@@ -152,7 +152,9 @@ impl<M: Delivery> LocalEndpoint<M> {
     ) -> Option<Deadline> {
         let now = now.or_else(|| (!self.is_here()).then(Instant::now));
         let due = &message.context_ref().due;
-        now.iter().for_each(|now| due.begin(*now));
+        if let Some(now) = now {
+            due.begin(now);
+        }
         let deadline = due.begun();
         self.port.submit(message, reply, number, now);
         deadline
