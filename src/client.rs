@@ -82,6 +82,8 @@ impl ServiceRef {
     ///
     /// # Cancellation
     /// Dropping the future cancels the call where it is.
+    #[allow(clippy::inline_always, reason = "what it makes is large, and then need not be moved")]
+    #[inline(always)]
     pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
         CallBuilder::new(self.clone(), message, Once::default(), T::schema())
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
+#[cfg(feature = "consul")]
 pub(crate) use self::channel::Security;
 pub(crate) use self::exchange::{Exchanged, exchange};
 pub(crate) use self::pool::Pool;

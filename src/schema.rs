@@ -88,6 +88,7 @@ impl EndpointSchema {
     ///
     /// None where it cannot be told, because a type reads what describes itself (an untagged enum,
     /// `serde_json::Value`) or demands values that nobody could guess.
+    #[inline]
     pub fn fingerprint(&self) -> Option<u64> {
         self.content_types.fingerprint()
     }

@@ -35,6 +35,8 @@ pub struct RequestBuilder<T, K> {
 }
 
 impl<T, K> RequestBuilder<T, K> {
+    #[allow(clippy::inline_always, reason = "what it makes is large, and then need not be moved")]
+    #[inline(always)]
     pub(crate) fn new(service: ServiceRef, message: T, kind: K, schema: &EndpointSchema) -> Self {
         let caller = service.system().caller();
         let options = caller.call_options(caller.options().timeout);

@@ -37,8 +37,15 @@ impl Form {
     ///
     /// Without one nobody can tell whether both sides have the same types, so a codec that needs
     /// that is not begun with, unless it was asked for.
+    #[inline]
     pub(crate) fn for_types(self, fingerprint: Option<u64>) -> Self {
-        if fingerprint.is_some() || self.codec.describes_itself() {
+        // Nearly all types have one, and each call asks.
+        if fingerprint.is_some() { self } else { self.without_fingerprint() }
+    }
+
+    #[cold]
+    fn without_fingerprint(self) -> Self {
+        if self.codec.describes_itself() {
             return self;
         }
         let other = self.further(BodyForm::PREFERRED.next());

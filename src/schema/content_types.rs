@@ -20,6 +20,7 @@ impl ContentTypes {
         Self { fingerprint, bincode, others: Mutex::default() }
     }
 
+    #[inline]
     pub(super) fn fingerprint(&self) -> Option<u64> {
         self.fingerprint
     }

@@ -1,7 +1,7 @@
 //! Reads bincode for serde, without filling memory with zeros first. Pure.
 //!
 //! bincode's own deserializer allocates zeroed memory for each `String` and each buffer of bytes,
-//! and then copies into it. This one shows visitors the text where it is, and they copy it once.
+//! and then copies into it. This one copies each once, and borrowed ones never.
 //! Everything that is in the bytes (numbers, lengths, limits) is read by bincode's own `Decode`, so
 //! the format is one and the same; a property test compares the two.
 
@@ -34,6 +34,14 @@ impl<'de> Position<'de> {
     #[inline]
     fn number<T: Decode<()>>(&mut self) -> Result<T, DecodeError> {
         T::decode(&mut self.0)
+    }
+
+    /// Copied before it is checked: fresh memory is aligned, and of what is the check is cheaper.
+    #[inline]
+    fn text(&mut self) -> Result<String, DecodeError> {
+        let bytes: &[u8] = self.borrowed()?;
+        String::from_utf8(bytes.to_vec())
+            .map_err(|error| DecodeError::Utf8 { inner: error.utf8_error() })
     }
 
     #[inline]
@@ -71,7 +79,7 @@ impl<'de> Deserializer<'de> for &mut Position<'de> {
         deserialize_f64 visit_f64 number,
         deserialize_char visit_char number,
         deserialize_str visit_borrowed_str borrowed,
-        deserialize_string visit_borrowed_str borrowed,
+        deserialize_string visit_string text,
         deserialize_bytes visit_borrowed_bytes borrowed,
         deserialize_byte_buf visit_borrowed_bytes borrowed,
     }
