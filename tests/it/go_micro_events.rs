@@ -40,16 +40,18 @@ fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::
     number.ok_or_else(|| serde::de::Error::custom("no number"))
 }
 
+fn by_prost<T: prost::Message + Default>() -> ProtobufEvent<T> {
+    ProtobufEvent {
+        encode: |event, buffer: &mut BytesMut| event.encode(buffer).expect("a buffer grows"),
+        decode: |bytes| T::decode(bytes).map_err(|error| error.to_string()),
+    }
+}
+
 impl Topic for Noted {
     const NAME: &'static str = "gm.topic";
 
     fn protobuf() -> Option<ProtobufEvent<Self>> {
-        Some(ProtobufEvent {
-            encode: |event, buffer: &mut BytesMut| {
-                prost::Message::encode(event, buffer).expect("a buffer grows");
-            },
-            decode: |bytes| prost::Message::decode(bytes).map_err(|error| error.to_string()),
-        })
+        Some(by_prost())
     }
 }
 
@@ -245,12 +247,7 @@ impl Topic for Plain {
     const NAME: &'static str = "gm.topic";
 
     fn protobuf() -> Option<ProtobufEvent<Self>> {
-        Some(ProtobufEvent {
-            encode: |event, buffer: &mut BytesMut| {
-                prost::Message::encode(event, buffer).expect("a buffer grows");
-            },
-            decode: |bytes| prost::Message::decode(bytes).map_err(|error| error.to_string()),
-        })
+        Some(by_prost())
     }
 }
 
