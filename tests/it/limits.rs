@@ -123,9 +123,8 @@ async fn work_that_expires_in_the_queue_is_never_started() {
     on_both_ways(
         |house| {
             let actor = house.actor("one");
-            let endpoints = |h: HandlerBuilder<Stage>| {
-                h.request::<Hold>().concurrency(1).request::<Echo>()
-            };
+            let endpoints =
+                |h: HandlerBuilder<Stage>| h.request::<Hold>().concurrency(1).request::<Echo>();
             house.system("stage").handler(actor, endpoints)
         },
         async |play| {
