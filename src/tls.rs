@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, AlertDescription, ClientConfig, RootCertStore};
 
 /// Whom a client trusts, and how it says who it is.
 ///
@@ -202,10 +202,14 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// Whether it is about TLS and not about the connection below: one side does not accept who the
-/// other is, or does not speak TLS.
+/// Whether the two sides do not agree on TLS, for good: one does not accept who the other is, or does
+/// not speak it. A server that has no certificate yet, or fails, may do better later.
 pub(crate) fn is_of_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|error| error.is::<rustls::Error>())
+    let passes = [AlertDescription::InternalError, AlertDescription::UnrecognisedName];
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(rustls::Error::AlertReceived(alert)) => !passes.contains(alert),
+        found => found.is_some(),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -222,5 +226,19 @@ fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         }
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(TlsError::Certificate(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_may_do_better_later_is_not_for_good() {
+        let alert = |alert| io::Error::other(rustls::Error::AlertReceived(alert));
+        assert!(is_of_tls(&alert(AlertDescription::UnknownCA)));
+        assert!(is_of_tls(&io::Error::other(rustls::Error::DecryptError)));
+        assert!(!is_of_tls(&alert(AlertDescription::InternalError)));
+        assert!(!is_of_tls(&io::ErrorKind::ConnectionReset.into()));
     }
 }

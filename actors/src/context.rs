@@ -18,6 +18,7 @@ mod provided;
 mod runner;
 mod seed;
 mod tasks;
+mod turns;
 
 use std::any::Any;
 use std::fmt;

@@ -184,7 +184,7 @@ struct Shared {
     caller: Caller,
     /// What is left to do until it can be reached.
     serving: tokio::sync::Mutex<Option<Serving>>,
-    /// Once it is registered.
+    /// Once it begins to register.
     heartbeat: OnceLock<Addr<Heartbeat>>,
     broker: Arc<dyn Broker>,
     /// Supervises the actors of handlers, once they start.

@@ -21,7 +21,7 @@ pub use self::catalogue::Catalogue;
 pub use self::change::Change;
 pub use self::memory::MemoryRegistry;
 pub use self::schema::Schema;
-pub use self::service::{EndpointInfo, EndpointKind, NodeInfo, Service, merge};
+pub use self::service::{EndpointInfo, EndpointKind, NodeInfo, Service};
 pub use self::version::VersionView;
 pub use self::watcher::{
     Freshness, Lookup, LookupError, ServiceView, Subscribe, Unsubscribe, ViewChanged, Watcher,

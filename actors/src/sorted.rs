@@ -184,7 +184,10 @@ impl<T: Keyed + Clone> Sorted<T> {
 
     /// The chunk that has an index, the last one for what lies beyond.
     fn chunk_of(&self, index: usize) -> usize {
-        let (last, length) = (self.chunks.len().saturating_sub(1), self.len().max(1));
+        let (last, length) = (self.chunks.len().saturating_sub(1), self.len());
+        if index >= length {
+            return last;
+        }
         // Chunks are about equally long, so that it is mostly this one or one beside it.
         let mut at = (index * self.chunks.len() / length).min(last);
         while at > 0 && self.chunks[at].begin > index {
@@ -303,6 +306,14 @@ mod tests {
         fn key(&self) -> &str {
             &self.0
         }
+    }
+
+    #[test]
+    fn beyond_its_end_there_is_nothing_however_far() {
+        let entries = (0..1_000).map(|number| Entry(format!("{number:04}"), number));
+        let list = Sorted::from_ordered(entries.collect::<Vec<_>>());
+        assert!(list.chunks.len() > 1 && list.get(999).is_some());
+        assert!([1_000, usize::MAX].iter().all(|index| list.get(*index).is_none()));
     }
 
     #[test]

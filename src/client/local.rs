@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
 use callboard_actors::message::Refusal;
@@ -156,6 +157,12 @@ impl<T: Endpoint> LocalCall<T> {
         Poll::Pending
     }
 
+    /// Whether its time is over, by a clock read a moment before or after.
+    fn is_about_over(&self) -> bool {
+        let limit = Instant::now() + CLOCKS_APART;
+        self.sent.deadline.is_none_or(|deadline| deadline.instant() <= limit)
+    }
+
     /// What came of it; nothing when the way back was dropped.
     fn ended(&mut self, answer: Option<LocalResult<Request<T>>>) -> LocalResult<Request<T>> {
         self.sent.number = None;
@@ -163,7 +170,7 @@ impl<T: Endpoint> LocalCall<T> {
             // The handler was cut short at the deadline, by a clock read a moment before or after
             // the one of this side.
             Some(Err(LocalFailure::Status(status)))
-                if status.code == 408 && status == expired(T::NAME) =>
+                if status.code == 408 && status == expired(T::NAME) && self.is_about_over() =>
             {
                 Err(self.timed_out())
             }
@@ -204,6 +211,9 @@ impl<T: Endpoint> Drop for LocalCall<T> {
         }
     }
 }
+
+/// Time by which two readings of the clock may differ that mean the same deadline.
+const CLOCKS_APART: Duration = Duration::from_millis(20);
 
 /// Hands over a message that nobody waits for.
 pub(super) fn post<T: Endpoint>(

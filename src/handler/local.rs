@@ -82,11 +82,14 @@ impl<M: Delivery> LocalReply<M> {
 
 /// The way to a handler's actors, without their type.
 pub(super) trait LocalPort<M: Delivery>: Send + Sync {
-    /// Queues a message, with its way back, its number, and the present if that is known.
-    fn submit(&self, message: M, reply: LocalReply<M>, number: u64, now: Option<Instant>);
+    /// The actor whose turn it is; asked once for each message.
+    fn choose(&self) -> usize;
 
-    /// Has it handled before this returns; if that cannot be, it is left where it is.
-    fn run_at_once(&self, message: &mut Option<M>, number: u64) -> Option<LocalOutcome<M>>;
+    /// Queues a message for an actor, with its number, its way back, and the present if known.
+    fn submit(&self, place: (usize, u64), message: M, reply: LocalReply<M>, now: Option<Instant>);
+
+    /// Has an actor handle it before this returns; if that cannot be, it is left where it is.
+    fn run_at_once(&self, place: (usize, u64), message: &mut Option<M>) -> Option<LocalOutcome<M>>;
 }
 
 /// Hands messages of one type to a handler in this process.
@@ -125,29 +128,31 @@ impl<M: Delivery> LocalEndpoint<M> {
     /// else whoever waits for the answer [tells](Self::begin) when it does.
     pub(crate) fn call(&self, message: M, now: Option<Instant>) -> LocalSent<M> {
         let (number, mut message) = (next_number(), Some(message));
+        let place = (self.port.choose(), number);
         if !self.is_wrapped
-            && let Some(outcome) = self.port.run_at_once(&mut message, number)
+            && let Some(outcome) = self.port.run_at_once(place, &mut message)
         {
             return LocalSent { outcome, number, deadline: None };
         }
         let ((reply, answer), mut deadline) = (local_reply(), None);
         if let Some(message) = message {
-            deadline = self.queue(message, reply, number, now);
+            deadline = self.queue(place, message, reply, now);
         }
         LocalSent { outcome: LocalOutcome::Later(answer), number, deadline }
     }
 
     /// Queues a message that nobody waits for; without `now` its time begins as that of a call.
     pub(crate) fn post(&self, message: M, now: Option<Instant>) {
-        self.queue(message, LocalReply(None), next_number(), now);
+        let place = (self.port.choose(), next_number());
+        self.queue(place, message, LocalReply(None), now);
     }
 
     /// The deadline of what is queued, if its time has begun.
     fn queue(
         &self,
+        place: (usize, u64),
         message: M,
         reply: LocalReply<M>,
-        number: u64,
         now: Option<Instant>,
     ) -> Option<Deadline> {
         let now = now.or_else(|| (!self.is_here()).then(Instant::now));
@@ -156,7 +161,7 @@ impl<M: Delivery> LocalEndpoint<M> {
             due.begin(now);
         }
         let deadline = due.begun();
-        self.port.submit(message, reply, number, now);
+        self.port.submit(place, message, reply, now);
         deadline
     }
 
@@ -164,7 +169,7 @@ impl<M: Delivery> LocalEndpoint<M> {
     pub(crate) fn send(&self, message: M, now: Instant) -> (LocalAnswer<M>, u64) {
         let (reply, answer) = local_reply();
         let number = next_number();
-        self.port.submit(message, reply, number, Some(now));
+        self.port.submit((self.port.choose(), number), message, reply, Some(now));
         (answer, number)
     }
 

@@ -47,7 +47,7 @@ impl Cause {
         let mut cause = Self { reason: error.to_string(), is_of_tls: is_of_tls(error) };
         let mut source = error.source();
         while let Some(error) = source {
-            // An I/O error shows what it holds, which is its source too.
+            // Some errors end with the text of what lies behind them.
             let text = error.to_string();
             if !cause.reason.ends_with(&text) {
                 cause.reason = format!("{}: {text}", cause.reason);

@@ -128,8 +128,8 @@ mod tests {
         publish(&sender, vec![old.clone()]);
         assert_eq!(watch.next().await.unwrap(), Change::Created(old.clone()));
         publish(&sender, vec![new.clone()]);
-        assert_eq!(watch.next().await.unwrap(), Change::Deleted(old));
         assert_eq!(watch.next().await.unwrap(), Change::Created(new));
+        assert_eq!(watch.next().await.unwrap(), Change::Deleted(old));
 
         drop(sender);
         assert!(matches!(watch.next().await, Err(RegistryError::WatchEnded { .. })));

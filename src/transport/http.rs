@@ -128,8 +128,12 @@ impl<S: Stream> HttpSocket<S> {
                 }
                 match direct.poll(cx, &self.desk, &self.options, may_read) {
                     Next::Wait => {
-                        let phase = self.desk.phase();
-                        self.clock.check(phase, &self.options, || direct.ended_at(), cx)
+                        let (mut phase, turn) = self.desk.phase();
+                        if phase == ask::Phase::Head && direct.is_writing() {
+                            // What it sent ahead is not slow; it is the client that reads slowly.
+                            phase = ask::Phase::Idle;
+                        }
+                        self.clock.check((phase, turn), &self.options, || direct.ended_at(), cx)
                     }
                     Next::Library => {
                         self.call_library();

@@ -61,6 +61,7 @@ async fn an_answer_that_takes_time_is_waited_for() {
     let dropped = call(stage.send(Hold("dropped".into())));
     house.diary.has("dropped starts").await;
     dropped.abort();
+    house.diary.has("dropped is dropped").await;
     // The actor is free meanwhile.
     assert!(matches!(first_poll(&mut stage.send(Count).into_future()), Some(Ok(1))));
     house.gate.open(1);

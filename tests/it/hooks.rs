@@ -1,8 +1,10 @@
 //! The user's own steps in a system's life.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callboard::SystemBuilder;
+use callboard::prelude::*;
 use callboard::registry::Registry;
 
 use crate::stage::{Diary, Gate, House, LONG, start, stop, within};
@@ -62,6 +64,77 @@ async fn a_hook_that_fails_after_the_start_takes_the_registration_back() {
     let error = within(LONG, builder.start()).await.unwrap_err();
     assert_eq!(error.report(), "the hook after_start failed: no cache");
     assert!(house.registry.list().await.unwrap().is_empty());
+}
+
+/// Nothing is to be heard of a node before its hook is done, also where an actor of its own
+/// subscribes another one meanwhile.
+#[actix::test]
+async fn a_node_is_not_announced_before_its_hook_is_done_whoever_subscribes() {
+    let house = House::default();
+    let (tried, has_tried) = tokio::sync::oneshot::channel();
+    let tried = Arc::new(Mutex::new(Some(tried)));
+    let (registry, own) = (house.registry.clone(), Arc::clone(&tried));
+    let builder = house
+        .system("stage")
+        .handler(move || Eager(Arc::clone(&own)), |h| h.request::<Knock>())
+        .before_start(move || async move {
+            let outcome = has_tried.await.map_err(|_| "nobody subscribed")?;
+            assert!(outcome.is_err(), "it could not be reached");
+            let announced = registry.list().await.map_err(|_| "the registry fails")?;
+            if announced.is_empty() { Ok(()) } else { Err("it is announced") }
+        });
+    let server = start(builder).await;
+    within(LONG, server.service("stage").send(Knock)).await.unwrap();
+    stop(&[&server]).await;
+}
+
+type Outcome = Result<(), callboard::Error>;
+
+/// Subscribes another actor as soon as it is there, and tells what came of it.
+struct Eager(Arc<Mutex<Option<tokio::sync::oneshot::Sender<Outcome>>>>);
+
+impl Actor for Eager {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let (system, tried) = (ctx.system(), Arc::clone(&self.0));
+        actix::spawn(async move {
+            let outcome = system.subscribe(|| Hearer, |h| h.event::<Rung>()).await.map(drop);
+            if let Some(tried) = tried.lock().expect("nobody panicked").take() {
+                tried.send(outcome).expect("the hook waits");
+            }
+        });
+    }
+}
+
+impl Handler<Request<Knock>> for Eager {
+    type Result = Reply<Knock>;
+
+    fn handle(&mut self, _: Request<Knock>, _: &mut Context<Self>) -> Reply<Knock> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Stage.Knock", reply = ())]
+struct Knock;
+
+#[derive(Debug, Serialize, Deserialize, Topic)]
+#[topic(name = "stage.rung")]
+struct Rung;
+
+struct Hearer;
+
+impl Actor for Hearer {
+    type Context = Context<Self>;
+}
+
+impl Handler<Event<Rung>> for Hearer {
+    type Result = Result<(), Status>;
+
+    fn handle(&mut self, _: Event<Rung>, _: &mut Context<Self>) -> Self::Result {
+        Ok(())
+    }
 }
 
 #[actix::test]

@@ -41,6 +41,24 @@ async fn callers_in_the_same_process_reach_all_actors_too() {
     stop(&[&server]).await;
 }
 
+#[actix::test]
+async fn callers_on_another_thread_reach_all_actors_of_a_pool_one_call_after_the_other() {
+    let server = start(crowd(&House::default(), 1, |handler| handler.pool(2))).await;
+    let crowd = server.service("crowd");
+    let calls = async move {
+        let mut actors = BTreeSet::new();
+        for _ in 0..20 {
+            actors.insert(crowd.send(Where).await.unwrap().0);
+        }
+        actors.len()
+    };
+    let calls = tokio::task::spawn_blocking(|| {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(calls)
+    });
+    assert_eq!(within(LONG, calls).await.unwrap(), 2);
+    stop(&[&server]).await;
+}
+
 /// Which actors and threads answered.
 #[derive(Default)]
 struct Survey {

@@ -145,13 +145,15 @@ impl Tally {
         std::mem::take(&mut self.sum.lock().failed)
     }
 
-    /// The answers until now; those that are missing count as failed, as nobody knows. Calls that
-    /// failed count for nothing.
+    /// The answers until now; those that are missing count as failed, as nobody knows, and so do
+    /// calls that failed and were not taken. Those that were taken count for nothing.
     pub(super) fn so_far(&self) -> Published {
         let sum = self.sum.lock();
         let open = self.open.load(Ordering::Acquire);
         let plain = sum.expected - sum.others - open;
-        let mut published = Published { acknowledged: plain, failed: open, refused: 0 };
+        let untaken = u32::try_from(sum.failed.len()).unwrap_or(u32::MAX);
+        let failed = open.saturating_add(untaken);
+        let mut published = Published { acknowledged: plain, failed, refused: 0 };
         published.add(sum.counted);
         published
     }
@@ -180,5 +182,28 @@ impl Gathering for Tally {
 impl fmt::Debug for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tally").field("open", &self.open).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::in_flight::Cause;
+
+    #[test]
+    fn a_call_that_fails_in_the_last_moment_is_not_left_out() {
+        let tally = Tally::new();
+        tally.expect(2);
+        tally.complete();
+        let failure = Failure { cause: Cause::TimedOut, candidate: None, timing: None };
+        assert!(tally.failed(0, Box::new(failure)).is_none());
+        let told = Published { acknowledged: 0, failed: 2, refused: 0 };
+        assert_eq!(tally.so_far(), told, "one that failed, and one that nobody knows of");
+        assert_eq!(tally.take_failed().len(), 1);
+        assert_eq!(
+            tally.so_far(),
+            Published { failed: 1, ..told },
+            "what follows tells of the other"
+        );
     }
 }

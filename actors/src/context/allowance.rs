@@ -18,12 +18,12 @@ use tokio::task::yield_now;
 /// until it has looked for timers and sockets.
 pub(crate) fn take_one() -> bool {
     match LEFT.get() {
-        0 => return renew(),
-        1 => ask_for_renewal(),
-        _ => {}
+        0 => renew(),
+        left => {
+            LEFT.set(left - 1);
+            true
+        }
     }
-    LEFT.set(LEFT.get() - 1);
-    true
 }
 
 /// Woken once the executor has looked for timers and sockets.
@@ -36,26 +36,27 @@ impl Wake for Renewal {
     }
 }
 
-/// Tokio wakes whoever gives way when it has looked for timers and sockets, and not before. Where
-/// there is no executor it does so at once: nobody can be starved.
-#[cold]
-fn ask_for_renewal() {
-    // It is gone when the thread ends.
-    let _ = RENEWAL.try_with(|renewal| {
-        let waker = Waker::from(Arc::clone(renewal));
-        let _ = pin!(yield_now()).poll(&mut TaskContext::from_waker(&waker));
-    });
-}
-
-/// Begins the next allowance with a call, if it is due.
+/// Begins the next allowance with a call, if it is due; else asks for it.
+///
+/// Tokio wakes whoever gives way when it has looked for timers and sockets, and not before. Where it
+/// wakes at once, as on a thread that only polls tasks of its own, the one call that gets nothing
+/// gives way to them.
 #[cold]
 fn renew() -> bool {
-    let is_due = RENEWAL.try_with(|renewal| renewal.0.swap(false, Ordering::Relaxed));
-    let is_due = is_due.unwrap_or(false);
-    if is_due {
-        LEFT.set(CALLS - 1);
-    }
-    is_due
+    let renewed = RENEWAL.try_with(|renewal| {
+        if renewal.0.swap(false, Ordering::Relaxed) {
+            LEFT.set(CALLS - 1);
+            return true;
+        }
+        // Nobody has been asked, or an executor ended before it looked.
+        if Arc::strong_count(renewal) == 1 {
+            let waker = Waker::from(Arc::clone(renewal));
+            let _ = pin!(yield_now()).poll(&mut TaskContext::from_waker(&waker));
+        }
+        false
+    });
+    // It is gone when the thread ends.
+    renewed.unwrap_or(false)
 }
 
 thread_local! {
@@ -78,7 +79,31 @@ mod tests {
         assert_eq!((all(), all()), (most, 0));
         yield_now().await;
         assert_eq!((all(), all()), (most, 0));
-        // Whoever does not give way gets nothing.
+        // Whoever does not give way gets nothing, however often it asks.
         tokio::task::unconstrained(async { assert_eq!(all(), 0) }).await;
+    }
+
+    #[test]
+    fn an_executor_that_ends_takes_no_allowance_along() {
+        let run = || tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let spend = || while take_one() {};
+        run().block_on(async { spend() });
+        let renewed = async {
+            for _ in 0..3 {
+                if take_one() {
+                    return true;
+                }
+                yield_now().await;
+            }
+            false
+        };
+        assert!(run().block_on(renewed));
+    }
+
+    /// There tokio wakes at once whoever gives way.
+    #[test]
+    fn a_call_gives_way_between_two_allowances_on_a_thread_without_an_executor_of_its_own() {
+        let run = || (0..CALLS * 3).filter(|_| !take_one()).count();
+        assert!(std::thread::spawn(run).join().expect("it ends") >= 2);
     }
 }

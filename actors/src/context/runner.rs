@@ -16,10 +16,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use actix::prelude::{Actor, Addr};
-use tokio::time::Instant;
 
 use super::Context;
 use super::guest::Guest;
@@ -27,6 +25,7 @@ use super::life::{Desk, Life, Turn};
 use super::prompt::{Hosted, take_turn_with};
 use super::seed::{Order, Report, Reporter, Seed};
 use super::tasks::{Origin, Polled, TaskSet};
+use super::turns::Turns;
 use crate::bell::Bell;
 use crate::contain::{Panic, contain, contain_drop};
 use crate::inbox::{InboxReceiver, Job};
@@ -45,7 +44,7 @@ impl<A: Actor<Context = Context<A>>> Seed<A> {
             current: None,
             epoch: None,
             duty: Duty::Work,
-            polls: 0,
+            turns: Turns::default(),
         };
         Hosted::new(runner, number)
     }
@@ -74,7 +73,7 @@ struct Runner<A: Actor<Context = Context<A>>> {
     /// Of the latest incarnation.
     epoch: Option<u64>,
     duty: Duty,
-    polls: u32,
+    turns: Turns,
 }
 
 /// What the supervisor wants at present.
@@ -109,7 +108,7 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
     /// Handles a guest as a turn of its own, where there is nothing else to do and nothing is left to
     /// do afterwards; false when a whole turn is needed, be it for the guest or for what it brought.
     fn receive(&mut self, guest: &mut Guest<'_, A>) -> bool {
-        let Self { seed, life: Some(life), tasks, duty: Duty::Work, .. } = self else {
+        let Self { seed, life: Some(life), tasks, turns, duty: Duty::Work, .. } = self else {
             return false;
         };
         let Some(inbox) = seed.inbox.as_mut().filter(|inbox| !inbox.has_cancels()) else {
@@ -119,20 +118,17 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         if !is_quiet || !tasks.is_quiet() || !life.is_quiet() {
             return false;
         }
-        self.polls = self.polls.wrapping_add(1);
-        let begun = self.polls.is_multiple_of(SAMPLED_POLLS).then(Instant::now);
-        let mut work = Work::default();
-        let result = contain(|| life.receive(guest, inbox, (tasks, &mut work)));
-        let is_over = life.is_quiet() && tasks.is_quiet();
-        work.busy = busy_since(begun);
-        seed.vitals.add(&work);
-        match result {
-            Ok(is_served) => is_served && is_over,
-            Err(panic) => {
-                self.panicked(panic, Some(guest));
-                false
-            }
+        let mut turn = turns.begin();
+        let result = contain(|| life.receive(guest, inbox, (tasks, &mut turn.work)));
+        if matches!(result, Ok(true)) && life.is_quiet() && tasks.is_quiet() {
+            seed.vitals.add(&turn.end());
+            return true;
         }
+        turns.put_off(turn);
+        if let Err(panic) = result {
+            self.panicked(panic, Some(guest));
+        }
+        false
     }
 
     /// Does what is ready. Within the turn of another one nothing need be registered: what rings
@@ -191,14 +187,10 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
     }
 
     fn live(&mut self, mut guest: Option<&mut Guest<'_, A>>, cx: &mut TaskContext<'_>) -> Turn {
-        // Reading the clock twice would cost a short poll a good part of its time.
-        self.polls = self.polls.wrapping_add(1);
-        let begun = self.polls.is_multiple_of(SAMPLED_POLLS).then(Instant::now);
-        let mut work = Work::default();
-        self.apply_cancels(&mut work);
-        let result = self.work(&mut work, guest.as_deref_mut(), cx);
-        work.busy = busy_since(begun);
-        self.seed.vitals.add(&work);
+        let mut turn = self.turns.begin();
+        self.apply_cancels(&mut turn.work);
+        let result = self.work(&mut turn.work, guest.as_deref_mut(), cx);
+        self.seed.vitals.add(&turn.end());
         match result {
             // Also when there is more to do: a future that is always ready must not keep an actor
             // from stopping.
@@ -238,9 +230,9 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
 
     /// Between two incarnations: what does not need the actor goes on.
     fn wait(&mut self) -> Turn {
-        let mut work = Work::default();
-        self.apply_cancels(&mut work);
-        self.seed.vitals.add(&work);
+        let mut turn = self.turns.begin();
+        self.apply_cancels(&mut turn.work);
+        self.seed.vitals.add(&turn.end());
         if self.duty == Duty::Dismissed {
             if let Some(inbox) = self.seed.inbox.as_mut() {
                 inbox.refuse_queued();
@@ -374,11 +366,6 @@ impl<A: Actor<Context = Context<A>>> Drop for Runner<A> {
     }
 }
 
-/// What a poll counts for of which this is known.
-fn busy_since(begun: Option<Instant>) -> Duration {
-    begun.map_or(Duration::ZERO, |begun| begun.elapsed() * SAMPLED_POLLS)
-}
-
 /// Has a request answer that handling it panicked.
 fn tell<A: Actor>(job: &mut dyn Job<A>, panic: &Panic) {
     if let Err(panic) = contain(|| job.panicked(panic)) {
@@ -389,6 +376,3 @@ fn tell<A: Actor>(job: &mut dyn Job<A>, panic: &Panic) {
 /// Messages refused and answers polled at a time while there is no incarnation.
 const REFUSALS_PER_POLL: usize = 256;
 const ANSWERS_PER_POLL: usize = 256;
-
-/// One poll in this many is timed.
-const SAMPLED_POLLS: u32 = 16;

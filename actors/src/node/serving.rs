@@ -32,11 +32,10 @@ pub(super) struct Serving {
     pub(super) record: Service,
     /// Where it listens, once it does.
     pub(super) listening: Option<String>,
-    pub(super) heartbeat: Option<Addr<Heartbeat>>,
 }
 
 impl NodeRef {
-    /// Listens and registers, unless that has been done; a registry that is down is tried again
+    /// Listens and registers, unless that has been done or the node starts just now; a registry that is down is tried again
     /// until `until`.
     ///
     /// To be awaited on the node's first arbiter.
@@ -57,7 +56,8 @@ impl NodeRef {
 }
 
 impl Serving {
-    async fn run(&mut self, node: &NodeRef, until: Instant) -> Result<(), NodeError> {
+    /// Goes on with what has not been done.
+    pub(super) async fn run(&mut self, node: &NodeRef, until: Instant) -> Result<(), NodeError> {
         let address = match &self.listening {
             Some(address) => address.clone(),
             None => self.listen(node).await?,
@@ -69,14 +69,11 @@ impl Serving {
             node.shared.broker.serve(BrokerPlace { node: self.node.clone(), supervisor });
             let _ = node.shared.node.set(self.node.clone());
         }
-        let heartbeat = match &self.heartbeat {
+        let heartbeat = match node.shared.heartbeat.get() {
             Some(heartbeat) => heartbeat.clone(),
             None => self.start_heartbeat(node).await?,
         };
-        announce(&heartbeat, &*self.registry, until, node.shared.options.start_timeout).await?;
-        // Nobody else sets it.
-        let _ = node.shared.heartbeat.set(heartbeat);
-        Ok(())
+        announce(&heartbeat, &*self.registry, until, node.shared.options.start_timeout).await
     }
 
     /// Where it listens from then on.
@@ -125,7 +122,7 @@ impl Serving {
         Ok(())
     }
 
-    async fn start_heartbeat(&mut self, node: &NodeRef) -> Result<Addr<Heartbeat>, NodeError> {
+    async fn start_heartbeat(&self, node: &NodeRef) -> Result<Addr<Heartbeat>, NodeError> {
         let record = Service { nodes: vec![self.node.clone()], ..self.record.clone() };
         let (registry, options) = (Arc::clone(&self.registry), node.shared.options.heartbeat);
         let is_announced = Arc::<AtomicBool>::default();
@@ -137,7 +134,9 @@ impl Serving {
         });
         let child = child.shutdown(DEREGISTRATION);
         let heartbeat = start_child(&node.shared.root, "heartbeat", child).await?;
-        self.heartbeat = Some(heartbeat.clone());
+        // Nobody else sets it. It may register though its announcement is given up, and then has to
+        // be released like any other.
+        let _ = node.shared.heartbeat.set(heartbeat.clone());
         Ok(heartbeat)
     }
 }

@@ -92,7 +92,7 @@ impl Start {
         let mut record = Service { endpoints: routes.advertised().cloned().collect(), ..service };
         record.limit_schemas(options.max_schemas);
         let server = Server::new(hello, routes, options.acceptor.clone());
-        let serving = Serving {
+        let mut serving = Serving {
             registry: Arc::clone(&registry),
             transport,
             listen,
@@ -101,7 +101,6 @@ impl Start {
             node: node.clone(),
             record,
             listening: None,
-            heartbeat: None,
         };
         let shared = Shared {
             blank: node,
@@ -109,7 +108,7 @@ impl Start {
             root: self.root.clone(),
             server: Arc::clone(&server),
             caller: caller.clone(),
-            serving: tokio::sync::Mutex::new(Some(serving)),
+            serving: tokio::sync::Mutex::default(),
             heartbeat: OnceLock::new(),
             broker: Arc::clone(&broker),
             handlers: OnceLock::new(),
@@ -136,7 +135,10 @@ impl Start {
         start_hooks("before_start", hooks.before_start, until, limit).await?;
 
         if is_serving {
-            running.serve(until).await?;
+            serving.run(&running, until).await?;
+        } else {
+            // Only now may a subscriber have the node serve: nothing is to be heard of it before.
+            *running.shared.serving.lock().await = Some(serving);
         }
         let subscriptions = subscribe(&*broker, subscriptions, until).await?;
         *running.shared.subscriptions.lock() = subscriptions;

@@ -46,7 +46,7 @@ impl NodeRef {
     /// # Errors
     /// The handler answers requests or hears nothing, an actor did not start, the node cannot
     /// listen or register, or the broker did not take a subscription; nothing of it is left then,
-    /// but that the node may listen.
+    /// but that the node may listen and be registered.
     pub async fn subscribe(
         &self,
         handler: HandlerParts,

@@ -106,7 +106,9 @@ impl Catalogue {
         }
     }
 
-    /// The changes that lead here from `before`, deletions first, up to three for a version.
+    /// The changes that lead here from `before`, up to three for a version.
+    ///
+    /// Deletions come last, so that a service whose nodes are all replaced is never without any.
     #[must_use]
     pub fn changes_since(&self, before: &Self) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -123,8 +125,29 @@ impl Catalogue {
             }
         }
         // Stable: those of one version stay in order.
-        changes.sort_by_key(|change| !matches!(change, Change::Deleted(_)));
+        changes.sort_by_key(|change| matches!(change, Change::Deleted(_)));
         changes
+    }
+
+    /// Adds the nodes of another; what is known of their versions here counts.
+    pub(super) fn join(&mut self, other: &Self) {
+        for version in &other.versions {
+            match self.find(version.service()) {
+                Ok(index) => self.versions[index].join(version),
+                Err(index) => self.versions.insert(index, version.clone()),
+            }
+        }
+    }
+
+    /// Leaves out the nodes that `is_over` says so of.
+    pub(super) fn leave_out(&mut self, is_over: impl Fn(&NodeInfo) -> bool) {
+        for version in &mut self.versions {
+            let over: Vec<_> = version.nodes().filter(|node| is_over(node)).cloned().collect();
+            for node in over {
+                version.take(&node.id);
+            }
+        }
+        self.versions.retain(|version| !version.is_empty());
     }
 
     /// The version that a record is of.
@@ -175,7 +198,7 @@ fn changes_of(old: &VersionView, new: &VersionView) -> impl Iterator<Item = Chan
     let is_told = came.is_some();
     let changed =
         (!changed.is_empty() || is_renewed && !is_told).then(|| Change::Updated(of(changed)));
-    [gone, came, changed].into_iter().flatten()
+    [came, changed, gone].into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -189,17 +212,26 @@ mod tests {
         let mut moved = version("1", &["b"]);
         moved.nodes[0].address = "elsewhere:1".into();
         let changes = [
-            Change::Deleted(version("1", &["a"])),
-            Change::Deleted(version("2", &["d"])),
             Change::Created(version("1", &["x"])),
             Change::Updated(moved),
+            Change::Deleted(version("2", &["d"])),
+            Change::Deleted(version("1", &["a"])),
         ];
         changes.iter().cloned().for_each(|change| after.apply(change));
-        let mut told = after.changes_since(&before);
-        // Versions that are gone come first.
-        told.swap(0, 1);
-        assert_eq!(told, changes);
+        assert_eq!(after.changes_since(&before), changes);
         assert_eq!(before.versions(), [version("1", &["a", "b", "c"]), version("2", &["d"])]);
+    }
+
+    #[test]
+    fn a_service_whose_nodes_are_all_replaced_is_never_without_any() {
+        let mut now = Catalogue::new([version("1", &["a", "b"])]);
+        for next in [version("1", &["c"]), version("2", &["c", "d"])] {
+            for change in Catalogue::new([next]).changes_since(&now.clone()) {
+                now.apply(change);
+                assert!(!now.is_empty());
+            }
+        }
+        assert_eq!(now.versions(), [version("2", &["c", "d"])]);
     }
 
     #[test]

@@ -157,19 +157,3 @@ pub enum EndpointKind {
     /// A conversation.
     Stream,
 }
-
-/// Adds `addition` to `services`: same name and version are merged, same node ids replaced.
-pub fn merge(services: &mut Vec<Service>, addition: Service) {
-    let Some(known) = services.iter_mut().find(|known| known.is_same_version(&addition)) else {
-        services.push(addition);
-        return;
-    };
-    known.metadata = addition.metadata;
-    known.endpoints = addition.endpoints;
-    for node in addition.nodes {
-        match known.nodes.iter_mut().find(|other| other.id == node.id) {
-            Some(other) => *other = node,
-            None => known.nodes.push(node),
-        }
-    }
-}

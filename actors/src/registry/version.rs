@@ -90,6 +90,13 @@ impl VersionView {
         }
     }
 
+    /// Adds the nodes of another version.
+    pub(super) fn join(&mut self, other: &Self) {
+        for node in other.nodes.iter() {
+            self.nodes.put(Arc::clone(node));
+        }
+    }
+
     /// Takes a node out.
     pub(super) fn take(&mut self, id: &str) {
         self.nodes.take(id);

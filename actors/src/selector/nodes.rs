@@ -2,6 +2,7 @@
 
 mod succession;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +15,7 @@ use super::options::SelectorOptions;
 use super::recent::with_recent;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
-use crate::registry::{Freshness, Service, ServiceView, VersionView};
+use crate::registry::{Catalogue, Freshness, Service, ServiceView, VersionView};
 
 /// The nodes of one service, kept up to date by the [`Selector`](super::Selector).
 ///
@@ -94,11 +95,11 @@ impl ServiceNodes {
         }
     }
 
-    /// The versions of a view, without the nodes beyond the limit.
+    /// The versions of a view in order, each once, without the nodes beyond the limit.
     fn within_limit(&self, view: &ServiceView) -> Vec<VersionView> {
         let mut room = self.shared.options.nodes;
         let mut versions = Vec::with_capacity(view.versions.len());
-        for version in &view.versions {
+        for version in in_order(&view.versions).iter() {
             let shown = version.len().min(room);
             room -= shown;
             if shown < version.len() {
@@ -122,6 +123,16 @@ impl ServiceNodes {
         let (name, versions) = (self.service().to_owned(), Vec::new());
         self.publish(&ServiceView { name, versions, freshness: Freshness::Stale, revision }, now);
     }
+}
+
+/// Versions in order, each once; as they are if they are so, as those of a
+/// [`Watcher`](crate::registry::Watcher) are.
+fn in_order(versions: &[VersionView]) -> Cow<'_, [VersionView]> {
+    if versions.is_sorted_by(|one, other| one.service().version < other.service().version) {
+        return Cow::Borrowed(versions);
+    }
+    let records = versions.iter().map(VersionView::record);
+    Cow::Owned(Catalogue::new(records).into_versions())
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);

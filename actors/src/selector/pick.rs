@@ -12,6 +12,7 @@ use super::field::Field;
 use super::filter::Filter;
 use super::health::Standing;
 use super::moment::Moment;
+use super::places::Places;
 use super::ring::{hash, mix};
 use super::snapshot::Snapshot;
 use super::strategy::Strategy;
@@ -161,8 +162,13 @@ impl Snapshot {
             Score::Rendezvous(_) => 0,
             _ => field.random_index(rng),
         };
+        // One id may stand in two versions, with the same rank: then the order decides, which is the
+        // same for all callers, while seats are not.
+        let is_ordered = matches!((&score, field.places), (Score::Rendezvous(_), Places::All(_)));
+        let ordered = is_ordered.then(|| self.candidates()).into_iter().flatten();
+        let seated = (!is_ordered).then(|| field.places.round_from(first)).into_iter().flatten();
         let mut found = Found::default();
-        for candidate in field.places.round_from(first) {
+        for candidate in ordered.chain(seated) {
             if !field.matches(candidate) {
                 continue;
             }

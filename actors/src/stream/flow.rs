@@ -176,7 +176,7 @@ impl Flow {
     /// Moves what shares memory, and is small, to memory of its own.
     fn keep(&mut self) {
         let first = self.waiting.len() - std::mem::take(&mut self.shared);
-        for items in self.waiting.range_mut(first..).filter(|items| items.bytes() < LARGE) {
+        for items in self.waiting.range_mut(first..).filter(|items| !is_large(items)) {
             *items = items.moved();
         }
     }
@@ -257,8 +257,13 @@ impl Allowance {
     }
 }
 
-/// Bytes from which on what came together stays where it arrived: the memory it shares, a receive
-/// buffer, is at most four times as large, or that of a single frame.
+/// Whether it may stay where it arrived while it waits: a single large item, whose memory is a
+/// receive buffer of at most the size of the largest frame.
+fn is_large(items: &Items) -> bool {
+    items.len() == 1 && items.bytes() >= LARGE
+}
+
+/// Bytes of a large item.
 const LARGE: usize = 64 * 1024;
 
 fn signed(bytes: usize) -> i64 {
@@ -329,8 +334,9 @@ mod tests {
     fn items_that_wait_do_not_hold_what_they_arrived_with() {
         let (_, mut receiver) = pair(8, 1024 * 1024);
         let buffer = Bytes::from(vec![7; 256 * 1024]);
-        let (small, large) = (vec![0..10, 10..10, 10..30], vec![40..LARGE + 30, LARGE..LARGE + 10]);
-        let arrived = [small, large].map(|places| Items::new(buffer.clone(), places));
+        let (small, many) = (vec![0..10, 10..10, 10..30], vec![0..LARGE, LARGE..LARGE + 10]);
+        let [small, many] = [small, many].map(|places| Items::new(buffer.clone(), places));
+        let arrived = [small, buffer.slice(40..LARGE + 40).into(), many];
         receiver.push(arrived.iter().cloned()).unwrap();
         receiver.push([Bytes::from_static(b"next").into()].into_iter()).unwrap();
         let mut fetched = Fetched::default();
@@ -339,9 +345,10 @@ mod tests {
         let mut take = || fetched.take(|item| (item.len(), is_shared(item)));
         let kept: Vec<_> = std::iter::from_fn(&mut take).collect();
         let sizes: Vec<usize> = kept.iter().map(|(size, _)| *size).collect();
-        assert_eq!(sizes, [10, 0, 20, LARGE - 10, 10, 4], "the same items in the same order");
+        assert_eq!(sizes, [10, 0, 20, LARGE, LARGE, 10, 4], "the same items in the same order");
         let shared: Vec<bool> = kept.iter().map(|(_, is_shared)| *is_shared).collect();
-        assert_eq!(shared, [false, false, false, true, true, false], "large ones stay");
+        let expected = [false, false, false, true, false, false, false];
+        assert_eq!(shared, expected, "a large one stays");
         assert_eq!(receiver.queued(), 0);
     }
 

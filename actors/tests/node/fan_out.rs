@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callboard_actors::broker::{
-    Acknowledger, Delivery, EncodedEvent, EventSink, Interest, Published, Publisher, Subscription,
+    Acknowledger, Delivery, EncodedEvent, EventSink, Interest, OtherForm, Published, Publisher,
+    Subscription,
 };
 use callboard_actors::message::Refusal;
 use callboard_actors::node::{NodeRef, start};
@@ -203,6 +204,14 @@ async fn what_needs_another_form_or_is_too_large_does_not_hold_up_the_others() {
     let unknown = EncodedEvent::new("text/unknown", "John");
     let told = Arc::clone(&topic).publish(unknown, PATIENCE).await.unwrap();
     assert_eq!(told, Published { refused: 2, ..NOBODY });
+    // The nodes are known not to take it by now, and there is no way to write it otherwise.
+    let other: &OtherForm =
+        Box::leak(Box::new(OtherForm::new("text/plain", |_| Err("never".into()))));
+    for _ in 0..2 {
+        let odd = EncodedEvent { other: Some(other), ..EncodedEvent::new("text/unknown", "John") };
+        let told = Arc::clone(&topic).publish(odd, PATIENCE).await.unwrap();
+        assert_eq!(told, Published { refused: 2, ..NOBODY }, "each counts once");
+    }
     let late = EncodedEvent::new("text/plain", "John");
     let told = Arc::clone(&topic).publish(late, Duration::ZERO).await.unwrap();
     assert_eq!(told, Published { refused: 2, ..NOBODY }, "there is no time to ask anybody");

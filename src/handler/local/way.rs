@@ -30,7 +30,14 @@ impl<A: Actor<Context = Context<A>>, M: Delivery> LocalWay<A, M> {
     pub(in crate::handler) fn new(endpoint: TypedEndpoint<A, M>, port: Arc<TypedPort<A>>) -> Self {
         Self { endpoint, port, latest: AtomicUsize::new(0) }
     }
+}
 
+impl<A, M> LocalPort<M> for LocalWay<A, M>
+where
+    A: Actor<Context = Context<A>> + Handler<M>,
+    <A as Handler<M>>::Result: 'static,
+    M: Delivery,
+{
     fn choose(&self) -> usize {
         let actors = self.port.inboxes.len();
         if actors == 1 {
@@ -41,17 +48,16 @@ impl<A: Actor<Context = Context<A>>, M: Delivery> LocalWay<A, M> {
         self.latest.store(next, Ordering::Relaxed);
         actor
     }
-}
 
-impl<A, M> LocalPort<M> for LocalWay<A, M>
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    <A as Handler<M>>::Result: 'static,
-    M: Delivery,
-{
-    fn submit(&self, message: M, reply: LocalReply<M>, number: u64, now: Option<Instant>) {
+    fn submit(
+        &self,
+        (actor, number): (usize, u64),
+        message: M,
+        reply: LocalReply<M>,
+        now: Option<Instant>,
+    ) {
         let Self { endpoint, port, .. } = self;
-        let (actor, key) = (self.choose(), JobKey { origin: LOCAL_ORIGIN, id: number });
+        let key = JobKey { origin: LOCAL_ORIGIN, id: number };
         if !endpoint.is_wrapped(port) {
             let job = endpoint.pack(message, Responder::Local(reply), key);
             return match now {
@@ -75,13 +81,17 @@ where
         });
     }
 
-    fn run_at_once(&self, message: &mut Option<M>, number: u64) -> Option<LocalOutcome<M>> {
+    fn run_at_once(
+        &self,
+        (actor, number): (usize, u64),
+        message: &mut Option<M>,
+    ) -> Option<LocalOutcome<M>> {
         let Self { endpoint, port, .. } = self;
         if endpoint.is_wrapped(port) {
             return None;
         }
         let stay = endpoint.stay(message.as_ref()?);
         let key = JobKey { origin: LOCAL_ORIGIN, id: number };
-        run_at_once(&port.inboxes[self.choose()], message, (stay, endpoint.index(), key))
+        run_at_once(&port.inboxes[actor], message, (stay, endpoint.index(), key))
     }
 }

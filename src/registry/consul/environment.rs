@@ -2,7 +2,7 @@
 
 use callboard_actors::registry::RegistryError;
 
-use super::ConsulOptions;
+use super::{ConsulOptions, NAME};
 
 impl ConsulOptions {
     /// As Consul's tools are told by environment variables; `address` is what a setting says.
@@ -18,13 +18,18 @@ impl ConsulOptions {
         if let Some(address) = address.map(str::to_owned).or_else(|| variable("CONSUL_HTTP_ADDR")) {
             options.address = address;
         }
-        let wants_tls = variable("CONSUL_HTTP_SSL").is_some_and(|it| it == "true" || it == "1");
-        if wants_tls && !options.address.contains("://") {
-            options.address.insert_str(0, "https://");
+        if is_set(variable(SSL).as_deref()).map_err(|reason| options.misconfigured(reason))? {
+            let plain = options.address.strip_prefix("http://");
+            let rest = plain.or_else(|| options.address.strip_prefix("https://"));
+            options.address = format!("https://{}", rest.unwrap_or(&options.address));
         }
         options.token = variable("CONSUL_HTTP_TOKEN");
         options.take_tls(variable)?;
         Ok(options)
+    }
+
+    fn misconfigured(&self, reason: String) -> RegistryError {
+        RegistryError::Misconfigured { registry: NAME, address: self.address.clone(), reason }
     }
 
     #[cfg(feature = "tls")]
@@ -41,10 +46,8 @@ impl ConsulOptions {
         };
         // Consul's tools have them for other agents too, which may not be reached by TLS.
         if self.address.starts_with("https://") {
-            self.tls = crate::tls::ClientTls::read(&files).map_err(|error| {
-                let (address, reason) = (self.address.clone(), error.to_string());
-                RegistryError::Misconfigured { registry: super::NAME, address, reason }
-            })?;
+            let tls = crate::tls::ClientTls::read(&files);
+            self.tls = tls.map_err(|error| self.misconfigured(error.to_string()))?;
         }
         Ok(())
     }
@@ -58,6 +61,18 @@ impl ConsulOptions {
         Ok(())
     }
 }
+
+/// As Go's `strconv.ParseBool` reads it. What is none of these must not be taken for a no: the token
+/// would go out in the clear.
+fn is_set(value: Option<&str>) -> Result<bool, String> {
+    match value {
+        None | Some("0" | "f" | "F" | "false" | "False" | "FALSE") => Ok(false),
+        Some("1" | "t" | "T" | "true" | "True" | "TRUE") => Ok(true),
+        Some(other) => Err(format!("{SSL} is `{other}`; set it to true or false")),
+    }
+}
+
+const SSL: &str = "CONSUL_HTTP_SSL";
 
 #[cfg(test)]
 mod tests {
@@ -92,11 +107,15 @@ mod tests {
         for (address, wants, expected) in [
             ("a:1", "true", "https://a:1"),
             ("a:1", "1", "https://a:1"),
+            ("a:1", "TRUE", "https://a:1"),
             ("a:1", "false", "a:1"),
-            ("http://a:1", "true", "http://a:1"),
+            ("https://a:1", "0", "https://a:1"),
+            ("http://a:1", "true", "https://a:1"),
         ] {
-            assert_eq!(read(Some(address), &[("CONSUL_HTTP_SSL", wants)]).address, expected);
+            assert_eq!(read(Some(address), &[(SSL, wants)]).address, expected);
         }
+        let error = try_read(Some("a:1"), &[(SSL, "yes")]).unwrap_err();
+        assert!(error.to_string().contains("CONSUL_HTTP_SSL is `yes`"), "{error}");
     }
 
     #[cfg(feature = "tls")]

@@ -52,8 +52,8 @@ async fn a_file_is_read_again_when_it_changes() {
     let Change::Created(came) = next(&mut *watch).await else { panic!("a node came") };
     assert_eq!(came.nodes, [NodeInfo::new("greeter@127.0.0.1:9002", "127.0.0.1:9002")]);
     file.write("users 127.0.0.1:9003\n");
-    assert!(matches!(next(&mut *watch).await, Change::Deleted(s) if s.name == "greeter"));
     assert!(matches!(next(&mut *watch).await, Change::Created(s) if s.name == "users"));
+    assert!(matches!(next(&mut *watch).await, Change::Deleted(s) if s.name == "greeter"));
     assert_eq!(registry.list().await.unwrap().len(), 1);
 }
 
@@ -75,8 +75,8 @@ async fn a_broken_file_is_named_with_its_line_while_watches_keep_the_last_view()
     assert!(matches!(next(&mut *late).await, Change::Resync(s) if s[0].name == "greeter"));
 
     file.write("users 127.0.0.1:9002\n");
-    assert!(matches!(next(&mut *watch).await, Change::Deleted(s) if s.name == "greeter"));
     assert!(matches!(next(&mut *watch).await, Change::Created(s) if s.name == "users"));
+    assert!(matches!(next(&mut *watch).await, Change::Deleted(s) if s.name == "greeter"));
 }
 
 #[tokio::test]

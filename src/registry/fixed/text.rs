@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use callboard_actors::registry::{NodeInfo, Service, merge};
+use callboard_actors::registry::{Catalogue, NodeInfo, Service};
 
 /// What is wrong with a list, and about which service if that is known.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,10 +28,10 @@ pub(super) fn parse_inline(text: &str) -> Result<Vec<Service>, Flaw> {
         }
         for address in addresses.split(',').map(str::trim) {
             check_address(address).map_err(|text| flaw(name, text))?;
-            merge(&mut services, Service::new(name, version).node(node(name, address)));
+            services.push(Service::new(name, version).node(node(name, address)));
         }
     }
-    sort(&mut services);
+    let services = Catalogue::new(services).records();
     check_size(&services).map_err(|text| Flaw { service: String::new(), text })?;
     Ok(services)
 }
@@ -39,11 +39,11 @@ pub(super) fn parse_inline(text: &str) -> Result<Vec<Service>, Flaw> {
 /// Reads a file: lines, or JSON if it starts with `[` or `{`.
 pub(super) fn parse_file(text: &str) -> Result<Vec<Service>, String> {
     let text = text.trim_start_matches('\u{feff}');
-    let mut services = match text.trim_start().as_bytes().first() {
+    let services = match text.trim_start().as_bytes().first() {
         Some(b'[' | b'{') => parse_json(text)?,
         _ => parse_lines(text)?,
     };
-    sort(&mut services);
+    let services = Catalogue::new(services).records();
     check_size(&services)?;
     Ok(services)
 }
@@ -57,7 +57,7 @@ fn parse_lines(text: &str) -> Result<Vec<Service>, String> {
             continue;
         }
         let service = parse_line(&words).map_err(|text| format!("line {}: {text}", index + 1))?;
-        merge(&mut services, service);
+        services.push(service);
     }
     Ok(services)
 }
@@ -98,7 +98,7 @@ fn parse_json(text: &str) -> Result<Vec<Service>, String> {
             check_address(&node.address)
                 .map_err(|text| format!("service {}: {text}", service.name))?;
         }
-        merge(&mut services, service);
+        services.push(service);
     }
     Ok(services)
 }
@@ -129,10 +129,6 @@ fn check_size(services: &[Service]) -> Result<(), String> {
         return Err(format!("{nodes} nodes are more than {NODES_MAX}"));
     }
     Ok(())
-}
-
-fn sort(services: &mut [Service]) {
-    services.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
 }
 
 /// Nodes in one list; beyond it a registry is the better tool.
@@ -177,9 +173,10 @@ mod tests {
         let services = parse_file(text).unwrap();
         assert_eq!(services.len(), 2);
         assert_eq!(services[0].version, "1.0");
-        assert_eq!(services[0].nodes[0].id, "one");
-        assert_eq!(services[0].nodes[0].metadata["zone"], "a=b");
-        assert_eq!(addresses(&services[0]), ["127.0.0.1:1", "127.0.0.1:2"]);
+        // By their ids.
+        assert_eq!(addresses(&services[0]), ["127.0.0.1:2", "127.0.0.1:1"]);
+        assert_eq!(services[0].nodes[1].id, "one");
+        assert_eq!(services[0].nodes[1].metadata["zone"], "a=b");
         assert_eq!(services[1].version, "");
     }
 

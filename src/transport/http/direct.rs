@@ -140,9 +140,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
         self.ended_at.take().unwrap_or_else(Instant::now)
     }
 
-    /// Has the connection end behind what is being written.
+    /// Has the connection end behind what is being written, unless more has been asked already: the
+    /// answer to that says that it is the last one.
     pub(super) fn finish(&mut self) {
-        self.is_last = true;
+        self.is_last |= self.input.is_empty();
+    }
+
+    /// Whether an answer is being written.
+    pub(super) fn is_writing(&self) -> bool {
+        !(self.head.is_empty() && self.body.is_empty())
     }
 
     /// Ready when what is being written has been, and the connection is over.
@@ -181,6 +187,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
                     Front::Whole(whole) => {
                         let taken = Taken::of(&whole, host);
                         let mut bytes = self.input.split_to(taken.length);
+                        if self.input.is_empty() {
+                            // An idle connection need not keep what its last request came in.
+                            self.input = BytesMut::new();
+                        }
                         bytes.advance(taken.head_length);
                         return Ok((taken, bytes.freeze()));
                     }
@@ -254,10 +264,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
         let mut read = ReadBuf::uninit(&mut room);
         match self.poll_read(cx, &mut read) {
             Poll::Pending => Next::Wait,
-            Poll::Ready(Err(error)) => self.cancel(desk, broken(&error)),
+            Poll::Ready(Err(error)) => broken(&error),
+            // The engine cancels what a connection that is over asked for.
             Poll::Ready(Ok(())) if read.filled().is_empty() => {
                 let reason = "connection closed before message completed".to_owned();
-                self.cancel(desk, Next::Over(TransportError::Broken(reason)))
+                Next::Over(TransportError::Broken(reason))
             }
             Poll::Ready(Ok(())) => {
                 desk.heard();
@@ -265,13 +276,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
                 Next::Wait
             }
         }
-    }
-
-    fn cancel(&mut self, desk: &Desk, next: Next) -> Next {
-        if let Some(Asked { id, .. }) = self.asked.take() {
-            desk.arrive(Message::Cancel { id });
-        }
-        next
     }
 
     // ===== To the client =====
@@ -288,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !(self.head.is_empty() && self.body.is_empty()) {
+        while self.is_writing() {
             let stream = Pin::new(&mut self.stream);
             let written = ready!(if self.body.is_empty() {
                 stream.poll_write(cx, &self.head)
@@ -302,7 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Direct<S> {
             let of_head = written.min(self.head.len());
             self.head.advance(of_head);
             self.body.advance(written - of_head);
-            if self.head.is_empty() && self.body.is_empty() {
+            if !self.is_writing() {
                 // An idle connection needs no memory for its next answer.
                 (self.head, self.body) = (BytesMut::new(), Bytes::new());
             }

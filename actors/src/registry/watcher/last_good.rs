@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use crate::registry::{Catalogue, Change, NodeInfo, Service, VersionView, WatchScope};
+use crate::registry::{Catalogue, Change, NodeInfo, VersionView, WatchScope};
 
 /// What the registry says, and the nodes it no longer mentions but may again.
 ///
@@ -16,25 +16,26 @@ use crate::registry::{Catalogue, Change, NodeInfo, Service, VersionView, WatchSc
 #[derive(Debug, Clone, Default)]
 pub(super) struct LastGood {
     confirmed: Catalogue,
-    kept: Vec<Service>,
+    kept: Catalogue,
 }
 
 impl LastGood {
     /// Creates one that knows `versions` from before.
     pub(super) fn remembered(versions: Vec<VersionView>) -> Self {
-        Self { confirmed: Catalogue::of(versions), kept: Vec::new() }
+        Self { confirmed: Catalogue::of(versions), kept: Catalogue::default() }
     }
 
     /// Takes over a change of `service`; `healing` when it is the first after a gap.
     ///
-    /// Costs little more with many nodes than with few, unless it is a whole list.
+    /// Costs little more with many nodes than with few, unless it is a whole list or nodes are
+    /// kept, of which each is looked at.
     pub(super) fn apply(&mut self, service: &str, change: Change, healing: bool) {
-        let believed = if healing { self.believed().records() } else { Vec::new() };
+        let believed = if healing { self.believed() } else { Catalogue::default() };
         let mut seen = Seen::default();
         let is_whole = matches!(change, Change::Resync(_));
         match &change {
             Change::Resync(_) => {}
-            Change::Deleted(one) => self.bury(one),
+            Change::Deleted(one) => self.kept.apply(Change::Deleted(one.clone())),
             Change::Created(one) | Change::Updated(one) if one.name == service => {
                 seen = Seen::among(one.nodes.iter());
             }
@@ -55,7 +56,7 @@ impl LastGood {
 
     /// Gives up the nodes that have not come back.
     pub(super) fn end_grace(&mut self) {
-        self.kept.clear();
+        self.kept = Catalogue::default();
     }
 
     /// Whether nodes are kept that the registry does not mention.
@@ -66,30 +67,14 @@ impl LastGood {
     /// What is believed: versions and nodes in a fixed order, no version without a node.
     pub(super) fn believed(&self) -> Catalogue {
         let mut believed = self.confirmed.clone();
-        for kept in &self.kept {
-            // What the registry says of the version counts.
-            let service = believed.version(kept).map(|version| Service::clone(version.service()));
-            let service = service.unwrap_or_else(|| kept.clone());
-            believed.apply(Change::Created(Service { nodes: kept.nodes.clone(), ..service }));
-        }
+        believed.join(&self.kept);
         believed
     }
 
-    fn bury(&mut self, deleted: &Service) {
-        for kept in self.kept.iter_mut().filter(|kept| kept.is_same_version(deleted)) {
-            let named = |node: &NodeInfo| deleted.nodes.iter().any(|other| other.id == node.id);
-            kept.nodes.retain(|node| !deleted.nodes.is_empty() && !named(node));
-        }
-        self.kept.retain(|kept| !kept.nodes.is_empty());
-    }
-
     fn drop_seen(&mut self, seen: &Seen) {
-        for kept in &mut self.kept {
-            kept.nodes.retain(|node| {
-                !seen.ids.contains(&node.id) && !seen.addresses.contains(&node.address)
-            });
-        }
-        self.kept.retain(|kept| !kept.nodes.is_empty());
+        self.kept.leave_out(|node| {
+            seen.ids.contains(&node.id) || seen.addresses.contains(&node.address)
+        });
     }
 }
 
@@ -115,6 +100,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Service;
 
     #[test]
     fn a_node_missing_after_a_gap_is_kept_until_the_grace_ends() {

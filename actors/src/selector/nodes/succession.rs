@@ -31,6 +31,12 @@ pub(super) struct Succession<'a> {
     moved: Vec<(Arc<Candidate>, u32)>,
 }
 
+/// Of versions in order the one of this name.
+fn find<'a>(versions: &'a [VersionView], version: &str) -> Option<&'a VersionView> {
+    let order = |known: &VersionView| known.service().version.as_str().cmp(version);
+    versions.binary_search_by(order).ok().map(|index| &versions[index])
+}
+
 /// How one version is told of.
 struct Step<'a> {
     next: &'a VersionView,
@@ -63,7 +69,7 @@ impl<'a> Succession<'a> {
             this.warming_since = now;
         }
         for section in &previous.sections {
-            if !next.iter().any(|next| next.service().version == section.release.version) {
+            if find(next, &section.release.version).is_none() {
                 this.left.extend(section.candidates.iter().cloned());
             }
         }
@@ -96,8 +102,7 @@ impl<'a> Succession<'a> {
     fn step(&self, known: &'a [VersionView], next: &'a VersionView) -> Step<'a> {
         let version = &next.service().version;
         let section = self.previous.section(version);
-        let known = known.iter().find(|known| known.service().version == *version);
-        let differences = match known {
+        let differences = match find(known, version) {
             Some(known) => next.differences_from(known),
             None => next.nodes().map(Difference::Came).collect(),
         };

@@ -7,7 +7,7 @@ use crate::registry::{Catalogue, Change, EndpointInfo, NodeInfo};
 use crate::selector::candidate::Candidate;
 use crate::selector::ring::hash;
 use crate::selector::snapshot::ring_of;
-use crate::selector::{Outcome, Pick, Standing, Strategy};
+use crate::selector::{Filter, Outcome, Pick, Standing, Strategy};
 
 #[test]
 fn candidates_are_kept_while_their_process_lives() {
@@ -152,6 +152,51 @@ fn a_view_that_is_not_ordered_changes_nothing_for_nodes_that_stay() {
     let after = nodes.load_all();
     assert_eq!(after.len(), before.len());
     assert!(before.iter().zip(&after).all(|(before, after)| Arc::ptr_eq(before, after)));
+}
+
+/// As somebody's own watcher may make it.
+#[test]
+fn a_view_in_any_order_is_put_in_order() {
+    let nodes = nodes(vec![]);
+    let versions = [service("2", &["a"]), service("1", &["b"]), service("2", &["c"])];
+    let view = ServiceView {
+        versions: versions.map(VersionView::from).into(),
+        revision: 2,
+        ..ServiceView::new("greeter", [])
+    };
+    for _ in 0..2 {
+        nodes.publish(&view, Instant::now());
+        let order = nodes.load_all();
+        let order: Vec<_> = order.iter().map(|it| (it.version(), &*it.node().id)).collect();
+        assert_eq!(order, [("1", "b"), ("2", "a"), ("2", "c")]);
+        assert_eq!(nodes.load().len(), 3);
+    }
+}
+
+/// The ring tells callers the same, and so must the search where it has no answer.
+#[test]
+fn a_key_of_a_node_in_two_versions_means_the_same_one_to_all_callers() {
+    let mut first = service("1", &["x"]);
+    first.nodes[0].metadata.insert("marked".into(), "1".into());
+    let mut second = Service { version: "2".into(), ..first.clone() };
+    let others = (0..3_000).map(|number| NodeInfo::new(format!("{number}"), "there"));
+    second.nodes.extend(others);
+    let at_once = nodes(vec![first.clone(), second.clone()]);
+    let one_by_one = nodes(vec![second.clone()]);
+    publish(&one_by_one, vec![first, second]);
+    let filters = [Filter::label("marked", "1")];
+    let pick = |nodes: &ServiceNodes, key: &str| {
+        let strategy = Strategy::ConsistentHash;
+        let pick =
+            Pick { strategy: &strategy, key: Some(key), filters: &filters, ..Pick::default() };
+        let snapshot = nodes.load();
+        let picked = snapshot.pick(&pick, &mut rand::rng(), Instant::now());
+        picked.unwrap().version().to_owned()
+    };
+    for key in 0..300 {
+        let key = format!("key {key}");
+        assert_eq!(pick(&at_once, &key), pick(&one_by_one, &key), "{key}");
+    }
 }
 
 #[test]

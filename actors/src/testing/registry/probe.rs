@@ -169,8 +169,20 @@ impl Follower {
             assert!(follows, "{label} does not follow from {:?}", self.told);
             self.told.push(label);
         }
-        if one.nodes.is_empty() {
-            self.told.push(format!("{kind} {version}"));
+        match (kind, known.version(one)) {
+            _ if !one.nodes.is_empty() => {}
+            // All of the version.
+            ("deleted", Some(all)) => {
+                let nodes = all.nodes().map(|node| format!("deleted {version} {}", node.id));
+                self.told.extend(nodes);
+            }
+            ("updated", Some(before)) => {
+                let differs = before.service().metadata != one.metadata
+                    || before.service().endpoints != one.endpoints;
+                assert!(differs, "an update of {version} changes nothing");
+                self.told.push(format!("updated {version}"));
+            }
+            _ => panic!("{kind} {version} does not follow from {:?}", self.told),
         }
         known.apply(change);
         self.known = known.records();
