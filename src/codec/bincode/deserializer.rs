@@ -36,7 +36,7 @@ impl<'de> Position<'de> {
         T::decode(&mut self.0)
     }
 
-    /// Copied before it is checked: fresh memory is aligned, and of what is the check is cheaper.
+    /// Copied before it is checked for UTF-8, which is cheaper where memory is aligned.
     #[inline]
     fn text(&mut self) -> Result<String, DecodeError> {
         let bytes: &[u8] = self.borrowed()?;

@@ -1,5 +1,5 @@
 //! The same bytes to the door, and to one that leaves everything to the HTTP library: whatever they
-//! are, a client hears the same, and the engine is asked the same.
+//! are, a client that stays hears the same, and an engine that answers at once is asked the same.
 
 use std::future::poll_fn;
 use std::io;

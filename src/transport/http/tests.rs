@@ -1,5 +1,6 @@
 //! The HTTP door on paused time: what clients may take their time for, and streams.
 
+mod ahead;
 mod both_ways;
 mod limits;
 mod streams;
