@@ -178,11 +178,9 @@ impl FrameEncoder {
         let body_was_shortened = || TransportError::Encode("the body shortened the buffer".into());
         let size = self.buffer.len().checked_sub(self.whole + LENGTH_BYTES);
         let size = size.ok_or_else(body_was_shortened)?;
-        let too_large = TransportError::TooLarge { size, limit: self.max_frame };
-        if size > self.max_frame {
-            return Err(too_large);
-        }
-        let length = u32::try_from(size).map_err(|_| too_large)?;
+        let Some(length) = u32::try_from(size).ok().filter(|_| size <= self.max_frame) else {
+            return Err(TransportError::TooLarge { size, limit: self.max_frame });
+        };
         self.buffer[self.whole..self.whole + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
         self.whole = self.buffer.len();
         Ok(())

@@ -255,7 +255,7 @@ impl Role for ClientRole {
     /// flight may have many items under way.
     fn portion(&self) -> usize {
         if self.has_items {
-            return PORTION_ITEMS;
+            return PORTION_MOST;
         }
         (self.outbox.in_flight() / 2).clamp(PORTION_LEAST, PORTION_MOST)
     }
@@ -307,10 +307,7 @@ impl ClientRole {
 
 /// Answers taken at a time.
 const PORTION_LEAST: usize = 32;
-const PORTION_MOST: usize = 128;
-
-/// The same while streams have items, which are less work than answers.
-const PORTION_ITEMS: usize = 256;
+const PORTION_MOST: usize = 256;
 
 /// Two attempts to connect are at least this far apart.
 const DELAY_LEAST: Duration = Duration::from_millis(10);
