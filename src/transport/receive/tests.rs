@@ -58,34 +58,58 @@ async fn after_a_large_frame_the_next_one_stays_where_it_began() {
 
 #[test]
 fn after_a_large_frame_one_read_takes_several_that_are_handed_on_in_turns() {
-    let mut stream = Ready { bytes: reply(300_000).repeat(40).into(), reads: Vec::new() };
-    let mut receiver = Receiver::new(1024 * 1024);
-    let mut held = Vec::new();
-    let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..1000 {
-        let mut messages = Vec::new();
-        if receiver.poll(&mut stream, &mut cx, &mut messages).is_ready() {
-            assert_eq!(messages.len(), 1);
+    // What is there at once: all, or three and a bit.
+    for at_once in [usize::MAX, 1_000_000] {
+        let mut stream = Ready { at_once, ..Ready::new(reply(300_000).repeat(40)) };
+        let mut receiver = Receiver::new(1024 * 1024);
+        let mut held = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..1000 {
+            let mut messages = Vec::new();
+            if receiver.poll(&mut stream, &mut cx, &mut messages).is_ready() {
+                assert_eq!(messages.len(), 1);
+            }
+            assert!(receiver.buffer.capacity() <= BULK, "{} bytes", receiver.buffer.capacity());
+            held.append(&mut messages);
         }
-        assert!(receiver.buffer.capacity() <= BULK, "{} bytes", receiver.buffer.capacity());
-        held.append(&mut messages);
+        assert_eq!(held.len(), 40);
+        let largest = stream.reads.into_iter().max().unwrap();
+        let expected = at_once.min(3_000_000)..=at_once.min(BULK);
+        assert!(expected.contains(&largest), "{largest} bytes in one read");
     }
-    assert_eq!(held.len(), 40);
-    let largest = stream.reads.into_iter().max().unwrap();
-    assert!((3_000_000..=BULK).contains(&largest), "{largest} bytes in one read");
 }
 
 #[test]
-fn small_frames_are_not_read_by_the_megabyte() {
-    let mut stream = Ready { bytes: reply(10_000).repeat(400).into(), reads: Vec::new() };
-    let mut receiver = Receiver::new(1024 * 1024);
+fn frames_of_which_few_fit_are_not_read_several_at_a_time() {
+    let mut stream = Ready::new(reply(2_000_000).repeat(5));
+    let mut receiver = Receiver::new(4 * 1024 * 1024);
     let mut cx = Context::from_waker(Waker::noop());
     let mut messages = Vec::new();
     for _ in 0..1000 {
         let _ = receiver.poll(&mut stream, &mut cx, &mut messages);
     }
-    assert_eq!(messages.len(), 400);
+    assert_eq!(messages.len(), 5);
     assert!(stream.reads.iter().all(|read| *read <= LARGEST_READ), "{:?}", stream.reads);
+}
+
+#[test]
+fn small_frames_are_not_read_by_the_megabyte() {
+    // Nor are they long after a large one.
+    for (before, but_for) in [(0, 0), (1, 1)] {
+        let bytes = [reply(300_000).repeat(before), reply(10_000).repeat(2000)].concat();
+        let mut stream = Ready::new(bytes);
+        let mut receiver = Receiver::new(1024 * 1024);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut count = 0;
+        for _ in 0..4000 {
+            let mut messages = Vec::new();
+            let _ = receiver.poll(&mut stream, &mut cx, &mut messages);
+            count += messages.len();
+        }
+        assert_eq!(count, before + 2000);
+        let large = stream.reads.iter().filter(|read| **read > LARGEST_READ).count();
+        assert!(large <= but_for, "{:?}", stream.reads);
+    }
 }
 
 #[tokio::test]
@@ -185,11 +209,18 @@ async fn until(
     messages.len()
 }
 
-/// Has these bytes to be read at once, and nothing after them.
+/// Has these bytes to be read, and nothing after them.
 struct Ready {
     bytes: Bytes,
+    at_once: usize,
     /// The sizes of what has been read.
     reads: Vec<usize>,
+}
+
+impl Ready {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes: bytes.into(), at_once: usize::MAX, reads: Vec::new() }
+    }
 }
 
 impl AsyncRead for Ready {
@@ -198,7 +229,7 @@ impl AsyncRead for Ready {
         _: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let count = self.bytes.len().min(buffer.remaining());
+        let count = self.bytes.len().min(self.at_once).min(buffer.remaining());
         if count == 0 {
             return Poll::Pending;
         }
