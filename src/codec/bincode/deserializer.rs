@@ -5,6 +5,8 @@
 //! Everything that is in the bytes (numbers, lengths, limits) is read by bincode's own `Decode`, so
 //! the format is one and the same; a property test compares the two.
 
+use std::str::Utf8Error;
+
 use bincode::de::{BorrowDecode, BorrowDecoder, Decode, DecoderImpl};
 use bincode::error::{AllowedEnumVariants, DecodeError};
 use bincode::serde::DecodeError as Unsupported;
@@ -40,6 +42,9 @@ impl<'de> Position<'de> {
     #[inline]
     fn text(&mut self) -> Result<String, DecodeError> {
         let bytes: &[u8] = self.borrowed()?;
+        if bytes.len() > PIECE {
+            return long_text(bytes).map_err(|inner| DecodeError::Utf8 { inner });
+        }
         String::from_utf8(bytes.to_vec())
             .map_err(|error| DecodeError::Utf8 { inner: error.utf8_error() })
     }
@@ -48,6 +53,29 @@ impl<'de> Position<'de> {
     fn borrowed<T: BorrowDecode<'de, ()>>(&mut self) -> Result<T, DecodeError> {
         T::borrow_decode(&mut self.0)
     }
+}
+
+/// Checks and copies piece by piece: the whole would have left the processor's cache between the
+/// two.
+#[inline(never)]
+fn long_text(bytes: &[u8]) -> Result<String, Utf8Error> {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let piece = &rest[..rest.len().min(PIECE)];
+        let whole = match str::from_utf8(piece) {
+            Ok(whole) => whole,
+            // A character may lie across the border of two pieces.
+            Err(error) if error.error_len().is_none() && piece.len() < rest.len() => {
+                str::from_utf8(&piece[..error.valid_up_to()])?
+            }
+            // Once more, for its place is told from the beginning.
+            Err(_) => return str::from_utf8(bytes).map(str::to_owned),
+        };
+        text.push_str(whole);
+        rest = &rest[whole.len()..];
+    }
+    Ok(text)
 }
 
 /// What bincode reads by itself, and how the visitor takes it.
@@ -288,3 +316,6 @@ impl<'de> VariantAccess<'de> for &mut Position<'de> {
         self.deserialize_tuple(fields.len(), visitor)
     }
 }
+
+/// Bytes of a text that are checked and copied at a time.
+const PIECE: usize = 64 * 1024;

@@ -130,6 +130,28 @@ fn both_refuse_the_same_kinds_of_wrong_text() {
     assert!(matches!(read::<String>(&over_the_limit), Err(DecodeError::LimitExceeded)));
 }
 
+/// They are read in pieces, whose borders are anywhere in a character.
+#[test]
+fn both_read_or_refuse_the_same_of_long_texts() {
+    for character in ["a", "\u{e9}", "\u{20ac}", "\u{1f980}"] {
+        for before in 0..4 {
+            let text = "a".repeat(before) + &character.repeat(200_000 / character.len());
+            let mut body = BytesMut::new();
+            encode(&text, &mut body).unwrap();
+            assert!(agree_briefly(&body).is_some_and(|read| read == text));
+            for place in [70_000, 131_077, body.len() - 1] {
+                let mut wrong = body.clone();
+                wrong[place] = 0xff;
+                assert!(agree_briefly(&wrong).is_none());
+            }
+            let (last, head) = (body.len() - 1, body.len() - text.len());
+            let shorter = u32::try_from(last - head).unwrap().to_le_bytes();
+            body[1..head].copy_from_slice(&shorter);
+            assert_eq!(agree_briefly(&body[..last]).is_some(), character.len() == 1);
+        }
+    }
+}
+
 #[test]
 fn what_needs_to_be_described_is_refused_as_before() {
     #[derive(Debug, PartialEq, Deserialize)]
@@ -169,6 +191,23 @@ fn agree<T: DeserializeOwned + PartialEq + fmt::Debug>(body: &[u8]) -> Option<(T
             None
         }
         (ours, theirs) => panic!("{ours:?} where bincode has {theirs:?}, of {body:?}"),
+    }
+}
+
+/// As [`agree`] on a text, which is too long to be shown.
+fn agree_briefly(body: &[u8]) -> Option<String> {
+    let theirs = bincode::serde::decode_from_slice::<String, _>(body, BINCODE);
+    let (ours, theirs) = (read::<String>(body), theirs);
+    let shown = |error: DecodeError| error.to_string();
+    let is_same = ours.as_ref().ok() == theirs.as_ref().ok();
+    assert!(is_same, "{:?}, {:?}", ours.map_err(shown).err(), theirs.map_err(shown).err());
+    match (ours, theirs) {
+        (Ok((text, _)), _) => Some(text),
+        (Err(ours), Err(theirs)) => {
+            assert_eq!(ours.to_string(), theirs.to_string());
+            None
+        }
+        (Err(_), Ok(_)) => unreachable!("they are the same"),
     }
 }
 

@@ -1,0 +1,280 @@
+//! What it reads at a time, and what memory it takes for that.
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use callboard_actors::Metadata;
+use callboard_actors::message::{Outgoing, RequestId};
+use callboard_actors::transport::{Batch, Encoder};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::*;
+use crate::wire::FrameEncoder;
+
+#[tokio::test]
+async fn a_large_frame_is_given_memory_only_as_it_arrives() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let limit = 1024 * 1024;
+    let mut receiver = Receiver::new(limit);
+    let frame = reply(limit as usize - 100);
+    let mut sent = 0;
+    for piece in frame.chunks(10_000) {
+        near.write_all(piece).await.unwrap();
+        sent += piece.len();
+        let arrived = until(&mut receiver, &mut far, |r| r.buffer.len() >= sent).await;
+        let bound = (2 * sent).min(limit as usize + LENGTH_BYTES) + LARGEST_READ;
+        assert!(receiver.buffer.capacity() <= bound, "{} bytes", receiver.buffer.capacity());
+        assert_eq!(arrived, usize::from(sent == frame.len()));
+    }
+}
+
+#[tokio::test]
+async fn after_a_large_frame_the_next_one_stays_where_it_began() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let mut receiver = Receiver::new(1024 * 1024);
+    let frame = reply(700_000);
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        let (mut sent, mut seen) = (0, BTreeSet::new());
+        for piece in frame.chunks(50_000) {
+            near.write_all(piece).await.unwrap();
+            sent += piece.len();
+            until(&mut receiver, &mut far, |r| r.buffer.len() >= sent).await;
+            if sent < frame.len() {
+                seen.insert(receiver.buffer.as_ptr());
+            }
+        }
+        places.push(seen);
+    }
+    assert!(places[0].len() > 1, "the first one moves as it grows");
+    assert_eq!(places[1].len(), 1);
+    assert_eq!(places[1], places[2], "each begins at the front, as nothing is in use");
+}
+
+#[test]
+fn after_a_large_frame_one_read_takes_several_that_are_handed_on_in_turns() {
+    // What is there at once: all, or three and a bit.
+    for at_once in [usize::MAX, 1_000_000] {
+        let mut stream = Ready { at_once, ..Ready::new(reply(300_000).repeat(40)) };
+        let mut receiver = Receiver::new(1024 * 1024);
+        let mut held = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..1000 {
+            let mut messages = Vec::new();
+            if receiver.poll(&mut stream, &mut cx, &mut messages).is_ready() {
+                assert_eq!(messages.len(), 1);
+            }
+            assert!(receiver.buffer.capacity() <= BULK, "{} bytes", receiver.buffer.capacity());
+            held.append(&mut messages);
+        }
+        assert_eq!(held.len(), 40);
+        let largest = stream.reads.into_iter().max().unwrap();
+        let expected = at_once.min(3_000_000)..=at_once.min(BULK);
+        assert!(expected.contains(&largest), "{largest} bytes in one read");
+    }
+}
+
+#[test]
+fn frames_of_which_few_fit_are_not_read_several_at_a_time() {
+    let mut stream = Ready::new(reply(2_000_000).repeat(5));
+    let mut receiver = Receiver::new(4 * 1024 * 1024);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut messages = Vec::new();
+    for _ in 0..1000 {
+        let _ = receiver.poll(&mut stream, &mut cx, &mut messages);
+    }
+    assert_eq!(messages.len(), 5);
+    assert!(stream.reads.iter().all(|read| *read <= LARGEST_READ), "{:?}", stream.reads);
+}
+
+#[test]
+fn small_frames_are_not_read_by_the_megabyte() {
+    // Nor are they long after a large one.
+    for (before, but_for) in [(0, 0), (1, 1)] {
+        let bytes = [reply(300_000).repeat(before), reply(10_000).repeat(2000)].concat();
+        let mut stream = Ready::new(bytes);
+        let mut receiver = Receiver::new(1024 * 1024);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut count = 0;
+        for _ in 0..4000 {
+            let mut messages = Vec::new();
+            let _ = receiver.poll(&mut stream, &mut cx, &mut messages);
+            count += messages.len();
+        }
+        assert_eq!(count, before + 2000);
+        let large = stream.reads.iter().filter(|read| **read > LARGEST_READ).count();
+        assert!(large <= but_for, "{:?}", stream.reads);
+    }
+}
+
+#[tokio::test]
+async fn memory_that_bodies_held_is_used_again() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let mut receiver = Receiver::new(1024 * 1024);
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        near.write_all(&reply(100_000)).await.unwrap();
+        let mut messages = Vec::new();
+        while messages.is_empty() {
+            std::future::poll_fn(|cx| receiver.poll(&mut far, cx, &mut messages)).await.unwrap();
+        }
+        held = messages;
+    }
+    drop(held);
+    assert!(receiver.spare.try_reclaim(100_000));
+}
+
+#[tokio::test]
+async fn an_announced_length_allocates_nothing() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let mut receiver = Receiver::new(u32::MAX);
+    near.write_all(&[0xFF, 0xFF, 0xFF, 0x7F, 2, 0]).await.unwrap();
+    until(&mut receiver, &mut far, |r| r.buffer.len() == 6).await;
+    assert!(receiver.buffer.capacity() <= SMALLEST_READ);
+}
+
+#[tokio::test]
+async fn a_connection_at_rest_holds_no_buffer() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let mut receiver = Receiver::new(1024 * 1024);
+    near.write_all(&reply(100_000)).await.unwrap();
+    assert_eq!(until(&mut receiver, &mut far, |_| false).await, 1);
+    let mut messages = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(receiver.poll(&mut far, &mut cx, &mut messages).is_pending());
+    receiver.rest();
+    assert_eq!(receiver.buffer.capacity(), 0);
+}
+
+#[tokio::test]
+async fn an_end_inside_a_frame_is_a_broken_connection() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    near.write_all(&reply(10)[..7]).await.unwrap();
+    drop(near);
+    let mut receiver = Receiver::new(1024);
+    let end = std::future::poll_fn(|cx| receiver.poll(&mut far, cx, &mut Vec::new())).await;
+    assert!(matches!(end, Err(TransportError::Broken(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn messages_before_a_bad_frame_arrive() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let mut bytes = reply(10);
+    bytes.extend_from_slice(&[2, 0, 0, 0, 0, 0]);
+    near.write_all(&bytes).await.unwrap();
+    let mut receiver = Receiver::new(1024);
+    let mut messages = Vec::new();
+    let mut next =
+        async || std::future::poll_fn(|cx| receiver.poll(&mut far, cx, &mut messages)).await;
+    next().await.unwrap();
+    for _ in 0..2 {
+        let end = next().await;
+        assert!(matches!(end, Err(TransportError::Protocol(_))), "{end:?}");
+    }
+    assert_eq!(messages.len(), 1);
+}
+
+#[tokio::test]
+async fn one_poll_takes_no_more_than_its_budget() {
+    let (mut near, mut far) = UnixStream::pair().unwrap();
+    let frames: Vec<u8> = std::iter::repeat_with(|| reply(0)).take(3000).flatten().collect();
+    near.write_all(&frames).await.unwrap();
+    let mut receiver = Receiver::new(1024);
+    let mut counts = Vec::new();
+    while counts.iter().sum::<usize>() < 3000 {
+        let mut messages = Vec::new();
+        std::future::poll_fn(|cx| receiver.poll(&mut far, cx, &mut messages)).await.unwrap();
+        counts.push(messages.len());
+    }
+    assert!(counts.iter().all(|count| *count <= PORTION), "{counts:?}");
+}
+
+/// Polls until a message has arrived or `done`; returns how many have.
+async fn until(
+    receiver: &mut Receiver,
+    stream: &mut UnixStream,
+    done: impl Fn(&Receiver) -> bool,
+) -> usize {
+    let mut messages = Vec::new();
+    let polling = std::future::poll_fn(|cx| {
+        let polled = receiver.poll(stream, cx, &mut messages);
+        if polled.is_ready() || done(receiver) { Poll::Ready(()) } else { Poll::Pending }
+    });
+    timeout(Duration::from_secs(10), polling).await.unwrap();
+    messages.len()
+}
+
+/// Has these bytes to be read, and nothing after them.
+struct Ready {
+    bytes: Bytes,
+    at_once: usize,
+    /// The sizes of what has been read.
+    reads: Vec<usize>,
+}
+
+impl Ready {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes: bytes.into(), at_once: usize::MAX, reads: Vec::new() }
+    }
+}
+
+impl AsyncRead for Ready {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let count = self.bytes.len().min(self.at_once).min(buffer.remaining());
+        if count == 0 {
+            return Poll::Pending;
+        }
+        buffer.put_slice(&self.bytes[..count]);
+        self.bytes.advance(count);
+        self.reads.push(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Ready {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream for Ready {
+    type Detached = Self;
+
+    fn attach(detached: Self) -> io::Result<Self> {
+        Ok(detached)
+    }
+
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.bytes.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+}
+
+fn reply(size: usize) -> Vec<u8> {
+    let body = bytes::Bytes::from(vec![1; size]);
+    let metadata = Metadata::new();
+    let mut encoder = FrameEncoder::new(u32::MAX);
+    let reply = Outgoing::Reply { id: RequestId(1), metadata: &metadata, body: &body };
+    encoder.encode(reply).unwrap();
+    let mut batch = Batch::default();
+    encoder.take(&mut batch);
+    batch.bytes.to_vec()
+}
+
+const LENGTH_BYTES: usize = crate::wire::LENGTH_BYTES;
