@@ -46,8 +46,7 @@ async fn an_actor_that_is_due_has_its_turn_once_the_batch_is_handed_out() {
     let world = World::start(4, &[]);
     settle().await;
     let mut due = DueTurns::default();
-    let mut push =
-        |due: &mut _, id| world.inbox.push_due(world.job(id).boxed(), Instant::now(), due);
+    let push = |due: &mut _, id| world.inbox.push_due(world.job(id).boxed(), Instant::now(), due);
     push(&mut due, 1);
     push(&mut due, 2);
     settle().await;

@@ -259,6 +259,32 @@ fn of_many_nodes_a_change_copies_few() {
     }
 }
 
+/// With few nodes a ring is made anew instead.
+#[test]
+fn of_many_nodes_a_ring_that_follows_tells_what_one_made_anew_does() {
+    let ids: Vec<_> = (0..64).map(|number| format!("{number:02}")).collect();
+    let of = |range: std::ops::Range<usize>| {
+        let ids: Vec<&str> = ids[range].iter().map(String::as_str).collect();
+        vec![service("1", &ids)]
+    };
+    let keys: Vec<_> = (0..500).map(|number| format!("key {number}")).collect();
+    let owner = |nodes: &ServiceNodes, key: &str| {
+        let snapshot = nodes.load();
+        let picked = snapshot.pick(&by_key(key), &mut rand::rng(), Instant::now());
+        picked.map(|candidate| candidate.node().id.clone())
+    };
+    let following = nodes(of(0..60));
+    let _made = owner(&following, &keys[0]);
+    // One goes, one comes, one goes as another comes.
+    for range in [1..60, 1..61, 2..62] {
+        publish(&following, of(range.clone()));
+        let anew = nodes(of(range.clone()));
+        for key in &keys {
+            assert_eq!(owner(&following, key), owner(&anew, key), "{range:?}: {key}");
+        }
+    }
+}
+
 fn by_key(key: &str) -> Pick<'_> {
     Pick { strategy: &Strategy::ConsistentHash, key: Some(key), ..Pick::default() }
 }
