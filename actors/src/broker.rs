@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::client::{CallError, Caller};
 use crate::heartbeat::HeartbeatOptions;
+use crate::inbox::DueTurns;
 use crate::registry::{BoxFuture, NodeInfo, Registry, RegistryError};
 use crate::server::HandlerPort;
 use crate::supervisor::SupervisorRef;
@@ -123,6 +124,14 @@ pub trait EventSink: Send + Sync + 'static {
     /// Takes an event over; must not block. What does not fit is
     /// [refused](Acknowledger::refuse).
     fn deliver(&self, delivery: Delivery);
+
+    /// The same for one event of a batch: whom it wakes may have a turn with the others, once the
+    /// batch has been delivered. Does no more than [`deliver`](Self::deliver), unless it says
+    /// otherwise.
+    fn deliver_of_batch(&self, delivery: Delivery, due: &mut DueTurns) {
+        let _ = due;
+        self.deliver(delivery);
+    }
 }
 
 impl<F: Fn(Delivery) + Send + Sync + 'static> EventSink for F {

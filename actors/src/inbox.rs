@@ -6,6 +6,7 @@
 //! knows how long its head has waited, and drops what has expired or was cancelled.
 
 mod cancels;
+mod due;
 mod entry;
 mod options;
 mod queue;
@@ -24,6 +25,7 @@ use crate::contain::Panic;
 use crate::deadline::Deadline;
 use crate::message::Refusal;
 
+pub use self::due::DueTurns;
 pub use self::options::{InboxOptions, Overflow};
 pub use self::queue::Inbox;
 pub(crate) use self::receiver::{InboxReceiver, Next};

@@ -1,13 +1,18 @@
 //! A list in order, whose copies share what they have in common.
 //!
-//! It is kept in chunks. Copying it copies nothing; changing one element of a copy rewrites one
-//! chunk and the list of chunks, and comparing two copies looks into those chunks only that they
-//! do not share.
+//! It is a tree of small parts. Copying it copies nothing; changing one element of a copy rewrites
+//! the parts on the way to it, which are few however long the list is, and comparing two copies
+//! looks into those parts only that they do not share.
 //!
 //! Pure.
 
-use std::cmp::Ordering;
+mod part;
+mod walk;
+
+use std::iter;
 use std::sync::Arc;
+
+use self::part::{FILL, Node, Part, Put, in_a_row};
 
 /// What has a key by which it is ordered.
 pub(crate) trait Keyed {
@@ -18,15 +23,7 @@ pub(crate) trait Keyed {
 /// A list in order, whose copies share what they have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Sorted<T> {
-    chunks: Arc<Vec<Chunk<T>>>,
-}
-
-#[derive(Debug, Clone)]
-struct Chunk<T> {
-    /// Elements in all chunks before it.
-    begin: usize,
-    /// Never empty, never more than [`MOST`].
-    items: Arc<Vec<T>>,
+    whole: Part<T>,
 }
 
 /// How one list differs from another in one element.
@@ -52,36 +49,40 @@ impl<'a, T> Difference<'a, T> {
 
 impl<T> Default for Sorted<T> {
     fn default() -> Self {
-        Self { chunks: Arc::default() }
+        Self { whole: Part { end: 0, node: Node::Elements(Arc::new([])) } }
     }
 }
 
 impl<T: Keyed + Clone> Sorted<T> {
     /// A list of elements that come in order, each key once.
     pub(crate) fn from_ordered(items: impl IntoIterator<Item = T>) -> Self {
-        let (mut items, mut chunks) = (items.into_iter().peekable(), Vec::new());
-        let mut begin = 0;
-        while items.peek().is_some() {
-            let chunk: Vec<_> = items.by_ref().take(MOST / 2).collect();
-            let length = chunk.len();
-            chunks.push(Chunk { begin, items: Arc::new(chunk) });
-            begin += length;
+        let mut items = items.into_iter();
+        let mut end = 0;
+        let mut nodes: Vec<_> = iter::from_fn(|| {
+            let few: Arc<[T]> = items.by_ref().take(FILL).collect();
+            end += few.len();
+            (!few.is_empty()).then_some(Node::Elements(few))
+        })
+        .collect();
+        while nodes.len() > 1 {
+            let rows = nodes.chunks(FILL).map(|row| Node::Parts(in_a_row(row.iter().cloned())));
+            nodes = rows.collect();
         }
-        Self { chunks: Arc::new(chunks) }
+        nodes.pop().map_or_else(Self::default, |node| Self { whole: Part { end, node } })
     }
 
     /// How many elements it has.
     pub(crate) fn len(&self) -> usize {
-        self.chunks.last().map_or(0, |last| last.begin + last.items.len())
+        self.whole.end
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+        self.whole.end == 0
     }
 
     /// Whether the other is a copy in which nothing was changed.
     pub(crate) fn is_copy_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.chunks, &other.chunks)
+        self.whole.node.is_copy_of(&other.whole.node)
     }
 
     /// All elements.
@@ -91,204 +92,74 @@ impl<T: Keyed + Clone> Sorted<T> {
 
     /// The elements from an index on.
     pub(crate) fn iter_from(&self, index: usize) -> impl Iterator<Item = &T> {
-        let first = self.chunk_of(index);
-        let skipped = self.chunks.get(first).map_or(0, |chunk| index - chunk.begin);
-        let chunks = self.chunks.get(first..).unwrap_or_default();
-        chunks.iter().flat_map(|chunk| chunk.items.iter()).skip(skipped)
+        let mut next = index;
+        let few = iter::from_fn(move || {
+            let few = self.whole.node.from(next);
+            next += few.len();
+            (!few.is_empty()).then_some(few)
+        });
+        few.flatten()
     }
 
     /// The element of an index.
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        let chunk = self.chunks.get(self.chunk_of(index))?;
-        chunk.items.get(index - chunk.begin)
+        self.whole.node.from(index).first()
     }
 
     /// The element of a key.
     pub(crate) fn find(&self, key: &str) -> Option<&T> {
-        let items = &self.chunks.get(self.chunk_for(key))?.items;
-        let index = items.binary_search_by(|item| item.key().cmp(key)).ok()?;
-        items.get(index)
+        self.whole.node.find(key)
     }
 
     /// Puts an element where its key belongs; returns the one that had the key.
     pub(crate) fn put(&mut self, item: T) -> Option<T> {
-        let at = self.chunk_for(item.key());
-        let chunks = Arc::make_mut(&mut self.chunks);
-        let Some(chunk) = chunks.get_mut(at) else {
-            chunks.push(Chunk { begin: 0, items: Arc::new(vec![item]) });
-            return None;
-        };
-        let items = Arc::make_mut(&mut chunk.items);
-        match items.binary_search_by(|known| known.key().cmp(item.key())) {
-            Ok(index) => return Some(std::mem::replace(&mut items[index], item)),
-            Err(index) => items.insert(index, item),
+        match self.whole.node.put(item) {
+            Put::Replaced(item) => return Some(item),
+            Put::Added => {}
+            Put::Cut(rest) => {
+                let row = in_a_row([self.whole.node.clone(), rest]);
+                self.whole.node = Node::Parts(row);
+            }
         }
-        if items.len() > MOST {
-            let rest = items.split_off(MOST / 2);
-            let begin = chunk.begin + MOST / 2;
-            chunks.insert(at + 1, Chunk { begin, items: Arc::new(rest) });
-            renumber(chunks, at + 1);
-        } else {
-            renumber(chunks, at);
-        }
+        self.whole.end += 1;
         None
     }
 
     /// Takes the element of a key out.
     pub(crate) fn take(&mut self, key: &str) -> Option<T> {
-        let at = self.chunk_for(key);
-        let items = &self.chunks.get(at)?.items;
-        let index = items.binary_search_by(|item| item.key().cmp(key)).ok()?;
-        let chunks = Arc::make_mut(&mut self.chunks);
-        let items = Arc::make_mut(&mut chunks[at].items);
-        let taken = items.remove(index);
-        if items.is_empty() {
-            chunks.remove(at);
-        } else if items.len() < LEAST {
-            join(chunks, at);
+        // What is not there must not have anything rewritten.
+        self.find(key)?;
+        let taken = self.whole.node.take(key)?;
+        self.whole.end -= 1;
+        while let Node::Parts(parts) = &self.whole.node
+            && let [only] = &**parts
+        {
+            self.whole.node = only.node.clone();
         }
-        renumber(chunks, at.saturating_sub(1));
+        if self.is_empty() {
+            *self = Self::default();
+        }
         Some(taken)
     }
 
     /// How it differs from one before it, in order; `is_same` says whether two elements of one key
-    /// are equal. Chunks that both share are passed over.
+    /// are equal. What both share is passed over.
     pub(crate) fn differences_from<'a>(
         &'a self,
         before: &'a Self,
         is_same: impl Fn(&T, &T) -> bool,
     ) -> Vec<Difference<'a, T>> {
-        let (mut old, mut new) = (Walk::of(before), Walk::of(self));
-        let mut differences = Vec::new();
-        loop {
-            if old.pass_shared(&mut new) {
-                continue;
-            }
-            let order = match (old.peek(), new.peek()) {
-                (None, None) => return differences,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => old.key().cmp(new.key()),
-            };
-            let gone = if order.is_le() { old.next() } else { None };
-            let came = if order.is_ge() { new.next() } else { None };
-            match (gone, came) {
-                (Some(old), Some(new)) if is_same(old, new) => {}
-                (Some(old), Some(new)) => differences.push(Difference::Changed(old, new)),
-                (Some(old), None) => differences.push(Difference::Gone(old)),
-                (None, Some(new)) => differences.push(Difference::Came(new)),
-                (None, None) => {}
-            }
-        }
-    }
-
-    /// The chunk that has an index, the last one for what lies beyond.
-    fn chunk_of(&self, index: usize) -> usize {
-        let (last, length) = (self.chunks.len().saturating_sub(1), self.len());
-        if index >= length {
-            return last;
-        }
-        // Chunks are about equally long, so that it is mostly this one or one beside it.
-        let mut at = (index * self.chunks.len() / length).min(last);
-        while at > 0 && self.chunks[at].begin > index {
-            at -= 1;
-        }
-        while self.chunks.get(at + 1).is_some_and(|next| next.begin <= index) {
-            at += 1;
-        }
-        at
-    }
-
-    /// The chunk where a key belongs.
-    fn chunk_for(&self, key: &str) -> usize {
-        let begins_before =
-            |chunk: &Chunk<T>| chunk.items.first().is_some_and(|first| first.key() <= key);
-        self.chunks.partition_point(begins_before).saturating_sub(1)
+        walk::differences((&before.whole, &self.whole), is_same)
     }
 }
-
-/// Counts anew what lies before a chunk and those behind it.
-fn renumber<T>(chunks: &mut [Chunk<T>], from: usize) {
-    let before = from.checked_sub(1).and_then(|before| chunks.get(before));
-    let mut begin = before.map_or(0, |chunk| chunk.begin + chunk.items.len());
-    for chunk in chunks.iter_mut().skip(from) {
-        chunk.begin = begin;
-        begin += chunk.items.len();
-    }
-}
-
-/// Joins a small chunk and a neighbour that has room for it.
-fn join<T: Clone>(chunks: &mut Vec<Chunk<T>>, at: usize) {
-    let has_room = |one: usize, other: usize| {
-        let both = chunks.get(one).zip(chunks.get(other));
-        both.is_some_and(|(one, other)| one.items.len() + other.items.len() <= MOST)
-    };
-    let first = if has_room(at, at + 1) {
-        at
-    } else if at > 0 && has_room(at - 1, at) {
-        at - 1
-    } else {
-        return;
-    };
-    let second = chunks.remove(first + 1);
-    Arc::make_mut(&mut chunks[first].items).extend(second.items.iter().cloned());
-}
-
-/// A place in a list.
-struct Walk<'a, T> {
-    chunks: &'a [Chunk<T>],
-    index: usize,
-}
-
-impl<'a, T> Walk<'a, T> {
-    fn of(list: &'a Sorted<T>) -> Self {
-        Self { chunks: &list.chunks, index: 0 }
-    }
-
-    fn peek(&self) -> Option<&'a T> {
-        self.chunks.first()?.items.get(self.index)
-    }
-
-    fn next(&mut self) -> Option<&'a T> {
-        let (first, rest) = self.chunks.split_first()?;
-        let item = first.items.get(self.index);
-        self.index += 1;
-        if self.index >= first.items.len() {
-            (self.chunks, self.index) = (rest, 0);
-        }
-        item
-    }
-
-    /// Passes over a chunk that both are at the beginning of.
-    fn pass_shared(&mut self, other: &mut Self) -> bool {
-        let (Some((own, rest)), Some((others, others_rest))) =
-            (self.chunks.split_first(), other.chunks.split_first())
-        else {
-            return false;
-        };
-        let is_shared =
-            self.index == 0 && other.index == 0 && Arc::ptr_eq(&own.items, &others.items);
-        if is_shared {
-            (self.chunks, other.chunks) = (rest, others_rest);
-        }
-        is_shared
-    }
-}
-
-/// Elements of a chunk at most; a new one is filled by half.
-const MOST: usize = 128;
-
-/// A chunk of fewer is joined with a neighbour.
-const LEAST: usize = 24;
 
 #[cfg(test)]
 impl<T> Sorted<T> {
-    /// How many chunks it does not share with one before it.
-    pub(crate) fn rewritten_since(&self, before: &Self) -> usize {
-        let is_new = |chunk: &&Chunk<T>| {
-            !before.chunks.iter().any(|known| Arc::ptr_eq(&known.items, &chunk.items))
-        };
-        self.chunks.iter().filter(is_new).count()
+    /// How many elements and parts had to be copied since one before it.
+    pub(crate) fn copied_since(&self, before: &Self) -> usize {
+        let known = before.whole.node.all();
+        let is_new = |node: &&Node<T>| !known.iter().any(|known| node.is_copy_of(known));
+        self.whole.node.all().into_iter().filter(is_new).map(Node::width).sum()
     }
 }
 
@@ -297,6 +168,7 @@ mod tests {
     use std::cell::Cell;
     use std::collections::BTreeMap;
 
+    use super::part::MOST;
     use super::*;
 
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -312,7 +184,7 @@ mod tests {
     fn beyond_its_end_there_is_nothing_however_far() {
         let entries = (0..1_000).map(|number| Entry(format!("{number:04}"), number));
         let list = Sorted::from_ordered(entries.collect::<Vec<_>>());
-        assert!(list.chunks.len() > 1 && list.get(999).is_some());
+        assert!(list.whole.node.depth() > 2 && list.get(999).is_some());
         assert!([1_000, usize::MAX].iter().all(|index| list.get(*index).is_none()));
     }
 
@@ -339,7 +211,7 @@ mod tests {
             }
             let index = usize::try_from(number >> 50).unwrap() % (map.len() + 1);
             assert_eq!(list.get(index).map(|it| &it.0), list.iter().nth(index).map(|it| &it.0));
-            assert!(list.chunks.iter().all(|it| (1..=MOST).contains(&it.items.len())));
+            assert_is_sound(&list);
         }
         for (copy, map) in copies {
             assert!(copy.iter().map(|it| (&it.0, &it.1)).eq(map.iter()), "a copy changed");
@@ -377,7 +249,7 @@ mod tests {
             Difference::Gone(before.find("09999").unwrap()),
         ];
         assert_eq!(differences, expected);
-        assert!(looks.get() <= 2 * MOST, "{} looks", looks.get());
+        assert!(looks.get() <= 3 * MOST, "{} looks", looks.get());
     }
 
     #[test]
@@ -386,6 +258,59 @@ mod tests {
         assert_eq!(after.differences_from(&before, |one, other| one == other), []);
         assert_eq!(after.differences_from(&Sorted::default(), |_, _| true).len(), 300);
         assert_eq!(Sorted::default().differences_from(&after, |_, _| true).len(), 300);
+    }
+
+    #[test]
+    fn differences_are_found_whatever_was_cut_and_joined() {
+        let (mut list, mut number) = (numbered(600), 7_u64);
+        for round in 0..200 {
+            let before = list.clone();
+            let mut expected = BTreeMap::new();
+            for _ in 0..round % 40 {
+                number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let key = format!("{:05}", (number >> 40) % 1_200);
+                let is_put = (number >> 33).is_multiple_of(2) == (round < 100);
+                let now = is_put.then(|| Entry(key.clone(), number));
+                match &now {
+                    Some(entry) => drop(list.put(entry.clone())),
+                    None => drop(list.take(&key)),
+                }
+                expected.insert(key, now);
+            }
+            let told = list.differences_from(&before, |one, other| one == other);
+            let told = told.into_iter().map(|difference| {
+                let (Difference::Gone(it) | Difference::Came(it) | Difference::Changed(_, it)) =
+                    difference;
+                (it.0.clone(), difference.present().cloned())
+            });
+            expected.retain(|key, now| before.find(key) != now.as_ref());
+            assert!(told.eq(expected), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_change_copies_little_however_long_the_list_is() {
+        for (count, most) in [(1_000, 48), (10_000, 64), (100_000, 80)] {
+            let before = numbered(count);
+            let mut after = before.clone();
+            after.put(Entry("00500".into(), 0));
+            after.put(Entry("00500a".into(), 0));
+            after.take("00500b");
+            after.take("00501");
+            let copied = after.copied_since(&before);
+            assert!(copied <= most, "{copied} of {count}");
+        }
+    }
+
+    fn assert_is_sound(list: &Sorted<Entry>) {
+        let all = list.whole.node.all();
+        let is_empty = |node: &&Node<Entry>| node.width() == 0;
+        assert!(all.iter().all(|node| node.width() <= MOST));
+        assert_eq!(all.iter().filter(|node| is_empty(node)).count(), usize::from(list.is_empty()));
+        for node in all {
+            let Node::Parts(parts) = node else { continue };
+            assert!(parts.iter().all(|part| part.node.depth() + 1 == node.depth()));
+        }
     }
 
     fn numbered(count: u64) -> Sorted<Entry> {

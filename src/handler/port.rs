@@ -8,7 +8,7 @@ use actix::prelude::{Actor, Handler};
 use actix_rt::ArbiterHandle;
 use callboard_actors::Context;
 use callboard_actors::broker::{EventSink, Interest};
-use callboard_actors::inbox::{Inbox, InboxStatus, Job, JobKey};
+use callboard_actors::inbox::{DueTurns, Inbox, InboxStatus, Job, JobKey};
 use callboard_actors::message::Refusal;
 use callboard_actors::node::HandlerParts;
 use callboard_actors::registry::EndpointInfo;
@@ -182,9 +182,18 @@ impl<A: Actor<Context = Context<A>>> TypedPort<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> TypedPort<A> {
-    /// Queues an event for the actor of this index.
-    pub(super) fn push_event(&self, actor: usize, job: Box<dyn Job<A>>) {
-        self.inboxes[actor].push_one(job, Instant::now());
+    /// Queues an event for the actor of this index, which is woken unless it is to be `due`.
+    pub(super) fn push_event(
+        &self,
+        actor: usize,
+        job: Box<dyn Job<A>>,
+        due: Option<&mut DueTurns>,
+    ) {
+        let (inbox, now) = (&self.inboxes[actor], Instant::now());
+        match due {
+            Some(due) => inbox.push_due(job, now, due),
+            None => inbox.push_one(job, now),
+        }
     }
 
     /// Runs a future on the arbiter of the actor of this index.

@@ -10,7 +10,7 @@ use callboard_actors::broker::{
 };
 use callboard_actors::client::{CallError, thread_hint};
 use callboard_actors::contain::{Panic, contain};
-use callboard_actors::inbox::{Job, JobKey, Progress};
+use callboard_actors::inbox::{DueTurns, Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
 use callboard_actors::server::refusal_text;
 use callboard_actors::{Context, Deadline, Status};
@@ -72,6 +72,21 @@ where
     }
 
     fn deliver(&self, delivery: Delivery) {
+        self.take(delivery, None);
+    }
+
+    fn deliver_of_batch(&self, delivery: Delivery, due: &mut DueTurns) {
+        self.take(delivery, Some(due));
+    }
+}
+
+impl<A, T> TypedSink<A, T>
+where
+    A: Actor<Context = Context<A>> + Handler<Event<T>>,
+    <A as Handler<Event<T>>>::Result: 'static,
+    T: Topic,
+{
+    fn take(&self, delivery: Delivery, due: Option<&mut DueTurns>) {
         let Delivery { topic, event, acknowledger } = delivery;
         let (codec, event) = match self.readable(event) {
             Ok(readable) => readable,
@@ -84,25 +99,19 @@ where
         match contain(|| event::decode::<T>(codec, &event.body)) {
             Ok(Ok(message)) => {
                 let event = Event::new(message, topic, event.metadata);
-                self.hand_over(event, acknowledger);
+                self.hand_over(event, acknowledger, due);
             }
             Ok(Err(error)) => self.cannot_decode(&error.to_string(), acknowledger),
             Err(_) => self.cannot_decode("decoding it panicked", acknowledger),
         }
     }
-}
 
-impl<A, T> TypedSink<A, T>
-where
-    A: Actor<Context = Context<A>> + Handler<Event<T>>,
-    <A as Handler<Event<T>>>::Result: 'static,
-    T: Topic,
-{
-    fn hand_over(&self, event: Event<T>, acknowledger: Acknowledger) {
+    fn hand_over(&self, event: Event<T>, acknowledger: Acknowledger, due: Option<&mut DueTurns>) {
         let home = thread_hint() % self.port.inboxes.len();
         let actor = self.port.choose(home, &mut home.clone());
         if self.port.middleware[self.index].is_empty() {
-            return self.port.push_event(actor, pack::<A, T>(self.index, event, acknowledger));
+            let job = pack::<A, T>(self.index, event, acknowledger);
+            return self.port.push_event(actor, job, due);
         }
         if !self.port.inboxes[actor].has_room() {
             // What waits inside middleware is not in the queue, so the queue is asked before.
@@ -173,7 +182,8 @@ async fn wrapped<A, T>(
             // Middleware may have stopped waiting.
             let _ = told.send(answer);
         });
-        port.push_event(actor, pack::<A, T>(index, event.with(info.metadata.clone()), tell));
+        let job = pack::<A, T>(index, event.with(info.metadata.clone()), tell);
+        port.push_event(actor, job, None);
         async move { for_middleware::<T>(answer.await.unwrap_or(Acknowledgement::Failed)) }
     };
     match run_chain(&port.middleware[index], info, last).await {

@@ -13,7 +13,7 @@ use super::frame::EventFrame;
 use super::tally::Tally;
 use super::topics::{Place, To, Topics};
 use super::{Acknowledger, BrokerError, EncodedEvent, EventSink, Interest};
-use crate::inbox::InboxStatus;
+use crate::inbox::{DueTurns, InboxStatus};
 use crate::message::{Refusal, RequestId};
 use crate::metadata::Metadata;
 use crate::registry::EndpointInfo;
@@ -103,7 +103,7 @@ impl EventDesk {
         self.ids.write().retain(|id, _| !ids.contains(id));
     }
 
-    fn take(&self, endpoint: usize, form: u16, arrival: Arrival) {
+    fn take(&self, endpoint: usize, form: u16, arrival: Arrival, due: &mut DueTurns) {
         let Arrival { mut reply, metadata, body, .. } = arrival;
         let Some(Form { codec, types }) = self.forms.get(form) else {
             return reply.refuse(Refusal::UnknownContentType, None);
@@ -129,10 +129,12 @@ impl EventDesk {
             let Some(mut reply) = reply.take_if(|_| reach > 0) else { return };
             if reach == 1 {
                 // The common case needs no count of its own.
-                subscribers.deliver(to, event, Acknowledger::remote(reply));
+                subscribers.deliver(to, event, Acknowledger::remote(reply), due);
             } else {
                 let tally = Tally::then(move |published| reply.reply(&Metadata::new(), &published));
-                subscribers.publish(&event, to, &tally);
+                subscribers.publish(&event, to, &tally, |sink, delivery| {
+                    sink.deliver_of_batch(delivery, due);
+                });
                 tally.complete();
             }
         });
@@ -171,7 +173,7 @@ impl HandlerPort for EventDesk {
     }
 
     fn lane(&self) -> Box<dyn Lane> {
-        Box::new(DeskLane(self.clone()))
+        Box::new(DeskLane { desk: self.clone(), due: DueTurns::default() })
     }
 
     fn inboxes(&self) -> Vec<Arc<dyn InboxStatus>> {
@@ -183,14 +185,23 @@ impl HandlerPort for EventDesk {
     }
 }
 
-struct DeskLane(EventDesk);
+struct DeskLane {
+    desk: EventDesk,
+    /// The subscribers of this batch.
+    due: DueTurns,
+}
 
 impl Lane for DeskLane {
     fn push(&mut self, endpoint: usize, form: u16, arrival: Arrival) {
-        self.0.take(endpoint, form, arrival);
+        self.desk.take(endpoint, form, arrival, &mut self.due);
     }
 
-    fn flush(&mut self, _: Instant) {}
+    /// Subscribers mostly acknowledge at once. Within the connection's turn their answers leave in
+    /// the same write, and neither they nor the connection are polled once more: with many
+    /// connections, what they need would no longer be in the processor's cache then.
+    fn flush(&mut self, _: Instant) {
+        self.due.take();
+    }
 
     /// Nothing: what has been published is for all who subscribe.
     fn cancel(&self, _: u64, _: Option<RequestId>) {}

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::tally::Tally;
 use super::{Acknowledger, BrokerError, Delivery, EncodedEvent, EventSink, Interest};
+use crate::inbox::DueTurns;
 
 /// The subscribers of this process; clones share them.
 ///
@@ -178,25 +179,39 @@ impl Subscribers<'_> {
         self.audiences.iter().map(|audience| audience.group.clone()).collect()
     }
 
-    /// Delivers an event to all that are meant, whose answers the tally counts.
-    pub(super) fn publish(&self, event: &EncodedEvent, to: To<'_>, tally: &Arc<Tally>) {
+    /// Delivers an event to all that are meant, whose answers the tally counts; `deliver` hands it
+    /// to one.
+    pub(super) fn publish(
+        &self,
+        event: &EncodedEvent,
+        to: To<'_>,
+        tally: &Arc<Tally>,
+        mut deliver: impl FnMut(&dyn EventSink, Delivery),
+    ) {
         tally.expect(self.reach(to));
         self.each(to, |member| {
-            member.sink.deliver(Delivery {
+            let delivery = Delivery {
                 topic: Arc::clone(self.topic),
                 event: event.clone(),
                 acknowledger: Acknowledger::counted(tally),
-            });
+            };
+            deliver(&*member.sink, delivery);
         });
     }
 
-    /// Delivers an event to the one subscriber that is meant, if exactly one is.
-    pub(super) fn deliver(&self, to: To<'_>, event: EncodedEvent, acknowledger: Acknowledger) {
+    /// Delivers an event of a batch to the one subscriber that is meant, if exactly one is.
+    pub(super) fn deliver(
+        &self,
+        to: To<'_>,
+        event: EncodedEvent,
+        acknowledger: Acknowledger,
+        due: &mut DueTurns,
+    ) {
         let topic = Arc::clone(self.topic);
         let mut delivery = Some(Delivery { topic, event, acknowledger });
         self.each(to, |member| {
             if let Some(delivery) = delivery.take() {
-                member.sink.deliver(delivery);
+                member.sink.deliver_of_batch(delivery, due);
             }
         });
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use self::status::place;
 use super::cancels::Cancels;
+use super::due::{Due, DueTurns};
 use super::entry::Entry;
 use super::options::{InboxOptions, Overflow};
 use super::receiver::InboxReceiver;
@@ -149,7 +150,17 @@ impl<A: Actor> Inbox<A> {
 
     /// Queues one request.
     pub fn push_one(&self, job: Box<dyn Job<A>>, now: Instant) {
-        self.push_entry(Entry::new(job, Some(now)), &now.into());
+        self.push_entry(Entry::new(job, Some(now)), &now.into(), |shared| shared.bell.ring());
+    }
+
+    /// Queues one request of a batch; the actor is not woken, but `due` for a turn.
+    pub fn push_due(&self, job: Box<dyn Job<A>>, now: Instant, due: &mut DueTurns)
+    where
+        A: 'static,
+    {
+        self.push_entry(Entry::new(job, Some(now)), &now.into(), |shared| {
+            due.add(Arc::clone(shared) as Arc<dyn Due>);
+        });
     }
 
     /// Queues one request whose time has not begun, so that nobody need read the clock.
@@ -160,10 +171,11 @@ impl<A: Actor> Inbox<A> {
     /// [says so](InboxStatus::begin), or the actor has had a turn without starting it, whichever is
     /// first.
     pub fn push_fresh(&self, job: Box<dyn Job<A>>) {
-        self.push_entry(Entry::new(job, None), &Now::unread());
+        self.push_entry(Entry::new(job, None), &Now::unread(), |shared| shared.bell.ring());
     }
 
-    fn push_entry(&self, entry: Entry<A>, now: &Now) {
+    /// Queues one request; `wake` sees to it that the actor has a turn.
+    fn push_entry(&self, entry: Entry<A>, now: &Now, wake: impl FnOnce(&Arc<Shared<A>>)) {
         for mut displaced in self.shared.displace(1) {
             displaced.refuse(self.shared.refusal(false, now));
         }
@@ -179,7 +191,7 @@ impl<A: Actor> Inbox<A> {
                 self.shared.entries.store(queue.entries.len(), Ordering::Release);
                 drop(queue);
                 if was_empty {
-                    self.shared.bell.ring();
+                    wake(&self.shared);
                 }
                 return;
             }
@@ -345,6 +357,16 @@ impl<A: Actor> Shared<A> {
         let finished = self.finished.load(Ordering::SeqCst);
         let accepted = self.accepted.load(Ordering::Acquire);
         usize::try_from((accepted + guests).saturating_sub(finished)).unwrap_or(usize::MAX)
+    }
+}
+
+impl<A: Actor> Due for Shared<A> {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn ring(&self) {
+        self.bell.ring();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Where a node sits says nothing of it: whoever comes takes the seat of who left, or else sits at
 //! the end, and where seats stay empty the last nodes move there. So a change touches few seats,
-//! however many there are. They are kept in chunks; a copy copies the list of chunks.
+//! however many there are. They are kept in rows, and these in blocks: a copy copies the list of
+//! blocks, and a change the block and the row of a seat.
 
 use std::array;
 use std::sync::Arc;
@@ -13,9 +14,14 @@ use super::candidate::Candidate;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seats {
     /// All full but the last, which is not empty.
-    chunks: Vec<Arc<[Option<Arc<Candidate>>; CHUNK]>>,
+    blocks: Vec<Arc<Block>>,
     len: usize,
 }
+
+/// Rows, of which those behind the last seat are one and the same.
+type Block = [Arc<Row>; ROWS];
+
+type Row = [Option<Arc<Candidate>>; ROW];
 
 impl Seats {
     /// How many nodes there are.
@@ -26,23 +32,26 @@ impl Seats {
     /// Whose seat it is.
     #[inline]
     pub(super) fn get(&self, seat: usize) -> Option<&Arc<Candidate>> {
-        self.chunks.get(seat / CHUNK)?[seat % CHUNK].as_ref()
+        self.blocks.get(seat / BLOCK)?[seat / ROW % ROWS][seat % ROW].as_ref()
     }
 
     /// The nodes from a seat on.
     pub(super) fn iter_from(&self, seat: usize) -> impl Iterator<Item = &Arc<Candidate>> {
-        let chunks = self.chunks.get(seat / CHUNK..).unwrap_or_default();
-        chunks.iter().flat_map(|chunk| chunk.iter()).skip(seat % CHUNK).flatten()
+        let blocks = self.blocks.get(seat / BLOCK..).unwrap_or_default();
+        let rows = blocks.iter().flat_map(|block| block.iter()).skip(seat / ROW % ROWS);
+        rows.flat_map(|row| row.iter()).skip(seat % ROW).flatten()
     }
 
     /// Gives a seat that somebody has, or the one behind the last, to a node.
     pub(super) fn seat(&mut self, seat: usize, candidate: Arc<Candidate>) {
-        if seat / CHUNK == self.chunks.len() {
-            self.chunks.push(Arc::new(array::from_fn(|_| None)));
+        if seat / BLOCK == self.blocks.len() {
+            let empty = Arc::new(array::from_fn(|_| None));
+            self.blocks.push(Arc::new(array::from_fn(|_| Arc::clone(&empty))));
         }
-        if let Some(chunk) = self.chunks.get_mut(seat / CHUNK) {
+        if let Some(block) = self.blocks.get_mut(seat / BLOCK) {
             candidate.take_seat(u32::try_from(seat).unwrap_or(u32::MAX));
-            Arc::make_mut(chunk)[seat % CHUNK] = Some(candidate);
+            let row = &mut Arc::make_mut(block)[seat / ROW % ROWS];
+            Arc::make_mut(row)[seat % ROW] = Some(candidate);
             self.len = self.len.max(seat + 1);
         }
     }
@@ -50,24 +59,38 @@ impl Seats {
     /// Has the last node stand up.
     pub(super) fn pop(&mut self) -> Option<Arc<Candidate>> {
         let last = self.len.checked_sub(1)?;
-        let chunk = Arc::make_mut(self.chunks.last_mut()?);
-        let candidate = chunk[last % CHUNK].take();
-        if last % CHUNK == 0 {
-            self.chunks.pop();
+        let row = &mut Arc::make_mut(self.blocks.last_mut()?)[last / ROW % ROWS];
+        let candidate = Arc::make_mut(row)[last % ROW].take();
+        if last % BLOCK == 0 {
+            self.blocks.pop();
         }
         self.len = last;
         candidate
     }
 }
 
-/// A list of chunks and a chunk are about equally long with four thousand nodes.
-const CHUNK: usize = 64;
+/// Seats of a row.
+const ROW: usize = 16;
+
+/// Rows of a block. With ten thousand nodes there are twenty blocks, and with as many as a selector
+/// may hold by default 128.
+const ROWS: usize = 32;
+
+/// Seats of a block.
+const BLOCK: usize = ROW * ROWS;
 
 #[cfg(test)]
 impl Seats {
-    /// How many chunks it does not share with one before it.
-    pub(super) fn rewritten_since(&self, before: &Self) -> usize {
-        let shared = self.chunks.iter().zip(&before.chunks);
-        self.chunks.len() - shared.filter(|(one, other)| Arc::ptr_eq(one, other)).count()
+    /// How many seats, rows and blocks had to be copied since one before it.
+    pub(super) fn copied_since(&self, before: &Self) -> usize {
+        let is_known = |row: &Arc<Row>| {
+            before.blocks.iter().flat_map(|block| block.iter()).any(|known| Arc::ptr_eq(row, known))
+        };
+        let blocks = self
+            .blocks
+            .iter()
+            .filter(|block| !before.blocks.iter().any(|known| Arc::ptr_eq(block, known)));
+        let rows = blocks.clone().flat_map(|block| block.iter()).filter(|row| !is_known(row));
+        self.blocks.len() + blocks.count() * ROWS + rows.count() * ROW
     }
 }

@@ -13,35 +13,49 @@ use super::Subject;
 use crate::figure::Figure;
 use crate::micro::looping::repeat;
 use crate::micro::picks::{Field, NAME, STEP, picks, record};
+use crate::micro::rounds::{Samples, Way, figures, interleave};
 
 /// One to ten thousand.
 pub const SUBJECT: Subject =
     Subject { name: "nodes", sizes: &[1, 10, 100, 1_000, 10_000], measure };
 
 fn measure(count: u64) -> Vec<Figure> {
-    let mut figures = picks(GROUP, ROUNDS, count);
+    let mut all = picks(GROUP, ROUNDS, count);
     let varied = ("nodes", count);
     let field = Field::new(count);
-    let figure = |name: &str, nanos: f64| Figure::new(GROUP, name, varied).value(nanos / 1e3, "µs");
     let whole = repeat(WHOLES, |_| field.publish_all()) / 1e3;
     let of_all = Figure::new(GROUP, "a whole list is told again", varied);
-    figures.push(of_all.value(whole, "µs for all"));
-    figures.push(figure("one node changes", repeat(UPDATES, |_| field.publish_one())));
-    let another = repeat(UPDATES, |_| field.publish_another());
-    figures.push(figure("one node comes or goes", another));
+    all.push(of_all.value(whole, "µs for all"));
+    let mut samples = changing(&field, "");
     // The ring is made by the first call that needs it, and from then on it follows.
-    figures.push(figure_of_ring(&field, varied));
-    let one = repeat(UPDATES, |_| field.publish_one());
-    figures.push(figure("one node changes, with a hash ring", one));
-    let another = repeat(UPDATES, |_| field.publish_another());
-    figures.push(figure("one node comes or goes, with a hash ring", another));
-    let way = actix_rt::System::new().block_on(registering(count));
-    figures.push(figure("one node registers anew, until callers see it", way));
-    figures
+    let of_ring = figure_of_ring(&field, varied);
+    samples.extend(changing(&field, ", with a hash ring"));
+    samples.push(actix_rt::System::new().block_on(registering(count)));
+    all.extend(figures(GROUP, varied, &samples).into_iter().map(in_micros));
+    all.push(of_ring);
+    all
+}
+
+/// Nanoseconds from a change in the watcher to the snapshot of the selector.
+fn changing(field: &Field, with: &str) -> Vec<Samples> {
+    let ways = vec![
+        Way::new(format!("one node changes{with}"), || repeat(UPDATES, |_| field.publish_one())),
+        Way::new(format!("one node comes or goes{with}"), || {
+            repeat(UPDATES, |_| field.publish_another())
+        }),
+    ];
+    interleave(ROUNDS, ways)
+}
+
+fn in_micros(mut figure: Figure) -> Figure {
+    let figures = [Some(&mut figure.value), figure.low.as_mut(), figure.high.as_mut()];
+    figures.into_iter().flatten().for_each(|nanos| *nanos /= 1e3);
+    "µs".clone_into(&mut figure.unit);
+    figure
 }
 
 /// Nanoseconds from the registry in memory through the watcher to the snapshot of the selector.
-async fn registering(count: u64) -> f64 {
+async fn registering(count: u64) -> Samples {
     let registry = MemoryRegistry::new();
     for index in 0..count {
         registry.register(record(index, 0), TTL).await.expect(THERE);
@@ -61,15 +75,19 @@ async fn registering(count: u64) -> f64 {
     watcher.send(subscribe).await.expect(LIVES).expect(THERE);
     seen_after(&nodes, 0).await;
     assert_eq!(nodes.load().len() as u64, count, "all are seen");
-    let begun = Instant::now();
-    for turn in 0..UPDATES {
-        let revision = nodes.load().revision();
-        registry.register(record(turn * STEP % count, turn + 1), TTL).await.expect(THERE);
-        seen_after(&nodes, revision).await;
+    let (mut values, mut turn) = (Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        for _ in 0..UPDATES {
+            let revision = nodes.load().revision();
+            registry.register(record(turn * STEP % count, turn + 1), TTL).await.expect(THERE);
+            seen_after(&nodes, revision).await;
+            turn += 1;
+        }
+        values.push(begun.elapsed().as_secs_f64() * 1e9 / UPDATES as f64);
     }
-    let nanos = begun.elapsed().as_secs_f64() * 1e9 / UPDATES as f64;
     supervisor.stop().await;
-    nanos
+    Samples { name: "one node registers anew, until callers see it".into(), values }
 }
 
 /// Waits for a snapshot that is newer.

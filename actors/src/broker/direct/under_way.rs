@@ -17,7 +17,7 @@ use super::deliver::{DraftFrame, Publishing, target};
 use super::route::{Group, Route, Stop, Way};
 use crate::broker::tally::{FailedCall, Tally};
 use crate::broker::topics::To;
-use crate::broker::{BrokerError, Published};
+use crate::broker::{BrokerError, EventSink, Published};
 use crate::client::{Caller, DirectNode, Round};
 
 /// An event that has been handed to all that could be reached at once.
@@ -90,7 +90,7 @@ impl<'a> UnderWay<'a> {
             });
             for group in &audiences {
                 let to = group.as_deref().map_or(To::Ungrouped, To::Group);
-                subscribers.publish(draft.event(), to, &self.tally);
+                subscribers.publish(draft.event(), to, &self.tally, EventSink::deliver);
             }
             audiences
         });

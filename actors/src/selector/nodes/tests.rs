@@ -230,7 +230,7 @@ fn whatever_is_published_all_lists_agree() {
 }
 
 #[test]
-fn of_many_nodes_a_change_rewrites_what_is_about_one() {
+fn of_many_nodes_a_change_copies_few() {
     let ids: Vec<_> = (0..10_000).map(|number| format!("{number:05}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let mut known = Catalogue::new([service("1", &ids)]);
@@ -251,12 +251,37 @@ fn of_many_nodes_a_change_rewrites_what_is_about_one() {
     for change in changes {
         known.apply(change.clone());
         let after = publish(&known);
-        let rewritten =
-            after.sections[0].candidates.rewritten_since(&before.sections[0].candidates);
-        assert!(rewritten <= 2, "{rewritten} chunks in order: {change:?}");
-        let rewritten = after.seats.rewritten_since(&before.seats);
-        assert!(rewritten <= 2, "{rewritten} chunks of seats: {change:?}");
+        let copied = after.sections[0].candidates.copied_since(&before.sections[0].candidates);
+        assert!(copied <= 64, "{copied} in order: {change:?}");
+        let copied = after.seats.copied_since(&before.seats);
+        assert!(copied <= 128, "{copied} of seats: {change:?}");
         before = after;
+    }
+}
+
+/// With few nodes a ring is made anew instead.
+#[test]
+fn of_many_nodes_a_ring_that_follows_tells_what_one_made_anew_does() {
+    let ids: Vec<_> = (0..64).map(|number| format!("{number:02}")).collect();
+    let of = |range: std::ops::Range<usize>| {
+        let ids: Vec<&str> = ids[range].iter().map(String::as_str).collect();
+        vec![service("1", &ids)]
+    };
+    let keys: Vec<_> = (0..500).map(|number| format!("key {number}")).collect();
+    let owner = |nodes: &ServiceNodes, key: &str| {
+        let snapshot = nodes.load();
+        let picked = snapshot.pick(&by_key(key), &mut rand::rng(), Instant::now());
+        picked.map(|candidate| candidate.node().id.clone())
+    };
+    let following = nodes(of(0..60));
+    let _made = owner(&following, &keys[0]);
+    // One goes, one comes, one goes as another comes.
+    for range in [1..60, 1..61, 2..62] {
+        publish(&following, of(range.clone()));
+        let anew = nodes(of(range.clone()));
+        for key in &keys {
+            assert_eq!(owner(&following, key), owner(&anew, key), "{range:?}: {key}");
+        }
     }
 }
 
