@@ -10,6 +10,7 @@ use callboard_actors::selector::{NodesOf, Selector, SelectorOptions, SelectorSta
 use callboard_actors::supervisor::{Child, Supervisor};
 
 use super::Subject;
+use crate::alone::Alone;
 use crate::figure::Figure;
 use crate::micro::looping::repeat;
 use crate::micro::picks::{Field, NAME, STEP, picks, record};
@@ -38,6 +39,12 @@ fn measure(count: u64) -> Vec<Figure> {
     let way = actix_rt::System::new().block_on(registering(count));
     figures.push(figure("one node registers anew, until callers see it", way));
     figures
+}
+
+/// One of the nodes changes, alone.
+pub(super) fn alone(alone: &Alone) -> Figure {
+    let field = Field::new(alone.size);
+    alone.repeat(|| repeat(UPDATES, |_| field.publish_one()))
 }
 
 /// Nanoseconds from the registry in memory through the watcher to the snapshot of the selector.

@@ -142,9 +142,12 @@ impl Client {
         Ok(Self { process: Some(process), limit })
     }
 
-    /// Its process; `None` only after its end.
-    pub fn id(&self) -> Option<u32> {
-        self.process.as_ref().map(Child::id)
+    /// Its process.
+    ///
+    /// # Panics
+    /// Never: only [`answer`](Self::answer) takes the process away, and the client with it.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("only its end takes the process away").id()
     }
 
     /// Waits for its end, and says what came of it.

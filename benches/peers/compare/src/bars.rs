@@ -5,7 +5,7 @@ mod elsewhere;
 use callboard_benches::figure::Figure;
 
 use crate::number::{bytes, digits, thousands};
-use crate::point::{BODIES, IN_FLIGHT, Point, REAL_TIME};
+use crate::point::{BODIES, IN_FLIGHT, LOADED, Point, REAL_TIME};
 use crate::record::{Comparison, Metric};
 use crate::systems::{
     AXUM, FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS, System, TARPC, TARPC_THREADS,
@@ -226,9 +226,6 @@ fn missing(comparison: &Comparison, system: &str, point: Point) -> String {
 
 /// Events per second to one subscriber.
 const EVENTS: f64 = 500_000.0;
-
-/// Calls in flight for which the demands on throughput are.
-const LOADED: [usize; 3] = [64, 256, 1024];
 
 /// By system, multiples of its throughput.
 const UNARY: [(&str, [f64; 3]); 5] = [

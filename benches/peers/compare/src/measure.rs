@@ -105,7 +105,8 @@ fn call(options: &Options, at: (Point, &System), workload: &Workload) -> Answer 
     }
 }
 
-fn progress(steps: u64) -> ProgressBar {
+/// Shows how far it is.
+pub(crate) fn progress(steps: u64) -> ProgressBar {
     let bar = ProgressBar::new(steps);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({eta} left)");
     bar.set_style(style.expect("the template is right"));

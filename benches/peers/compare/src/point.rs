@@ -121,6 +121,8 @@ fn many(count: usize, what: &str) -> String {
 }
 
 pub(crate) const IN_FLIGHT: [usize; 5] = [1, 16, 64, 256, 1024];
+/// Those with demands on throughput.
+pub(crate) const LOADED: [usize; 3] = [64, 256, 1024];
 pub(crate) const BODIES: [usize; 2] = [64 * 1024, 1024 * 1024];
 /// One connection with 256 calls is [`Point::InFlight`].
 pub(crate) const CONNECTIONS: [usize; 2] = [2, 8];
