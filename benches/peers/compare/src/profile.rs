@@ -61,7 +61,6 @@ pub(crate) struct Side {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Symbol {
     pub(crate) name: String,
-    pub(crate) group: Group,
     pub(crate) share: f64,
 }
 
@@ -109,7 +108,7 @@ mod tests {
 
     #[test]
     fn json_is_read_as_it_was_written() {
-        let symbol = Symbol { name: "tcp_ack".into(), group: Group::Network, share: 0.25 };
+        let symbol = Symbol { name: "tcp_ack".into(), share: 0.25 };
         let side = Side {
             name: "client".into(),
             groups: vec![(Group::Network, 0.5)],

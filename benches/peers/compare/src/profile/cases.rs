@@ -35,8 +35,8 @@ pub(super) enum Run {
     Pair(Point),
     /// A process of the program `micro` whose first thread asks an actor on another.
     Micro(Alone),
-    /// A process of the program `growth`.
-    Growth(Alone),
+    /// A process of the program `growth`, of which each operation is so many.
+    Growth(Alone, u32),
 }
 
 impl Case {
@@ -107,13 +107,13 @@ fn across_arbiters() -> Case {
 }
 
 fn subscribers() -> Case {
-    let way = |count: u64| Way {
-        name: format!("{} subscribers", thousands(count as f64)),
-        run: Run::Growth(alone("subscribers", count)),
+    let way = |count: u32| Way {
+        name: format!("{} subscribers", thousands(count.into())),
+        run: Run::Growth(alone("subscribers", count.into()), count),
     };
     Case {
         title: "An event to subscribers on a node each".into(),
-        per: "event",
+        per: "delivery",
         bars: vec![(GROWTH.into(), "subscribers: an event, each on a node of its own")],
         ways: [100, 1_000].map(way).into(),
     }
@@ -122,7 +122,7 @@ fn subscribers() -> Case {
 fn nodes() -> Case {
     let way = |count: u64| Way {
         name: format!("{} nodes", thousands(count as f64)),
-        run: Run::Growth(alone("nodes", count)),
+        run: Run::Growth(alone("nodes", count), 1),
     };
     Case {
         title: "One of a service's nodes changes".into(),

@@ -11,11 +11,9 @@ pub(super) fn side(name: &str, samples: &[&Taken]) -> Side {
     let share = |count: usize| rounded(count as f64 / samples.len().max(1) as f64);
     let (mut groups, mut symbols) = (BTreeMap::new(), BTreeMap::new());
     for taken in samples {
-        let group = Group::of(&taken.frames);
-        *groups.entry(group).or_insert(0) += 1;
+        *groups.entry(Group::of(&taken.frames)).or_insert(0) += 1;
         let symbol = taken.frames.first().map_or(UNKNOWN, |frame| &frame.symbol);
-        // A function of the kernel may work for several groups.
-        *symbols.entry((symbol, group)).or_insert(0) += 1;
+        *symbols.entry(symbol).or_insert(0) += 1;
     }
     let symbols = by_count(symbols).into_iter().take(SYMBOLS);
     Side {
@@ -23,7 +21,7 @@ pub(super) fn side(name: &str, samples: &[&Taken]) -> Side {
         samples: samples.len(),
         groups: by_count(groups).into_iter().map(|(it, count)| (it, share(count))).collect(),
         symbols: symbols
-            .map(|((name, group), count)| Symbol { name: short(name), group, share: share(count) })
+            .map(|(name, count)| Symbol { name: short(name), share: share(count) })
             .collect(),
         ..Side::default()
     }
@@ -57,14 +55,14 @@ fn by_count<K: Ord, C: Ord + Copy>(counts: BTreeMap<K, C>) -> Vec<(K, C)> {
     counts
 }
 
-/// A name without what it is generic over; `<A as B>::c` is `A::c`.
+/// A name without what it is generic over, and without closures; `<A as B>::c` is `A::c`.
 fn short(symbol: &str) -> String {
     let symbol = symbol.split('@').next().unwrap_or_default();
     let (of, rest) = match symbol.strip_prefix('<').and_then(bracketed) {
         Some((inner, rest)) => (inner.split(" as ").next().unwrap_or_default(), rest),
         None => ("", symbol),
     };
-    format!("{}{}", plain(of), plain(rest)).replace("::::", "::")
+    format!("{}{}", plain(of), plain(rest)).replace("::::", "::").replace("::{{closure}}", "")
 }
 
 /// What stands before the bracket that closes one that is open, and after it.
@@ -123,7 +121,7 @@ mod tests {
         assert_eq!(side.share(Group::Node), 0.0);
         assert_eq!(side.symbols.len(), 3);
         let names: Vec<_> = side.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
-        assert!(names.contains(&"load::board::Named::call::{{closure}}"), "{names:?}");
+        assert!(names.contains(&"load::board::Named::call"), "{names:?}");
     }
 
     #[test]
@@ -144,7 +142,7 @@ mod tests {
     #[test]
     fn names_are_without_generics() {
         for (symbol, name) in [
-            ("<a::B<C, D<E>> as f::G>::h::{{closure}}", "a::B::h::{{closure}}"),
+            ("<a::B<C, D<E>> as f::G>::h::{{closure}}", "a::B::h"),
             ("a::b::<impl c::D>::e", "a::b::e"),
             ("core::ptr::drop_in_place<core::option::Option<a::B>>", "core::ptr::drop_in_place"),
             ("cfree@GLIBC_2.2.5", "cfree"),

@@ -1,6 +1,7 @@
 //! Sampling with the program `perf`.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,7 +60,8 @@ impl Recording {
                 Err(error) => return Err(format!("{PERF} record: {error}")),
             }
         };
-        if !status.success() {
+        // Whoever is sampled may end before; then all samples are there, and `sleep` is ended.
+        if !status.success() && status.signal() != Some(TERMINATED) {
             let errors = self.process.stderr.take().and_then(|it| std::io::read_to_string(it).ok());
             let errors = errors.unwrap_or_default();
             let words = errors.lines().map(str::trim).find(|line| line.len() > "Error:".len());
@@ -81,6 +83,9 @@ impl Drop for Recording {
         let _ = fs::remove_file(&self.file);
     }
 }
+
+/// The signal by which `perf` ends what it has started, and then itself.
+const TERMINATED: i32 = 15;
 
 const PERF: &str = "perf";
 

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use callboard_benches::alone::Alone;
 use callboard_benches::figure::Figure;
@@ -43,7 +43,12 @@ pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
                 system: way.name.clone(),
                 ..Profile::default()
             };
-            let profile = match profile(options, comparison, way) {
+            let mut taken = profile(options, comparison, way);
+            // On a busy machine `perf` may begin when all is over.
+            if taken.as_ref().map_or(true, |(sides, _)| sides.iter().any(|it| it.samples == 0)) {
+                taken = profile(options, comparison, way);
+            }
+            let profile = match taken {
                 Ok((sides, holders)) => Profile { sides, holders, ..base },
                 Err(why) => {
                     bar.println(format!("no profile of {}, {}: {why}", case.title, way.name));
@@ -66,11 +71,11 @@ fn profile(options: &Options, comparison: &Comparison, way: &Way) -> Result<Part
         Run::Micro(alone) => {
             let program = &options.programs.micro;
             let parts: [(&str, IsOf); 2] = [("caller", is_first), ("actor", is_not_first)];
-            Ok((process(program, alone, time, &parts)?, Vec::new()))
+            Ok((process(program, (alone, 1), time, &parts)?, Vec::new()))
         }
-        Run::Growth(alone) => {
+        Run::Growth(alone, each) => {
             let parts: [(&str, IsOf); 1] = [("all", |_| true)];
-            Ok((process(&options.programs.growth, alone, time, &parts)?, Vec::new()))
+            Ok((process(&options.programs.growth, (alone, *each), time, &parts)?, Vec::new()))
         }
     }
 }
@@ -92,9 +97,9 @@ fn pair(
     let everybody = matches!(point, Point::Offered(_));
     let whose = if everybody { Whose::Everybody } else { Whose::Processes(&processes) };
     let recording = Recording::start(whose, time)?;
-    let before = processes.map(Delay::of);
+    let (begun, before) = (Instant::now(), processes.map(Delay::of));
     sleep(time);
-    let after = processes.map(Delay::of);
+    let (elapsed, after) = (begun.elapsed().as_secs_f64(), processes.map(Delay::of));
     // Its samples are read when nothing is measured any more.
     let sample = match client.answer() {
         Answer::Measured(sample) => sample,
@@ -107,8 +112,8 @@ fn pair(
         let delay = after[index].since(before[index]);
         Side {
             nanos: micros * 1e3,
-            delayed: Duration::from_nanos(delay.waited).as_secs_f64() / time.as_secs_f64(),
-            taken: delay.taken as f64 / time.as_secs_f64(),
+            delayed: Duration::from_nanos(delay.waited).as_secs_f64() / elapsed,
+            taken: delay.taken as f64 / elapsed,
             ..side(name, &own)
         }
     });
@@ -126,10 +131,10 @@ fn is_not_first(taken: &Taken) -> bool {
     !is_first(taken)
 }
 
-/// A process that does one thing alone.
+/// A process that does one thing alone, of which each operation is so many.
 fn process(
     program: &Path,
-    alone: &Alone,
+    (alone, each): (&Alone, u32),
     time: Duration,
     parts: &[(&str, IsOf)],
 ) -> Result<Vec<Side>, String> {
@@ -140,7 +145,7 @@ fn process(
     let sides = parts.iter().map(|(name, is_of)| {
         let own: Vec<_> = taken.iter().filter(|it| is_of(it)).collect();
         let share = own.len() as f64 / taken.len().max(1) as f64;
-        Side { nanos: figure.value * share, ..side(name, &own) }
+        Side { nanos: figure.value * share / f64::from(each), ..side(name, &own) }
     });
     Ok(sides.collect())
 }
@@ -188,4 +193,4 @@ impl Drop for Running {
 const WARM_UP: Duration = Duration::from_millis(400);
 
 /// What a run lasts beyond what is sampled, since `perf` takes a while to begin.
-const START: Duration = Duration::from_millis(500);
+const START: Duration = Duration::from_millis(800);

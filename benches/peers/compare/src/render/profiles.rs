@@ -17,7 +17,7 @@ pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
     }
     let mut text = format!(
         "## Profiles\n\nOf the bars that are not met: what each side does with its processor. Sampled \
-         with `perf` (`cpu-clock`, some 4,000 a second for a second) on {} UTC at {}, each while \
+         with `perf` (`cpu-clock`, some 4,000 times a second, for a second) on {} UTC at {}, each while \
          it ran as it is measured; shares of the samples times the processor time per call of that \
          very run, so a sum is comparable to what the run took and not to the medians of tables. A \
          function counts where the compiler has put it: what is inlined is a part of the function \
@@ -108,13 +108,17 @@ fn delays(columns: &[(String, &Side)]) -> String {
         .filter(|(_, side)| side.delayed > 0.0 || side.taken > 0.0)
         .map(|(name, side)| {
             let (share, taken) = (digits(side.delayed * 100.0), digits(side.taken));
-            format!("{name} {share} % of the time ({taken} times a second taken off its processor)")
+            format!("{name} {share} %, {taken}")
         })
         .collect();
     if held.is_empty() {
         return String::new();
     }
-    format!("Ready to run while another program had the processor: {}.\n\n", held.join("; "))
+    format!(
+        "Share of the time in which another program had its processor, and how often a second it was \
+         taken off it: {}.\n\n",
+        held.join("; "),
+    )
 }
 
 fn holders(profile: &Profile) -> String {
@@ -123,7 +127,7 @@ fn holders(profile: &Profile) -> String {
         let shares =
             holders.iter().map(|it| format!("{} {} %", it.command, digits(it.share * 100.0)));
         let (system, processor) = (&profile.system, holders[0].processor);
-        let shares = shares.collect::<Vec<_>>().join(", ");
+        let shares = shares.take(HOLDERS).collect::<Vec<_>>().join(", ");
         text.push_str(&format!("With {system}, processor {processor} was had by: {shares}.\n\n"));
     }
     text
@@ -137,6 +141,9 @@ fn symbols(name: &str, side: &Side) -> String {
     format!("*{name}* ({} samples): {}.\n\n", side.samples, symbols.join(", "))
 }
 
+/// Of each processor, those who had most of it.
+const HOLDERS: usize = 8;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +153,7 @@ mod tests {
     use crate::record::tests::comparison;
 
     fn profile(case: &str, system: &str) -> Profile {
-        let symbol = Symbol { name: "tcp_ack".into(), group: Group::Network, share: 0.1 };
+        let symbol = Symbol { name: "tcp_ack".into(), share: 0.1 };
         let side = Side {
             name: "client".into(),
             nanos: 400.0,
@@ -175,7 +182,7 @@ mod tests {
             "| ns per call | callboard, client | callboard, server | tarpc, client | tarpc, server |",
             "| system: TCP and loopback | 300 | – | 300 | – |\n| reading the clock | 100 | – |",
             "| **together** | 400 | 200 | 400 | 200 |",
-            "callboard, client 2.50 % of the time (4.00 times a second",
+            "taken off it: callboard, client 2.50 %, 4.00; tarpc, client 2.50 %, 4.00.",
             "With callboard, processor 1 was had by: load 50.0 %.",
             "*callboard, client* (100 samples): `tcp_ack` 40.0.",
         ] {
