@@ -22,7 +22,7 @@ pub(crate) struct Profiles {
     /// Why there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
-    pub(crate) profiles: Vec<Profile>,
+    pub(crate) all: Vec<Profile>,
 }
 
 /// That of one system in one case.
@@ -75,23 +75,21 @@ pub(crate) struct Holder {
 impl Profiles {
     /// That of a system in a case.
     pub(crate) fn find(&self, case: &str, system: &str) -> Option<&Profile> {
-        self.profiles.iter().find(|profile| profile.case == case && profile.system == system)
+        self.all.iter().find(|profile| profile.case == case && profile.system == system)
     }
 
     /// One profile per line, so that changes can be read.
     pub(crate) fn to_json(&self) -> serde_json::Result<String> {
-        let Self { date, commit, note, profiles } = self;
+        let Self { date, commit, note, all } = self;
         let lines =
-            profiles.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join(",\n");
+            all.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?.join(",\n");
         let note = match note {
             Some(note) => format!("\"note\": {},\n", serde_json::to_string(note)?),
             None => String::new(),
         };
         let [date, commit] = [date, commit].map(serde_json::to_string);
         let (date, commit) = (date?, commit?);
-        Ok(format!(
-            "{{\"date\": {date}, \"commit\": {commit},\n{note}\"profiles\": [\n{lines}\n]}}\n"
-        ))
+        Ok(format!("{{\"date\": {date}, \"commit\": {commit},\n{note}\"all\": [\n{lines}\n]}}\n"))
     }
 }
 
@@ -118,8 +116,8 @@ mod tests {
         let holder = Holder { processor: 1, command: "load".into(), share: 0.5 };
         let profile = Profile { sides: vec![side], holders: vec![holder], ..Profile::default() };
         let note = Some("no \"perf\"".to_owned());
-        for (note, profiles) in [(None, vec![profile.clone(), profile]), (note, vec![])] {
-            let this = Profiles { note, profiles, ..Profiles::default() };
+        for (note, all) in [(None, vec![profile.clone(), profile]), (note, vec![])] {
+            let this = Profiles { note, all, ..Profiles::default() };
             let json = this.to_json().unwrap();
             assert_eq!(serde_json::from_str::<Profiles>(&json).unwrap(), this);
         }

@@ -30,12 +30,13 @@ pub(crate) enum Group {
     Tokio,
     Own,
     Generator,
+    Standard,
     Other,
 }
 
 impl Group {
     /// All of them, in the order of tables.
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Copying,
         Self::Network,
         Self::Waking,
@@ -58,6 +59,7 @@ impl Group {
         Self::Tokio,
         Self::Own,
         Self::Generator,
+        Self::Standard,
         Self::Other,
     ];
 
@@ -71,7 +73,7 @@ impl Group {
             Self::Faults => "system: page faults and mapping",
             Self::Kernel => "system: interrupts and all else",
             Self::Clock => "reading the clock",
-            Self::Moves => "memory copies",
+            Self::Moves => "copying and comparing memory",
             Self::Allocation => "allocation",
             Self::Buffers => "references on buffers (`bytes`)",
             Self::Utf8 => "UTF-8 check",
@@ -86,6 +88,7 @@ impl Group {
             Self::Tokio => "tokio",
             Self::Own => "the yardstick's or rival's own",
             Self::Generator => "load generator, with the calls inlined into it",
+            Self::Standard => "standard library, of whomever",
             Self::Other => "other",
         }
     }
@@ -110,7 +113,7 @@ impl Group {
 /// By how a name of the kernel begins; the first rule that fits.
 fn of_kernel(symbol: &str) -> Option<Group> {
     let fits = |begins: &&str| symbol.starts_with(*begins);
-    KERNEL.iter().find(|(_, names)| names.iter().any(|it| fits(it))).map(|(group, _)| *group)
+    KERNEL.iter().find(|(_, names)| names.iter().any(fits)).map(|(group, _)| *group)
 }
 
 /// By the path that comes first in a name, and of those that begin at the same place the longest:
@@ -122,7 +125,10 @@ fn of_program(symbol: &str) -> Group {
         Some((place, usize::MAX - path.len(), group))
     });
     let first = found.min_by_key(|(place, shortness, _)| (*place, *shortness));
-    first.map_or(Group::Other, |(_, _, group)| group)
+    let standard = || {
+        if STANDARD.iter().any(|it| symbol.contains(it)) { Group::Standard } else { Group::Other }
+    };
+    first.map_or_else(standard, |(_, _, group)| group)
 }
 
 const KERNEL: &[(Group, &[&str])] = &[
@@ -217,7 +223,7 @@ const KERNEL: &[(Group, &[&str])] = &[
             "validate_xmit",
         ],
     ),
-    (Group::Kernel, &["asm_common_interrupt", "asm_sysvec", "irq_exit", "sysvec"]),
+    (Group::Kernel, &["asm_common_interrupt", "asm_sysvec", "irq_exit", "perf_", "sysvec"]),
     (
         Group::SystemCall,
         &[
@@ -234,7 +240,7 @@ const KERNEL: &[(Group, &[&str])] = &[
 
 const PROGRAM: &[(Group, &[&str])] = &[
     (Group::Clock, &["clock_gettime", "unix::time::Timespec", "std::time::"]),
-    (Group::Moves, &["__memcpy", "__memmove", "__memset"]),
+    (Group::Moves, &["__memcmp", "__memcpy", "__memmove", "__memset"]),
     (
         Group::Allocation,
         &[
@@ -300,6 +306,9 @@ const PROGRAM: &[(Group, &[&str])] = &[
     (Group::Generator, &["callboard_benches::", "growth::", "load::", "micro::", "peers::"]),
 ];
 
+/// Where a name says no more than that.
+const STANDARD: [&str; 3] = ["alloc::", "core::", "std::"];
+
 #[cfg(test)]
 mod tests {
     use super::super::script::{RECORDED, parse};
@@ -327,6 +336,7 @@ mod tests {
             ("tokio::runtime::task::raw::poll", Group::Tokio),
             ("cfree@GLIBC_2.2.5", Group::Allocation),
             ("__memmove_avx512_unaligned_erms", Group::Moves),
+            ("alloc::sync::Arc<T,A>::drop_slow", Group::Standard),
             ("main", Group::Other),
         ] {
             assert_eq!(of_program(symbol), group, "{symbol}");

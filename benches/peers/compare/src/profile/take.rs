@@ -28,7 +28,7 @@ use crate::systems::System;
 /// What is offered is a share of the peaks of the comparison.
 pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
     let About { date, commit, .. } = About::gather(options);
-    let mut profiles = Profiles { date, commit, note: why_not(), profiles: Vec::new() };
+    let mut profiles = Profiles { date, commit, note: why_not(), all: Vec::new() };
     if profiles.note.is_some() {
         return profiles;
     }
@@ -55,7 +55,7 @@ pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
                     Profile { note: Some(why), ..base }
                 }
             };
-            profiles.profiles.push(profile);
+            profiles.all.push(profile);
         }
     }
     bar.finish_with_message("profiled");

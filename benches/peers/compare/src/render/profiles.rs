@@ -4,7 +4,7 @@ use super::table;
 use crate::bars::Bar;
 use crate::number::digits;
 use crate::profile::cases::Case;
-use crate::profile::{Group, Profile, Profiles, Side};
+use crate::profile::{Group, Holder, Profile, Profiles, Side, Symbol};
 
 /// A table of processor time by what it is for, and the functions, for each case with a missed bar.
 pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
@@ -12,19 +12,10 @@ pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
     if let Some(why) = &profiles.note {
         return format!("## Profiles\n\nThere are no profiles: {why}.\n\n");
     }
-    if profiles.profiles.is_empty() || missed.is_empty() {
+    if profiles.all.is_empty() || missed.is_empty() {
         return String::new();
     }
-    let mut text = format!(
-        "## Profiles\n\nOf the bars that are not met: what each side does with its processor. Sampled \
-         with `perf` (`cpu-clock`, some 4,000 times a second, for a second) on {} UTC at {}, each while \
-         it ran as it is measured; shares of the samples times the processor time per call of that \
-         very run, so a sum is comparable to what the run took and not to the medians of tables. A \
-         function counts where the compiler has put it: what is inlined is a part of the function \
-         around it. Samples of the kernel belong to the innermost function that says what it is \
-         for, with a locked part at its end.\n\n",
-        profiles.date, profiles.commit,
-    );
+    let mut text = introduction(profiles);
     let cases = Case::all();
     for case in &cases {
         let own: Vec<&Bar> = missed.iter().copied().filter(|bar| case.concerns(bar)).collect();
@@ -32,12 +23,26 @@ pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
             text.push_str(&render_case(case, profiles, &own));
         }
     }
-    let is_bare = |bar: &&&Bar| !cases.iter().any(|case| case.concerns(bar));
-    let bare: Vec<String> = missed.iter().filter(is_bare).map(|bar| said(bar)).collect();
-    if !bare.is_empty() {
-        text.push_str(&format!("Not met, and without a profile: {}.\n\n", bare.join("; ")));
-    }
-    text
+    let is_alone = |bar: &&&Bar| !cases.iter().any(|case| case.concerns(bar));
+    let unseen: Vec<String> = missed.iter().filter(is_alone).map(|bar| said(bar)).collect();
+    let end = match unseen.join("; ") {
+        unseen if unseen.is_empty() => unseen,
+        unseen => format!("Not met, and without a profile: {unseen}.\n\n"),
+    };
+    text + &end
+}
+
+fn introduction(profiles: &Profiles) -> String {
+    format!(
+        "## Profiles\n\nOf the bars that are not met: what each side does with its processor. Sampled \
+         with `perf` (`cpu-clock`, some 4,000 times a second, for a second) on {} UTC at {}, each \
+         while it ran as it is measured; shares of the samples times the processor time per call of \
+         that very run, so a sum is comparable to what the run took and not to the medians of \
+         tables. A function counts where the compiler has put it: what is inlined is a part of the \
+         function around it. Samples of the kernel belong to the innermost function that says what \
+         it is for, with a locked part at its end.\n\n",
+        profiles.date, profiles.commit,
+    )
 }
 
 fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
@@ -45,26 +50,19 @@ fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
         case.ways.iter().filter_map(|way| profiles.find(&case.title, &way.name)).collect();
     let missed: Vec<String> = missed.iter().map(|bar| said(bar)).collect();
     let columns: Vec<(String, &Side)> = found.iter().flat_map(|it| columns(it)).collect();
-    let mut text = format!("### {}\n\nNot met: {}.\n\n", case.title, missed.join("; "));
-    for profile in &found {
-        if let Some(why) = &profile.note {
-            text.push_str(&format!("No profile of {}: {why}.\n\n", profile.system));
-        }
+    let mut parts = vec![format!("### {}\n\nNot met: {}.\n\n", case.title, missed.join("; "))];
+    parts.extend(found.iter().filter_map(|profile| {
+        let why = profile.note.as_ref()?;
+        Some(format!("No profile of {}: {why}.\n\n", profile.system))
+    }));
+    if !columns.is_empty() {
+        parts.extend([groups(case.per, &columns), delays(&columns)]);
+        parts.extend(found.iter().flat_map(|profile| holders(profile)));
+        parts.push("<details><summary>functions</summary>\n\n".to_owned());
+        parts.extend(columns.iter().map(|(name, side)| symbols(name, side)));
+        parts.push("</details>\n\n".to_owned());
     }
-    if columns.is_empty() {
-        return text;
-    }
-    text.push_str(&groups(case.per, &columns));
-    text.push_str(&delays(&columns));
-    for profile in &found {
-        text.push_str(&holders(profile));
-    }
-    text.push_str("<details><summary>functions</summary>\n\n");
-    for (name, side) in &columns {
-        text.push_str(&symbols(name, side));
-    }
-    text.push_str("</details>\n\n");
-    text
+    parts.concat()
 }
 
 fn said(bar: &Bar) -> String {
@@ -85,9 +83,9 @@ fn groups(per: &str, columns: &[(String, &Side)]) -> String {
     let mut head = vec![format!("ns per {per}")];
     head.extend(columns.iter().map(|(name, _)| name.clone()));
     let row = |name: &str, share: &dyn Fn(&Side) -> f64| {
-        let cell = |(_, side): &(String, &Side)| match share(side) {
-            0.0 => "–".to_owned(),
-            share => digits(side.nanos * share),
+        let cell = |(_, side): &(String, &Side)| {
+            let share = share(side);
+            if share > 0.0 { digits(side.nanos * share) } else { "–".to_owned() }
         };
         std::iter::once(name.to_owned()).chain(columns.iter().map(cell)).collect::<Vec<_>>()
     };
@@ -121,22 +119,21 @@ fn delays(columns: &[(String, &Side)]) -> String {
     )
 }
 
-fn holders(profile: &Profile) -> String {
-    let mut text = String::new();
-    for holders in profile.holders.chunk_by(|one, next| one.processor == next.processor) {
-        let shares =
-            holders.iter().map(|it| format!("{} {} %", it.command, digits(it.share * 100.0)));
-        let (system, processor) = (&profile.system, holders[0].processor);
-        let shares = shares.take(HOLDERS).collect::<Vec<_>>().join(", ");
-        text.push_str(&format!("With {system}, processor {processor} was had by: {shares}.\n\n"));
-    }
-    text
+/// A line for each processor.
+fn holders(profile: &Profile) -> Vec<String> {
+    let by_processor =
+        profile.holders.chunk_by(|one, next| one.processor == next.processor).map(|holders| {
+            let share = |it: &Holder| format!("{} {} %", it.command, digits(it.share * 100.0));
+            let shares: Vec<String> = holders.iter().take(HOLDERS).map(share).collect();
+            let (system, processor, shares) =
+                (&profile.system, holders[0].processor, shares.join(", "));
+            format!("With {system}, processor {processor} was had by: {shares}.\n\n")
+        });
+    by_processor.collect()
 }
 
 fn symbols(name: &str, side: &Side) -> String {
-    let said = |symbol: &crate::profile::Symbol| {
-        format!("`{}` {}", symbol.name, digits(side.nanos * symbol.share))
-    };
+    let said = |symbol: &Symbol| format!("`{}` {}", symbol.name, digits(side.nanos * symbol.share));
     let symbols: Vec<String> = side.symbols.iter().map(said).collect();
     format!("*{name}* ({} samples): {}.\n\n", side.samples, symbols.join(", "))
 }
@@ -149,7 +146,6 @@ mod tests {
     use super::*;
     use crate::bars::bars;
     use crate::point::Point;
-    use crate::profile::{Holder, Symbol};
     use crate::record::tests::comparison;
 
     fn profile(case: &str, system: &str) -> Profile {
@@ -175,8 +171,8 @@ mod tests {
         let case = "Calls, 256 in flight";
         let mut one = profile(case, "callboard");
         one.holders = vec![Holder { processor: 1, command: "load".into(), share: 0.5 }];
-        let profiles = vec![one, profile(case, "tarpc")];
-        let text = render(&Profiles { profiles, ..Profiles::default() }, &bars);
+        let all = vec![one, profile(case, "tarpc")];
+        let text = render(&Profiles { all, ..Profiles::default() }, &bars);
         for part in [
             "### Calls, 256 in flight\n\nNot met: calls/s, 256 in flight, at least 6.00 x tarpc: 2.00.",
             "| ns per call | callboard, client | callboard, server | tarpc, client | tarpc, server |",
@@ -195,8 +191,8 @@ mod tests {
     fn a_missed_bar_without_a_profile_is_named() {
         let rates: &[(&str, &[f64])] = &[("callboard", &[20.0]), ("floor", &[100.0])];
         let bars = bars(&comparison(Point::OneWay, rates), &[]);
-        let profiles = vec![profile("Calls, 256 in flight", "callboard")];
-        let text = render(&Profiles { profiles, ..Profiles::default() }, &bars);
+        let all = vec![profile("Calls, 256 in flight", "callboard")];
+        let text = render(&Profiles { all, ..Profiles::default() }, &bars);
         let part = "without a profile: one-way, messages/s, at least 0.60 x floor: 0.20.";
         assert!(text.contains(part), "{text}");
     }
