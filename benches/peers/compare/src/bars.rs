@@ -46,7 +46,7 @@ impl Demand {
         }
     }
 
-    pub(crate) fn text(self) -> String {
+    fn text(self) -> String {
         let (words, bar) = match self {
             Self::AtLeast(bar) => ("at least", bar),
             Self::AtMost(bar) => ("at most", bar),
@@ -61,6 +61,11 @@ impl Bar {
     /// `None` when it was not measured.
     pub(crate) fn is_met(&self) -> Option<bool> {
         self.measured.map(|measured| self.demand.is_met_by(measured))
+    }
+
+    /// What is demanded, with its unit if it has one.
+    pub(crate) fn demanded(&self) -> String {
+        format!("{} {}", self.demand.text(), self.unit).trim_end().to_owned()
     }
 
     /// Whether not even the yardstick is as good as is demanded, which does nothing else.

@@ -54,7 +54,7 @@ fn row(bar: &Bar) -> Vec<String> {
     };
     vec![
         bar.subject.clone(),
-        format!("{} {}", bar.demand.text(), bar.unit),
+        bar.demanded(),
         format!("{measured}{remark}"),
         yardstick.unwrap_or_default(),
         verdict.to_owned(),

@@ -67,7 +67,7 @@ fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
 
 fn said(bar: &Bar) -> String {
     let measured = bar.measured.map_or("–".into(), digits);
-    format!("{}, {} {}: {measured}", bar.subject, bar.demand.text(), bar.unit)
+    format!("{}, {}: {measured}", bar.subject, bar.demanded())
 }
 
 /// Of each side its name and itself; with a single one the system's name says all.
