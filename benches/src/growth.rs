@@ -20,6 +20,7 @@ pub mod series;
 pub mod services;
 pub mod subscribers;
 
+use crate::alone::Alone;
 use crate::figure::Figure;
 
 /// Something that there may be more and more of.
@@ -50,6 +51,15 @@ pub const SUBJECTS: &[Subject] = &[
 pub fn subject(name: &str) -> Option<&'static Subject> {
     let mut all = SUBJECTS.iter().chain(&actors::PARTS).chain(&futures::PARTS);
     all.find(|subject| subject.name == name)
+}
+
+/// Repeats what one of the subjects does at one size; `None` when it cannot be had alone.
+pub fn alone(alone: &Alone) -> Option<Figure> {
+    match alone.what.as_str() {
+        "nodes" => Some(nodes::alone(alone)),
+        "subscribers" => Some(subscribers::alone(alone)),
+        _ => None,
+    }
 }
 
 /// Measures sizes up to `most`, each in a process of its own, and how the figures grow.

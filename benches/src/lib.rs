@@ -2,6 +2,7 @@
 //!
 //! The programs are in `src/bin`; the figures and how they were taken are in `README.md`.
 
+pub mod alone;
 pub mod echo;
 pub mod figure;
 pub mod floor;

@@ -30,7 +30,7 @@ mod workload;
 use std::future::Future;
 
 pub use self::drive::{drive, measure};
-pub use self::process::{Answer, Server, announce, block_on, end_of_input};
+pub use self::process::{Answer, Client, Scheduling, Server, announce, block_on, end_of_input};
 pub use self::sample::{Sample, Unsupported};
 pub use self::workload::{Shape, Workload};
 use crate::echo::Echo;

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The flags are those of [`callboard_benches::worker`]. Each rival has the configuration that its
-//! manual recommends for speed: one thread on each side, `TCP_NODELAY`, its compact codec, and
-//! limits that let every workload through. Those of NATS need `nats-server` to be installed.
+//! manual recommends for speed: one thread on each side (tarpc a second time on as many as tokio
+//! chooses), `TCP_NODELAY`, its compact codec, and limits that let every workload through. Those of
+//! NATS need `nats-server` to be installed.
 
 mod axum;
 mod kameo;
@@ -25,6 +26,7 @@ fn main() {
     run(&[
         &Peer(tonic::Tonic),
         &Peer(tarpc::Tarpc),
+        &Peer(tarpc::TarpcThreads),
         &Peer(ractor::Ractor),
         &Peer(kameo::Kameo),
         &Peer(axum::Axum),

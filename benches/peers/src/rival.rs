@@ -5,11 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use callboard_benches::worker::{
     Call, Caller, Sample, System, Unsupported, Workload, announce, block_on, drive, end_of_input,
 };
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
 
 /// A system that is measured beside callboard.
 pub(crate) trait Rival {
     /// What it is called on the command line and in tables.
     const NAME: &'static str;
+
+    /// What it runs on, on each side: tokio's scheduler of one thread, or that of many with its
+    /// default settings, beside the thread of the callers.
+    const THREADS: Threads = Threads::One;
 
     /// One of its connections.
     type Client: Caller;
@@ -39,18 +45,39 @@ impl<R: Rival> System for Peer<R> {
     }
 
     fn serve(&self, _: &Workload) {
-        block_on(async {
+        R::THREADS.block_on(async {
             announce(R::serve().await);
             end_of_input().await;
         });
     }
 
     fn call(&self, call: &Call) -> Result<Sample, Unsupported> {
-        block_on(async {
+        R::THREADS.block_on(async {
             let address = call.address.parse().expect("the server has printed its address");
             let clients = R::connect_all(address, call.workload.connections).await;
             drive(clients, &call.workload, call.server).await
         })
+    }
+}
+
+/// How many threads a rival's runtime has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Threads {
+    /// All is done on that of the callers.
+    One,
+    /// As many as tokio chooses: one for each processor that the process may use.
+    Many,
+}
+
+impl Threads {
+    fn block_on<T>(self, future: impl Future<Output = T>) -> T {
+        match self {
+            Self::One => block_on(future),
+            Self::Many => {
+                let runtime = Runtime::new().expect("a runtime can be made");
+                LocalSet::new().block_on(&runtime, future)
+            }
+        }
     }
 }
 

@@ -11,10 +11,13 @@ use tarpc::tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tarpc::{client, context, serde_transport, server};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::rival::{IN_FLIGHT, LOOPBACK, MAX_MESSAGE, Rival};
+use crate::rival::{IN_FLIGHT, LOOPBACK, MAX_MESSAGE, Rival, Threads};
 
 /// tarpc as the worker knows it.
 pub(crate) struct Tarpc;
+
+/// The same on the runtime that its examples have, tokio's of many threads.
+pub(crate) struct TarpcThreads;
 
 impl Rival for Tarpc {
     const NAME: &'static str = "tarpc";
@@ -44,6 +47,22 @@ impl Rival for Tarpc {
         config.pending_request_buffer = IN_FLIGHT;
         let transport = serde_transport::new(frames(stream), Bincode::default());
         Client(EchoesClient::new(config, transport).spawn())
+    }
+}
+
+impl Rival for TarpcThreads {
+    const NAME: &'static str = "tarpc-threads";
+
+    const THREADS: Threads = Threads::Many;
+
+    type Client = Client;
+
+    async fn serve() -> SocketAddr {
+        Tarpc::serve().await
+    }
+
+    async fn connect(address: SocketAddr) -> Client {
+        Tarpc::connect(address).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! How costs grow: from one connection, call, node, service, actor, endpoint to many.
 //!
 //! `cargo run --release -p callboard-benches --bin growth -- [subject …] [--most SIZE] [--json]`:
-//! the named subjects, or all. The program runs itself, once for each size.
+//! the named subjects, or all. The program runs itself, once for each size. `growth alone SUBJECT
+//! SIZE SECONDS` only repeats what grows with the subject, for a profile.
 
+use callboard_benches::alone::Alone;
 use callboard_benches::figure;
 use callboard_benches::growth::processes::{POINT, SERVE};
 use callboard_benches::growth::{self, SUBJECTS, Subject, connections};
@@ -12,6 +14,10 @@ fn main() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let Some(alone) = Alone::parse(&words) {
+        let figure = growth::alone(&alone).unwrap_or_else(refuse);
+        return figure::print(&[figure], true);
+    }
     match words[..] {
         [SERVE] => connections::serve(),
         [POINT, name, size] => {

@@ -18,7 +18,7 @@ mod report;
 #[path = "../load/talk.rs"]
 mod talk;
 
-use callboard_benches::worker::{self, Answer, Server, Shape, System, Workload};
+use callboard_benches::worker::{self, Answer, Scheduling, Server, Shape, System, Workload};
 
 use self::options::Options;
 use self::report::Table;
@@ -46,7 +46,8 @@ fn main() {
 /// Runs all systems in turn, round after round, so that a busy machine is unfair to none.
 fn compare(options: &Options) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let start = |system: &String| Server::start(&program, system, options.pin, &options.workload);
+    let scheduling = Scheduling { is_pinned: options.pin, ..Scheduling::default() };
+    let start = |system: &String| Server::start(&program, system, scheduling, &options.workload);
     let servers = options.systems.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     let mut table = Table::new(&options.systems);
     for &in_flight in &options.in_flight {

@@ -10,6 +10,7 @@ use callboard_actors::selector::{NodesOf, Selector, SelectorOptions, SelectorSta
 use callboard_actors::supervisor::{Child, Supervisor};
 
 use super::Subject;
+use crate::alone::Alone;
 use crate::figure::Figure;
 use crate::micro::looping::repeat;
 use crate::micro::picks::{Field, NAME, STEP, picks, record};
@@ -52,6 +53,12 @@ fn in_micros(mut figure: Figure) -> Figure {
     figures.into_iter().flatten().for_each(|nanos| *nanos /= 1e3);
     "µs".clone_into(&mut figure.unit);
     figure
+}
+
+/// One of the nodes changes, alone.
+pub(super) fn alone(alone: &Alone) -> Figure {
+    let field = Field::new(alone.size);
+    alone.repeat(|| repeat(UPDATES, |_| field.publish_one()))
 }
 
 /// Nanoseconds from the registry in memory through the watcher to the snapshot of the selector.

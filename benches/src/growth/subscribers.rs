@@ -12,6 +12,7 @@ use callboard::prelude::*;
 
 use super::Subject;
 use super::series::FOR_ALL;
+use crate::alone::Alone;
 use crate::echo::Echo;
 use crate::figure::Figure;
 use crate::micro::rounds::{Way, figures, interleave};
@@ -39,6 +40,30 @@ fn measure(count: u64) -> Vec<Figure> {
         figure.unit.push_str(FOR_ALL);
     }
     figures
+}
+
+/// An event to subscribers that have a node each, alone.
+pub(super) fn alone(alone: &Alone) -> Figure {
+    let runner = actix_rt::System::new();
+    let subscribers = usize::try_from(alone.size).expect("a number of actors");
+    let (nodes, publisher) = runner.block_on(async {
+        let nodes = nodes(subscribers).await;
+        let publisher = publisher(&topic::list(&nodes)).await;
+        (nodes, publisher)
+    });
+    let topic = publisher.topic::<Said>();
+    let figure = alone.repeat(|| runner.block_on(publish(&topic, subscribers)));
+    drop(nodes);
+    figure
+}
+
+/// So many, with a subscriber each.
+async fn nodes(count: usize) -> Vec<ServiceSystem> {
+    let mut nodes = Vec::new();
+    for _ in 0..count {
+        nodes.push(topic::node(1, None).await);
+    }
+    nodes
 }
 
 /// Nanoseconds per event. As many are published as make sense for so many subscribers, not as many
@@ -74,10 +99,7 @@ struct Publishers {
 
 impl Publishers {
     async fn start(count: usize) -> Self {
-        let mut nodes = Vec::new();
-        for _ in 0..count {
-            nodes.push(topic::node(1, None).await);
-        }
+        let mut nodes = nodes(count).await;
         let apart = publisher(&topic::list(&nodes)).await;
         let node = topic::node(count, None).await;
         let together = publisher(&topic::list([&node])).await;

@@ -1,11 +1,14 @@
 //! Ask and tell within a process: actix's own `Addr`, ours, and a service by its name.
 
+use std::time::Duration;
+
 use actix_rt::{Arbiter, SystemRunner};
 
 use super::Plan;
 use super::cast::{Ask, Cast, Note};
 use super::looping::{ask, tell};
 use super::rounds::{Way, compared, interleave};
+use crate::alone::Alone;
 use crate::echo::Echo;
 use crate::figure::Figure;
 
@@ -16,6 +19,19 @@ pub fn measure(runner: &SystemRunner, plan: Plan) -> Vec<Figure> {
     figures.extend(at(runner, plan, &other.handle(), ("across arbiters", 1.2)));
     other.stop();
     figures
+}
+
+/// Asks across arbiters in one way alone; `None` when there is no such way.
+pub fn alone(runner: &SystemRunner, alone: &Alone) -> Option<Figure> {
+    let other = Arbiter::new();
+    let cast = runner.block_on(Cast::start(&other.handle()));
+    let plan = Plan { rounds: 1, time: TURN };
+    let ways = asks(runner, plan, &cast, alone.size);
+    let way = ways.into_iter().find(|way| way.name() == alone.what);
+    let figure = way.map(|mut way| alone.repeat(|| way.measure()));
+    runner.block_on(cast.stop());
+    other.stop();
+    figure
 }
 
 fn at(
@@ -80,6 +96,9 @@ fn tells<'a>(runner: &'a SystemRunner, plan: Plan, cast: &'a Cast, batch: u64) -
         }),
     ]
 }
+
+/// Of a way alone; a part of it is warm-up each time.
+const TURN: Duration = Duration::from_millis(500);
 
 const LIVES: &str = "the actor lives";
 const ECHOES: &str = "the actor echoes";

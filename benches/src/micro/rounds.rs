@@ -16,6 +16,16 @@ impl<'a> Way<'a> {
     pub fn new(name: impl Into<String>, measure: impl FnMut() -> f64 + 'a) -> Self {
         Self { name: name.into(), measure: Box::new(measure) }
     }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Measures it once more.
+    pub fn measure(&mut self) -> f64 {
+        (self.measure)()
+    }
 }
 
 /// What was measured of one way, round by round.
@@ -33,7 +43,7 @@ pub fn interleave(rounds: usize, mut ways: Vec<Way<'_>>) -> Vec<Samples> {
         ways.iter().map(|way| Samples { name: way.name.clone(), values: Vec::new() }).collect();
     for _ in 0..rounds {
         for (way, samples) in ways.iter_mut().zip(&mut all) {
-            samples.values.push((way.measure)());
+            samples.values.push(way.measure());
         }
     }
     all

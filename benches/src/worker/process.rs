@@ -48,10 +48,26 @@ pub async fn end_of_input() {
 pub struct Server {
     program: PathBuf,
     system: String,
-    /// Server on processor 0, client on 1.
-    is_pinned: bool,
+    scheduling: Scheduling,
     process: Child,
     address: String,
+}
+
+/// A client of a [`Server`] in a process of its own; killed when dropped before its end.
+#[derive(Debug)]
+pub struct Client {
+    process: Option<Child>,
+    limit: Duration,
+}
+
+/// How the kernel treats server and client.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// Server on processor 0, client on 1; needs the program `taskset`.
+    pub is_pinned: bool,
+    /// Nothing that has no such priority takes the processor from them; needs the program `chrt` and
+    /// the right to use it. After 0.95 s within a second the kernel does take it.
+    pub is_real_time: bool,
 }
 
 /// What came of a run.
@@ -73,10 +89,10 @@ impl Server {
     pub fn start(
         program: &Path,
         system: &str,
-        is_pinned: bool,
+        scheduling: Scheduling,
         workload: &Workload,
     ) -> Result<Self, String> {
-        let mut command = on_processor(program, is_pinned.then_some(0));
+        let mut command = scheduling.command(program, SERVER_PROCESSOR);
         command.args(["serve", system]).args(workload.to_flags());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let text = |error: std::io::Error| format!("{}: {error}", program.display());
@@ -87,19 +103,56 @@ impl Server {
         }
         let (program, system) = (program.to_owned(), system.to_owned());
         let address = address.trim().to_owned();
-        let this = Self { program, system, is_pinned, process, address };
+        let this = Self { program, system, scheduling, process, address };
         if this.address.is_empty() {
             return Err(format!("the server of {} announces no address", this.system));
         }
         Ok(this)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Runs a client against it.
     pub fn measure(&self, workload: &Workload) -> Answer {
-        let mut command = on_processor(&self.program, self.is_pinned.then_some(1));
-        command.args(["call", &self.system, &self.address, &self.process.id().to_string()]);
+        match self.client(workload) {
+            Ok(client) => client.answer(),
+            Err(error) => Answer::Failed(error),
+        }
+    }
+
+    /// Starts a client against it.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn client(&self, workload: &Workload) -> Result<Client, String> {
+        let mut command = self.scheduling.command(&self.program, CLIENT_PROCESSOR);
+        command.args(["call", &self.system, &self.address, &self.id().to_string()]);
         let limit = Duration::from_secs_f64(workload.seconds) + CLIENT_PATIENCE;
-        let output = match output(command.args(workload.to_flags()), limit) {
+        Client::start(command.args(workload.to_flags()), limit)
+    }
+}
+
+impl Client {
+    fn start(command: &mut Command, limit: Duration) -> Result<Self, String> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let process = command.spawn().map_err(|error| error.to_string())?;
+        Ok(Self { process: Some(process), limit })
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// Never: only [`answer`](Self::answer) takes the process away, and the client with it.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("only its end takes the process away").id()
+    }
+
+    /// Waits for its end, and says what came of it.
+    pub fn answer(self) -> Answer {
+        let output = match self.output() {
             Ok(output) => output,
             Err(error) => return Answer::Failed(error),
         };
@@ -115,6 +168,47 @@ impl Server {
             _ => Answer::Failed(last_words(errors, &output.status.to_string())),
         }
     }
+
+    /// Waits for its end, as long as it may take.
+    fn output(mut self) -> Result<Output, String> {
+        let (limit, process) = (self.limit, self.process.take());
+        let mut process = process.ok_or("it has ended before")?;
+        // What it prints fits the pipes; were it more, it would be ended at the limit.
+        let is_over = end(&mut process, limit);
+        let output = process.wait_with_output().map_err(|error| error.to_string())?;
+        if is_over { Ok(output) } else { Err(format!("no end in {} s", limit.as_secs())) }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may end in this moment by itself; then there is nothing to kill.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+impl Scheduling {
+    /// Whether the kernel gives real-time priority to what this process starts.
+    pub fn has_real_time() -> bool {
+        let real_time = Self { is_pinned: false, is_real_time: true };
+        let mut command = real_time.command(Path::new("true"), CLIENT_PROCESSOR);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    /// A command that runs a program so; the process is the program's own.
+    fn command(self, program: &Path, processor: &str) -> Command {
+        let priority = self.is_real_time.then_some(["chrt", "--fifo", PRIORITY]);
+        let place = self.is_pinned.then_some(["taskset", "-c", processor]);
+        let mut words = priority.into_iter().chain(place).flatten();
+        let Some(first) = words.next() else { return Command::new(program) };
+        let mut command = Command::new(first);
+        command.args(words).arg(program);
+        command
+    }
 }
 
 impl Drop for Server {
@@ -123,17 +217,6 @@ impl Drop for Server {
         drop(self.process.stdin.take());
         end(&mut self.process, SERVER_PATIENCE);
     }
-}
-
-/// Runs a program, for as long as it may take.
-fn output(command: &mut Command, limit: Duration) -> Result<Output, String> {
-    let text = |error: std::io::Error| error.to_string();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = command.spawn().map_err(text)?;
-    // What it prints fits the pipes; were it more, it would be ended at the limit.
-    let is_over = end(&mut process, limit);
-    let output = process.wait_with_output().map_err(text)?;
-    if is_over { Ok(output) } else { Err(format!("no end in {} s", limit.as_secs())) }
 }
 
 /// Waits until a process ends, and kills it when it does not; false then.
@@ -159,12 +242,11 @@ fn last_words(errors: &str, status: &str) -> String {
     line.map_or_else(|| status.to_owned(), |line| line.trim().to_owned())
 }
 
-fn on_processor(program: &Path, processor: Option<u32>) -> Command {
-    let Some(processor) = processor else { return Command::new(program) };
-    let mut command = Command::new("taskset");
-    command.args(["-c", &processor.to_string()]).arg(program);
-    command
-}
+const SERVER_PROCESSOR: &str = "0";
+const CLIENT_PROCESSOR: &str = "1";
+
+/// Of 1 to 99; above all that is not in real time, below what the kernel itself needs.
+const PRIORITY: &str = "50";
 
 /// Time between looks at whether a process has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -181,9 +263,23 @@ mod tests {
 
     #[test]
     fn a_program_that_does_not_end_is_ended() {
+        let output = |command: &mut Command, limit| Client::start(command, limit)?.output();
         let error = output(Command::new("sleep").arg("60"), LOOK).unwrap_err();
         assert_eq!(error, "no end in 0 s");
         assert!(output(&mut Command::new("true"), SERVER_PATIENCE).unwrap().status.success());
+    }
+
+    #[test]
+    fn priority_comes_before_place_and_the_program_last() {
+        let words = |is_pinned, is_real_time| {
+            let scheduling = Scheduling { is_pinned, is_real_time };
+            let command = scheduling.command(Path::new("it"), SERVER_PROCESSOR);
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words(false, false), "it");
+        assert_eq!(words(true, false), "taskset -c 0 it");
+        assert_eq!(words(true, true), "chrt --fifo 50 taskset -c 0 it");
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! How good callboard must be, and whether it is. Pure.
 
+mod elsewhere;
+
 use callboard_benches::figure::Figure;
 
 use crate::number::{bytes, digits, thousands};
-use crate::point::{BODIES, IN_FLIGHT, Point};
+use crate::point::{BODIES, IN_FLIGHT, LOADED, Point, REAL_TIME};
 use crate::record::{Comparison, Metric};
-use crate::systems::{AXUM, FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS};
+use crate::systems::{
+    AXUM, FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS, System, TARPC, TARPC_THREADS,
+};
 
 /// One demand, and what became of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +23,8 @@ pub(crate) struct Bar {
     pub(crate) measured: Option<f64>,
     /// Where it was measured, or why it was not.
     pub(crate) remark: String,
+    /// What a yardstick reaches that is not itself what the demand is about, in the same rounds.
+    pub(crate) yardstick: Option<(&'static str, f64)>,
 }
 
 /// What a number must be.
@@ -40,7 +46,7 @@ impl Demand {
         }
     }
 
-    pub(crate) fn text(self) -> String {
+    fn text(self) -> String {
         let (words, bar) = match self {
             Self::AtLeast(bar) => ("at least", bar),
             Self::AtMost(bar) => ("at most", bar),
@@ -56,6 +62,16 @@ impl Bar {
     pub(crate) fn is_met(&self) -> Option<bool> {
         self.measured.map(|measured| self.demand.is_met_by(measured))
     }
+
+    /// What is demanded, with its unit if it has one.
+    pub(crate) fn demanded(&self) -> String {
+        format!("{} {}", self.demand.text(), self.unit).trim_end().to_owned()
+    }
+
+    /// Whether not even the yardstick is as good as is demanded, which does nothing else.
+    pub(crate) fn is_beyond(&self) -> bool {
+        self.yardstick.is_some_and(|(_, reached)| !self.demand.is_met_by(reached))
+    }
 }
 
 /// All bars: those of this comparison, then those of the other programs' figures.
@@ -69,7 +85,7 @@ pub(crate) fn bars(comparison: &Comparison, figures: &[Figure]) -> Vec<Bar> {
     let many = Point::Door(64);
     let subject = format!("requests/s, {many}");
     bars.push(beside(comparison, &subject, AXUM, (many, Metric::Rate, Demand::AtLeast(1.0))));
-    bars.extend(ELSEWHERE.iter().flat_map(|elsewhere| elsewhere.bars(figures)));
+    bars.extend(elsewhere::bars(figures));
     bars
 }
 
@@ -103,16 +119,24 @@ fn latency(comparison: &Comparison) -> Vec<Bar> {
     }
     let cpu = (Point::InFlight(256), Metric::Cpu, Demand::AtMost(1.6));
     bars.push(beside(comparison, "CPU per call of both sides, 256 in flight", FLOOR, cpu));
-    let half = Point::Offered(50);
-    let tail = comparison.spread(SUBJECT, half, Metric::Tail);
-    bars.push(Bar {
-        subject: format!("p99 at {half}"),
+    bars.extend(
+        [Point::Offered(50), Point::RealTime(REAL_TIME)].map(|half| tail(comparison, half)),
+    );
+    bars
+}
+
+/// p99 in p50s.
+fn tail(comparison: &Comparison, point: Point) -> Bar {
+    let of = |system| Some(comparison.spread(system, point, Metric::Tail)?.median);
+    let measured = of(SUBJECT);
+    Bar {
+        subject: format!("p99 at {point}"),
         demand: Demand::AtMost(5.0),
         unit: "x its p50".into(),
-        measured: tail.map(|tail| tail.median),
-        remark: tail.map_or_else(|| missing(comparison, SUBJECT, half), |_| String::new()),
-    });
-    bars
+        measured,
+        remark: measured.map_or_else(|| missing(comparison, SUBJECT, point), |_| String::new()),
+        yardstick: of(FLOOR).map(|reached| (FLOOR, reached)),
+    }
 }
 
 fn bodies(comparison: &Comparison) -> Vec<Bar> {
@@ -138,6 +162,7 @@ fn events(comparison: &Comparison) -> Bar {
         |events| format!("{} of {}", thousands(events), thousands(bar)),
     );
     Bar {
+        yardstick: None,
         subject: format!("events/s, {one} in another process"),
         demand: Demand::AtLeast(1.0),
         unit: format!("x {}, or half of one-way if less", thousands(EVENTS)),
@@ -161,7 +186,26 @@ fn beside(
         }
         None => missing(comparison, other, point),
     };
-    Bar { subject: subject.to_owned(), demand, unit: format!("x {other}"), measured, remark }
+    Bar {
+        subject: subject.to_owned(),
+        demand,
+        unit: format!("x {other}"),
+        measured,
+        remark,
+        yardstick: yardstick(comparison, other, point, metric),
+    }
+}
+
+/// What the yardstick of a workload reaches beside a rival.
+fn yardstick(
+    comparison: &Comparison,
+    other: &str,
+    point: Point,
+    metric: Metric,
+) -> Option<(&'static str, f64)> {
+    System::find(other).filter(|system| system.role == Role::Rival)?;
+    let name = if let Point::Body(_) = point { PLAIN } else { FLOOR };
+    Some((name, comparison.ratio((name, other), point, metric)?))
 }
 
 fn above_every_rival(comparison: &Comparison, subject: String, point: Point) -> Bar {
@@ -176,6 +220,7 @@ fn above_every_rival(comparison: &Comparison, subject: String, point: Point) -> 
         unit: "x the best rival".into(),
         measured: worst.map(|(ratio, _)| ratio),
         remark: worst.map_or("no rival was measured".into(), |(_, name)| name.to_owned()),
+        yardstick: worst.and_then(|(_, rival)| yardstick(comparison, rival, point, Metric::Bytes)),
     }
 }
 
@@ -184,114 +229,17 @@ fn missing(comparison: &Comparison, system: &str, point: Point) -> String {
     note.map_or_else(|| format!("{system} was not run"), |note| format!("{system}: {note}"))
 }
 
-/// A demand that another program measures.
-struct Elsewhere {
-    subject: &'static str,
-    /// How the name of its figures' group ends.
-    group: &'static str,
-    /// For when there is no figure.
-    demand: f64,
-    unit: &'static str,
-}
-
-impl Elsewhere {
-    /// One bar for each demand that figures of the group state; of each the worst.
-    fn bars(&self, figures: &[Figure]) -> Vec<Bar> {
-        let mut bars: Vec<Bar> = Vec::new();
-        for figure in figures.iter().filter(|figure| figure.group.ends_with(self.group)) {
-            let Some(limit) = figure.bar else { continue };
-            let bar = self.bar(figure, limit);
-            let same =
-                bars.iter_mut().find(|other| other.demand == bar.demand && other.unit == bar.unit);
-            match same {
-                Some(other) if other.measured < bar.measured => *other = bar,
-                Some(_) => {}
-                None => bars.push(bar),
-            }
-        }
-        if bars.is_empty() {
-            bars.push(Bar {
-                subject: self.subject.into(),
-                demand: Demand::AtMost(self.demand),
-                unit: self.unit.into(),
-                measured: None,
-                remark: String::new(),
-            });
-        }
-        bars
-    }
-
-    fn bar(&self, figure: &Figure, limit: f64) -> Bar {
-        let Figure { group, name, varied, parameter, unit, ratio_to, .. } = figure;
-        let unit = ratio_to.as_ref().map_or_else(|| unit.clone(), |other| format!("x {other}"));
-        Bar {
-            subject: self.subject.into(),
-            demand: Demand::AtMost(limit),
-            unit,
-            measured: Some(figure.ratio.unwrap_or(figure.value)),
-            remark: match group.strip_suffix(GROWTH) {
-                Some(subject) => format!("{subject}: {name}"),
-                None => format!("{name}, {} {varied}", thousands(*parameter as f64)),
-            },
-        }
-    }
-}
-
 /// Events per second to one subscriber.
 const EVENTS: f64 = 500_000.0;
 
-/// How the names of groups end that say how a cost grows.
-const GROWTH: &str = ", exponents";
-
-/// Calls in flight for which the demands on throughput are.
-const LOADED: [usize; 3] = [64, 256, 1024];
-
 /// By system, multiples of its throughput.
-const UNARY: [(&str, [f64; 3]); 4] = [
+const UNARY: [(&str, [f64; 3]); 5] = [
     (FLOOR, [0.7; 3]),
-    ("tarpc", [2.5, 6.0, 6.0]),
+    (TARPC, [2.5, 6.0, 6.0]),
+    // What the demands on tarpc were made from.
+    (TARPC_THREADS, [2.5, 6.0, 6.0]),
     ("tonic", [6.0, 12.0, 15.0]),
     ("kameo", [10.0; 3]),
-];
-
-const ELSEWHERE: [Elsewhere; 7] = [
-    Elsewhere {
-        subject: "in-process ask, same arbiter",
-        group: "ask, same arbiter",
-        demand: 1.3,
-        unit: "x actix `Addr::send`",
-    },
-    Elsewhere {
-        subject: "in-process ask, across arbiters",
-        group: "ask, across arbiters",
-        demand: 1.2,
-        unit: "x actix `Addr::send`",
-    },
-    Elsewhere {
-        subject: "an idle connection, both sides together",
-        group: "connections",
-        demand: 24.0 * 1024.0,
-        unit: "bytes each",
-    },
-    Elsewhere {
-        subject: "an idle supervised actor beyond actix's own",
-        group: "idle actors",
-        demand: 1.5 * 1024.0,
-        unit: "bytes each",
-    },
-    Elsewhere {
-        subject: "supervision, per message",
-        group: "a message to a supervised actor",
-        demand: 10.0,
-        unit: "ns",
-    },
-    Elsewhere { subject: "a pick, 10 to 10,000 nodes", group: "picks", demand: 200.0, unit: "ns" },
-    Elsewhere {
-        subject: "growth, exponent over the size",
-        group: GROWTH,
-        demand: 1.3,
-        unit: "(1 is linear)",
-    },
 ];
 
 #[cfg(test)]
@@ -323,6 +271,21 @@ mod tests {
     }
 
     #[test]
+    fn a_demand_that_the_floor_does_not_meet_is_beyond_it() {
+        let point = Point::InFlight(256);
+        let rates: &[(&str, &[f64])] =
+            &[(SUBJECT, &[200.0]), (FLOOR, &[225.0]), (TARPC, &[100.0]), (TARPC_THREADS, &[20.0])];
+        let bars = bars(&comparison(point, rates), &[]);
+        let subject = "calls/s, 256 in flight";
+        let bar = find(&bars, subject, "x tarpc");
+        assert_eq!((bar.is_beyond(), bar.yardstick), (true, Some((FLOOR, 2.25))));
+        let bar = find(&bars, subject, "x tarpc-threads");
+        assert_eq!((bar.is_beyond(), bar.is_met()), (false, Some(true)));
+        // The floor is not measured beside itself.
+        assert_eq!(find(&bars, subject, "x floor").yardstick, None);
+    }
+
+    #[test]
     fn latency_must_be_low_and_throughput_high() {
         let point = Point::InFlight(1);
         let rates: &[(&str, &[f64])] =
@@ -344,6 +307,7 @@ mod tests {
         let bars = bars(&this, &[]);
         let bar = find(&bars, "MB/s, bodies of 64 KiB", "x the best rival");
         assert_eq!((bar.measured, bar.remark.as_str()), (Some(0.75), "tarpc"));
+        assert_eq!(bar.yardstick, None, "the plain loop was not measured");
     }
 
     #[test]
@@ -368,24 +332,5 @@ mod tests {
         let bars = bars(&comparison(Point::Door(64), rates), &[]);
         let bar = find(&bars, "requests/s, HTTP, 64 connections", "x axum");
         assert_eq!((bar.measured, bar.is_met()), (Some(0.9), Some(false)));
-    }
-
-    #[test]
-    fn of_figures_with_the_same_demand_the_worst_counts() {
-        let figure = |name: &str, value: f64, bar: f64| {
-            Figure::new("picks", name, ("nodes", 10_000)).value(value, "ns").bar(bar)
-        };
-        let figures = [
-            figure("random", 20.0, 200.0),
-            figure("p2c", 210.0, 200.0),
-            figure("hash", 90.0, 400.0),
-        ];
-        let bars = bars(&comparison(Point::OneWay, &[]), &figures);
-        let picks: Vec<_> = bars.iter().filter(|bar| bar.subject.contains("pick")).collect();
-        assert_eq!(
-            picks.iter().map(|bar| bar.is_met()).collect::<Vec<_>>(),
-            [Some(false), Some(true)]
-        );
-        assert_eq!(picks[0].remark, "p2c, 10,000 nodes");
     }
 }

@@ -56,7 +56,7 @@ fn metrics(point: Point) -> &'static [Metric] {
         Point::OneWay | Point::Stream(..) | Point::Publish(_) => {
             &[Metric::Rate, Metric::Cpu, Metric::Memory]
         }
-        Point::Offered(_) => &[Metric::P50, Metric::P99, Metric::P999],
+        Point::Offered(_) | Point::RealTime(_) => &[Metric::P50, Metric::P99, Metric::P999],
     }
 }
 

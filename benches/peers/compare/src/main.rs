@@ -9,6 +9,7 @@ mod number;
 mod options;
 mod plot;
 mod point;
+mod profile;
 mod record;
 mod render;
 mod systems;
@@ -16,7 +17,10 @@ mod systems;
 use std::fs;
 use std::path::Path;
 
-use self::options::Options;
+use serde::de::DeserializeOwned;
+
+use self::options::{Options, Task};
+use self::profile::Profiles;
 use self::record::Comparison;
 use self::render::Material;
 
@@ -31,19 +35,32 @@ fn main() {
 
 fn compare(options: &Options) -> Result<(), String> {
     let results = options.output.join("results/comparison.json");
-    let comparison = if options.only_render {
-        let text = fs::read_to_string(&results).map_err(|error| at(&results, &error))?;
-        serde_json::from_str(&text).map_err(|error| at(&results, &error))?
-    } else {
+    let comparison = if options.task == Task::Measure {
         let comparison = measure::measure(options);
         write(&results, &comparison.to_json().map_err(|error| at(&results, &error))?)?;
         comparison
+    } else {
+        read(&results)?
     };
-    publish(options, &comparison)
+    let results = options.output.join("results/profile.json");
+    let profiles = if options.task == Task::Render {
+        // Those that were compared before there were profiles have none.
+        read(&results).unwrap_or_default()
+    } else {
+        let profiles = profile::take(options, &comparison);
+        write(&results, &profiles.to_json().map_err(|error| at(&results, &error))?)?;
+        profiles
+    };
+    publish(options, &comparison, &profiles)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let text = fs::read_to_string(path).map_err(|error| at(path, &error))?;
+    serde_json::from_str(&text).map_err(|error| at(path, &error))
 }
 
 /// Writes plots and text.
-fn publish(options: &Options, comparison: &Comparison) -> Result<(), String> {
+fn publish(options: &Options, comparison: &Comparison, profiles: &Profiles) -> Result<(), String> {
     let figures = figures::read(&options.home.join("results"));
     let mut plots = Vec::new();
     for plot in plot::all(comparison, &figures) {
@@ -52,7 +69,8 @@ fn publish(options: &Options, comparison: &Comparison) -> Result<(), String> {
         plots.push((plot.title, plot.file));
     }
     let notes = fs::read_to_string(options.home.join("notes.md")).unwrap_or_default();
-    let material = Material { comparison, figures: &figures, notes: &notes, plots: &plots };
+    let material =
+        Material { comparison, figures: &figures, profiles, notes: &notes, plots: &plots };
     let path = options.output.join("README.md");
     write(&path, &render::render(&material))?;
     println!("{}", path.display());

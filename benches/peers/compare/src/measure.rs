@@ -1,9 +1,9 @@
 //! Runs everything, in turns.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::time::Duration;
 
-use callboard_benches::worker::{Answer, Server, Workload};
+use callboard_benches::worker::{Answer, Scheduling, Server, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::about::About;
@@ -59,7 +59,7 @@ fn run(
     let workload = point.workload(options.seconds, peak);
     let answer = match &workload {
         None => Answer::Unsupported("no unary call came through".into()),
-        Some(workload) => call(program(options, point, system), system, workload, options),
+        Some(workload) => call(options, (point, system), workload),
     };
     let (sample, note) = match answer {
         Answer::Measured(sample) => (Some(sample), None),
@@ -75,28 +75,47 @@ fn is_unsupported(run: &Run) -> bool {
     note.is_some_and(|note| !note.starts_with(FAILED))
 }
 
-fn program<'a>(options: &'a Options, point: Point, system: &System) -> &'a Path {
-    let Programs { load, peers, door } = &options.programs;
-    match (point, system.role) {
+/// Starts the server of a system for a workload at this point.
+pub(crate) fn start(
+    options: &Options,
+    (point, system): (Point, &System),
+    workload: &Workload,
+) -> Result<Server, String> {
+    let Programs { load, peers, door, .. } = &options.programs;
+    let program = match (point, system.role) {
         (Point::Door(_), _) => door,
         (_, Role::Rival) => peers,
         _ => load,
-    }
+    };
+    let is_real_time = matches!(point, Point::RealTime(_));
+    let scheduling = Scheduling { is_pinned: options.is_pinned, is_real_time };
+    Server::start(program, system.name, scheduling, workload)
 }
 
-fn call(program: &Path, system: &System, workload: &Workload, options: &Options) -> Answer {
-    match Server::start(program, system.name, options.is_pinned, workload) {
+fn call(options: &Options, at: (Point, &System), workload: &Workload) -> Answer {
+    if let (Point::RealTime(_), _) = at {
+        if !Scheduling::has_real_time() {
+            return Answer::Unsupported("real-time priority is not permitted here".into());
+        }
+        std::thread::sleep(REAL_TIME_PAUSE);
+    }
+    match start(options, at, workload) {
         Ok(server) => server.measure(workload),
         Err(error) => Answer::Failed(error),
     }
 }
 
-fn progress(steps: u64) -> ProgressBar {
+/// Shows how far it is.
+pub(crate) fn progress(steps: u64) -> ProgressBar {
     let bar = ProgressBar::new(steps);
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({eta} left)");
     bar.set_style(style.expect("the template is right"));
     bar
 }
+
+/// Before a run with real-time priority, so that what the one before it has used of the kernel's
+/// allowance, 0.95 s of each second, is not missing.
+const REAL_TIME_PAUSE: Duration = Duration::from_millis(300);
 
 /// Begins the note about a client that broke.
 const FAILED: &str = "failed: ";

@@ -1,6 +1,7 @@
 //! The flags. Pure.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::systems::{SYSTEMS, System};
 
@@ -16,8 +17,20 @@ pub(crate) struct Options {
     pub(crate) rounds: u32,
     pub(crate) seconds: f64,
     pub(crate) is_pinned: bool,
-    /// Nothing is measured: the text is written anew from what was.
-    pub(crate) only_render: bool,
+    /// How long each profile is sampled.
+    pub(crate) profile_time: Duration,
+    pub(crate) task: Task,
+}
+
+/// What is done; the text and the plots are written in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Everything is measured and profiled.
+    Measure,
+    /// Only profiles are taken; the figures are the last ones.
+    Profile,
+    /// Nothing is: the text is written anew from what was.
+    Render,
 }
 
 /// The programs of measured systems.
@@ -29,6 +42,10 @@ pub(crate) struct Programs {
     pub(crate) peers: PathBuf,
     /// Both sides of what is measured over HTTP.
     pub(crate) door: PathBuf,
+    /// What is measured within a process, which is profiled here.
+    pub(crate) micro: PathBuf,
+    /// Likewise for growth.
+    pub(crate) growth: PathBuf,
 }
 
 impl Options {
@@ -36,12 +53,13 @@ impl Options {
         let mut options = Self {
             home: PathBuf::from("benches"),
             output: PathBuf::new(),
-            programs: Programs { load: "load".into(), peers: "peers".into(), door: "door".into() },
+            programs: Programs::default(),
             systems: SYSTEMS.iter().collect(),
             rounds: 5,
             seconds: 1.0,
             is_pinned: true,
-            only_render: false,
+            profile_time: Duration::from_secs(1),
+            task: Task::Measure,
         };
         let (mut words, mut is_quick) = (words.iter(), false);
         while let Some(flag) = words.next() {
@@ -52,15 +70,19 @@ impl Options {
                 "--load" => options.programs.load = value()?.into(),
                 "--peers" => options.programs.peers = value()?.into(),
                 "--door" => options.programs.door = value()?.into(),
+                "--micro" => options.programs.micro = value()?.into(),
+                "--growth" => options.programs.growth = value()?.into(),
                 "--systems" => options.systems = systems(value()?)?,
                 "--rounds" => options.rounds = number(value()?)?,
                 "--seconds" => options.seconds = number(value()?)?,
                 "--quick" => {
                     is_quick = true;
                     (options.rounds, options.seconds) = (2, 0.3);
+                    options.profile_time = Duration::from_millis(300);
                 }
                 "--no-pin" => options.is_pinned = false,
-                "--render" => options.only_render = true,
+                "--profile" => options.task = Task::Profile,
+                "--render" => options.task = Task::Render,
                 _ => return Err(format!("`{flag}` is no flag\n{HELP}")),
             }
         }
@@ -72,6 +94,18 @@ impl Options {
             return Err("--rounds and --seconds are more than 0".into());
         }
         Ok(options)
+    }
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Self {
+            load: "load".into(),
+            peers: "peers".into(),
+            door: "door".into(),
+            micro: "micro".into(),
+            growth: "growth".into(),
+        }
     }
 }
 
@@ -90,6 +124,7 @@ const HELP: &str = "\
 --quick             2 rounds of 0.3 s, to see that everything works; into peers/target/trial
 --systems a,b,c     only these
 --no-pin            let server and client run on any processor
+--profile           only take the profiles anew; needs the program perf
 --render            write the text and the plots anew from the last results
 --output FOLDER     write there instead";
 
@@ -106,6 +141,14 @@ mod tests {
         let options = Options::parse(&["--output", "there", "--systems", "floor,nats"]).unwrap();
         assert_eq!(options.output, PathBuf::from("there"));
         assert_eq!(options.systems.iter().map(|it| it.name).collect::<Vec<_>>(), ["floor", "nats"]);
+    }
+
+    #[test]
+    fn profiles_can_be_taken_alone() {
+        assert_eq!(Options::parse(&[]).unwrap().task, Task::Measure);
+        assert_eq!(Options::parse(&["--profile"]).unwrap().task, Task::Profile);
+        let quick = Options::parse(&["--quick", "--render"]).unwrap();
+        assert_eq!((quick.task, quick.profile_time), (Task::Render, Duration::from_millis(300)));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) enum Point {
     OneWay,
     /// Calls at a fixed rate, in per cent of the system's own peak.
     Offered(u32),
+    /// The same with real-time priority, so that no other program has the processor meanwhile.
+    RealTime(u32),
     /// Streams of this way, so many over one connection.
     Stream(Shape, usize),
     /// Events for so many subscribers, each with a connection of its own.
@@ -37,6 +39,7 @@ impl Point {
         all.extend(CONNECTIONS.into_iter().map(Self::Connections));
         all.push(Self::OneWay);
         all.extend(OFFERED.into_iter().map(Self::Offered));
+        all.push(Self::RealTime(REAL_TIME));
         for way in WAYS {
             all.extend(STREAMS.into_iter().map(|count| Self::Stream(way, count)));
         }
@@ -54,10 +57,10 @@ impl Point {
             Self::Connections(connections) => Workload { in_flight: 256, connections, ..base },
             Self::OneWay => Workload { shape: Shape::OneWay, in_flight: ONE_WAY, ..base },
             Self::Offered(percent) => {
-                let Peak { per_second, in_flight } = peak?;
-                let rate = (per_second * f64::from(percent) / 100.0).round();
-                let seconds = seconds * OFFERED_LONGER;
-                Workload { shape: Shape::Open, rate, in_flight, seconds, ..base }
+                Workload { seconds: seconds * OFFERED_LONGER, ..peak?.share(percent) }
+            }
+            Self::RealTime(percent) => {
+                Workload { seconds: seconds.min(REAL_TIME_SECONDS), ..peak?.share(percent) }
             }
             Self::Stream(shape, in_flight) => Workload { shape, in_flight, body: BODY, ..base },
             Self::Publish(subscribers) => {
@@ -77,6 +80,14 @@ pub(crate) struct Peak {
     pub(crate) in_flight: usize,
 }
 
+impl Peak {
+    /// So many per cent of it, offered.
+    fn share(self, percent: u32) -> Workload {
+        let rate = (self.per_second * f64::from(percent) / 100.0).round();
+        Workload { shape: Shape::Open, rate, in_flight: self.in_flight, ..Workload::default() }
+    }
+}
+
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -85,6 +96,9 @@ impl fmt::Display for Point {
             Self::Connections(count) => f.write_str(&many(count, "connection")),
             Self::OneWay => f.write_str("one-way"),
             Self::Offered(percent) => write!(f, "{percent} % of own peak"),
+            Self::RealTime(percent) => {
+                write!(f, "{}, with real-time priority", Self::Offered(percent))
+            }
             Self::Stream(way, count) => write!(f, "{} {}", many(count, "stream"), way_name(way)),
             Self::Publish(count) => f.write_str(&many(count, "subscriber")),
             Self::Door(count) => write!(f, "HTTP, {}", many(count, "connection")),
@@ -107,6 +121,8 @@ fn many(count: usize, what: &str) -> String {
 }
 
 pub(crate) const IN_FLIGHT: [usize; 5] = [1, 16, 64, 256, 1024];
+/// Those with demands on throughput.
+pub(crate) const LOADED: [usize; 3] = [64, 256, 1024];
 pub(crate) const BODIES: [usize; 2] = [64 * 1024, 1024 * 1024];
 /// One connection with 256 calls is [`Point::InFlight`].
 pub(crate) const CONNECTIONS: [usize; 2] = [2, 8];
@@ -115,6 +131,10 @@ pub(crate) const OFFERED: [u32; 3] = [20, 50, 80];
 /// of some milliseconds, with what has to be caught up on after it, is more than a hundredth of all
 /// calls and so makes the p99.
 pub(crate) const OFFERED_LONGER: f64 = 4.0;
+pub(crate) const REAL_TIME: u32 = 50;
+/// With the warm-up it stays below the 0.95 s after which the kernel takes the processor away from
+/// processes with such a priority.
+pub(crate) const REAL_TIME_SECONDS: f64 = 0.4;
 pub(crate) const WAYS: [Shape; 3] = [Shape::Down, Shape::Up, Shape::Both];
 pub(crate) const STREAMS: [usize; 2] = [1, 8];
 pub(crate) const SUBSCRIBERS: [usize; 3] = [1, 8, 64];
@@ -146,6 +166,15 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_has_no_reason_to_end_real_time() {
+        let peak = Some(Peak { per_second: 1000.0, in_flight: 256 });
+        let real_time = |seconds| Point::RealTime(50).workload(seconds, peak).unwrap();
+        assert!((real_time(3.0).seconds - REAL_TIME_SECONDS).abs() < 1e-9);
+        assert!((real_time(0.3).seconds - 0.3).abs() < 1e-9);
+        assert!((real_time(3.0).rate - 500.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn a_message_of_streams_and_topics_has_128_bytes() {
         for point in [Point::Stream(Shape::Up, 8), Point::Publish(8)] {
             let workload = point.workload(1.0, None).unwrap();
@@ -155,8 +184,12 @@ mod tests {
 
     #[test]
     fn points_say_what_there_is_one_of_and_what_more() {
-        let all = [Point::Stream(Shape::Down, 1), Point::Publish(8), Point::Door(64)];
-        let names = ["1 stream from the server", "8 subscribers", "HTTP, 64 connections"];
+        let all = [Point::Stream(Shape::Down, 1), Point::Publish(8), Point::RealTime(50)];
+        let names = [
+            "1 stream from the server",
+            "8 subscribers",
+            "50 % of own peak, with real-time priority",
+        ];
         assert_eq!(all.map(|point| point.to_string()), names);
     }
 

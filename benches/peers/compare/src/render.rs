@@ -4,10 +4,12 @@ mod bars;
 mod figures;
 mod gaps;
 mod machine;
+mod profiles;
 mod tables;
 
 use callboard_benches::figure::Figure;
 
+use crate::profile::Profiles;
 use crate::record::Comparison;
 
 /// Everything that the text is made of.
@@ -15,6 +17,7 @@ use crate::record::Comparison;
 pub(crate) struct Material<'a> {
     pub(crate) comparison: &'a Comparison,
     pub(crate) figures: &'a [Figure],
+    pub(crate) profiles: &'a Profiles,
     /// Written by hand.
     pub(crate) notes: &'a str,
     /// Title and file name of each plot.
@@ -23,11 +26,12 @@ pub(crate) struct Material<'a> {
 
 /// Writes the whole text.
 pub(crate) fn render(material: &Material<'_>) -> String {
-    let Material { comparison, figures, notes, plots } = material;
+    let Material { comparison, figures, profiles, notes, plots } = material;
     let mut text = String::from(INTRODUCTION);
     for part in [
         machine::render(comparison),
         bars::bars(comparison, figures),
+        profiles::render(profiles, &crate::bars::bars(comparison, figures)),
         bars::losses(comparison),
         tables::render(comparison),
         gaps::render(comparison),
@@ -75,8 +79,9 @@ machine.
 
 | | |
 |---|---|
-| `benches/compare` | builds everything, measures, and writes this file, the plots and `results/comparison.json` |
+| `benches/compare` | builds everything, measures, profiles where `perf` is there and permitted, and writes this file, the plots and `results/` |
 | `benches/compare --quick` | the same in a short time, to see that it works, into `peers/target/trial` |
+| `benches/compare --profile` | takes the profiles anew (`results/profile.json`), and writes the text; a minute |
 | `benches/compare --render` | writes text and plots anew from what was measured |
 | `cargo run --release -p callboard-benches --bin load -- --pin` | callboard and the floor only, as a table |
 | `cargo run --release -p callboard-benches --bin growth -- --json > benches/results/growth.json` | how costs grow, for the next `--render`; `micro` likewise |

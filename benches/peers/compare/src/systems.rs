@@ -35,13 +35,14 @@ impl System {
 
     /// Whether the system is measured at this point.
     ///
-    /// Ping-pong and the plain loop are yardsticks of one thing each, and of those that call only
-    /// NATS publishes. What has no streams is asked for them, so that it says so itself.
+    /// Ping-pong and the plain loop are yardsticks of one thing each, tarpc's other runtime is there
+    /// for the bars against it, and of those that call only NATS publishes. What has no streams is asked for them, so that it says so itself.
     pub(crate) fn is_measured_at(&self, point: Point) -> bool {
         match (self.name, point) {
             (SUBJECT, _) | (AXUM, Point::Door(_)) => true,
             (PING_PONG, _) => point == Point::InFlight(1),
             (PLAIN, _) => matches!(point, Point::Body(_)),
+            (TARPC_THREADS, _) => matches!(point, Point::InFlight(_)),
             (MEMORY | NATS_PUBLISH | NATS_ACKNOWLEDGED, _) => matches!(point, Point::Publish(_)),
             (_, point) => !matches!(point, Point::Publish(_) | Point::Door(_)),
         }
@@ -49,7 +50,7 @@ impl System {
 }
 
 /// All of them, in the order of tables.
-pub(crate) const SYSTEMS: [System; 13] = [
+pub(crate) const SYSTEMS: [System; 14] = [
     System {
         name: FLOOR,
         role: Role::Yardstick,
@@ -85,7 +86,20 @@ pub(crate) const SYSTEMS: [System; 13] = [
                 on one thread, and each event is acknowledged",
         package: None,
     },
-    System { name: "tarpc", role: Role::Rival, about: "bincode over TCP", package: Some("tarpc") },
+    System {
+        name: TARPC,
+        role: Role::Rival,
+        about: "bincode over TCP, on a runtime of one thread, as all others have",
+        package: Some("tarpc"),
+    },
+    System {
+        name: TARPC_THREADS,
+        role: Role::Rival,
+        about: "the same on tokio's runtime of many threads with its default settings, as tarpc's own \
+                examples have it; pinned alike, so that it has one worker beside the thread of the \
+                callers",
+        package: None,
+    },
     System {
         name: "tonic",
         role: Role::Rival,
@@ -135,6 +149,8 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const PING_PONG: &str = "ping-pong";
 pub(crate) const PLAIN: &str = "plain";
 pub(crate) const SUBJECT: &str = "callboard";
+pub(crate) const TARPC: &str = "tarpc";
+pub(crate) const TARPC_THREADS: &str = "tarpc-threads";
 pub(crate) const AXUM: &str = "axum";
 pub(crate) const NATS_PUBLISH: &str = "nats-publish";
 const MEMORY: &str = "callboard-memory";
@@ -159,5 +175,6 @@ mod tests {
         let calling = [FLOOR, SUBJECT, "tarpc", "tonic", "ractor", "kameo", AXUM, "nats"];
         assert_eq!(at(Point::Stream(Shape::Both, 1)), calling);
         assert_eq!(at(Point::OneWay), calling);
+        assert!(at(Point::InFlight(256)).contains(&TARPC_THREADS));
     }
 }

@@ -22,8 +22,8 @@ use callboard::handler::HandlerBuilder;
 use callboard_benches::echo::{Echo, Echoer};
 use callboard_benches::ratio::{median, ratio};
 use callboard_benches::worker::{
-    Answer, Call, Sample, Server, System, Unsupported, Workload, announce, answer, block_on, drive,
-    end_of_input,
+    Answer, Call, Sample, Scheduling, Server, System, Unsupported, Workload, announce, answer,
+    block_on, drive, end_of_input,
 };
 use tokio::net::TcpListener;
 
@@ -103,10 +103,11 @@ fn compare() {
     println!("connections  system     requests/s  server µs  client µs  p50 µs  p99 µs");
     for connections in [1, 64] {
         let workload = Workload { in_flight: connections, seconds: SECONDS, ..Workload::default() };
+        let pinned = Scheduling { is_pinned: true, ..Scheduling::default() };
         let mut samples = [const { Vec::new() }; SYSTEMS.len()];
         for _ in 0..ROUNDS {
             for (system, samples) in SYSTEMS.iter().zip(&mut samples) {
-                let server = Server::start(&program, system.name(), true, &workload);
+                let server = Server::start(&program, system.name(), pinned, &workload);
                 match server.expect("a server starts").measure(&workload) {
                     Answer::Measured(sample) => samples.push(sample),
                     other => panic!("{}: {other:?}", system.name()),

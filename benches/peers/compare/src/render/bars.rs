@@ -13,31 +13,50 @@ use crate::systems::{Role, System};
 pub(super) fn bars(comparison: &Comparison, figures: &[Figure]) -> String {
     let bars = bars::bars(comparison, figures);
     let count = |verdict| bars.iter().filter(|bar| bar.is_met() == verdict).count();
-    let head = ["what", "bar", "measured", ""];
+    let head = ["what", "bar", "measured", "the yardstick", ""];
     let rows: Vec<_> = bars.iter().map(row).collect();
     format!(
-        "## Bars\n\n{} of {} are met, {} are not met, {} were not measured. Each number is the \
-         median over the rounds of the ratio within a round.\n\n{}",
+        "## Bars\n\n{} of {} are met, {} are not met, {} were not measured.{} Each number is the \
+         median over the rounds of the ratio within a round. Where a bar is about a rival, or about \
+         callboard itself, it is said what the yardstick reaches in the same rounds.\n\n{}",
         count(Some(true)),
         bars.len(),
         count(Some(false)),
         count(None),
+        beyond(&bars),
         text_table(&head, &rows),
     )
+}
+
+/// Says how many bars are beyond what a yardstick reaches.
+fn beyond(bars: &[Bar]) -> String {
+    let missed = bars.iter().filter(|bar| bar.is_met() == Some(false));
+    match missed.filter(|bar| bar.is_beyond()).count() {
+        0 => String::new(),
+        count => format!(
+            " Of those that are not met, {count} {} beyond the yardstick: the floor, or for large \
+             bodies the plain loop, which does nothing but what is measured, does not meet {} either.",
+            if count == 1 { "is" } else { "are" },
+            if count == 1 { "it" } else { "them" },
+        ),
+    }
 }
 
 fn row(bar: &Bar) -> Vec<String> {
     let remark = if bar.remark.is_empty() { String::new() } else { format!(" ({})", bar.remark) };
     let measured = bar.measured.map_or("–".into(), digits);
+    let yardstick = bar.yardstick.map(|(name, reached)| format!("{name} {}", digits(reached)));
     let verdict = match bar.is_met() {
         Some(true) => "met",
+        Some(false) if bar.is_beyond() => "**not met**, beyond the yardstick",
         Some(false) => "**not met**",
         None => "not measured",
     };
     vec![
         bar.subject.clone(),
-        format!("{} {}", bar.demand.text(), bar.unit),
+        bar.demanded(),
         format!("{measured}{remark}"),
+        yardstick.unwrap_or_default(),
         verdict.to_owned(),
     ]
 }
@@ -68,4 +87,21 @@ fn row_of_loss(loss: &Loss, role: Role) -> Option<Vec<String>> {
     let cells: Vec<_> = better.map(|(name, ratio)| format!("{name} {}", digits(*ratio))).collect();
     let row = vec![loss.point.to_string(), loss.metric.name().to_owned(), cells.join(", ")];
     (!cells.is_empty()).then_some(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::point::Point;
+    use crate::record::tests::comparison;
+
+    #[test]
+    fn a_bar_beyond_the_floor_is_said_to_be() {
+        let rates: &[(&str, &[f64])] =
+            &[("callboard", &[200.0]), ("floor", &[225.0]), ("tarpc", &[100.0])];
+        let text = bars(&comparison(Point::InFlight(256), rates), &[]);
+        let row = "| calls/s, 256 in flight | at least 6.00 x tarpc | 2.00 | floor 2.25 \
+                   | **not met**, beyond the yardstick |";
+        assert!(text.contains(row) && text.contains("1 is beyond the yardstick"), "{text}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Where and how it was measured.
 
 use crate::number::{digits, thousands};
-use crate::point::OFFERED_LONGER;
+use crate::point::{OFFERED_LONGER, REAL_TIME_SECONDS};
 use crate::record::Comparison;
 use crate::systems::SYSTEMS;
 
@@ -20,7 +20,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
          | when | {} UTC |\n| commit | {} |\n| processor | {} x {} |\n| memory | {} MiB |\n\
          | kernel | Linux {} |\n| compiler | {}, `release` profile, thin LTO |\n\
          | versions | {} |\n| processes | server and client apart, loopback, {pinned} |\n\
-         | rounds | {} of {} s each, those of offered rates {} s |\n\n",
+         | rounds | {} of {} s each, those of offered rates {} s, with real-time priority {} s |\n\n",
         about.date,
         about.commit,
         about.processors,
@@ -32,6 +32,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
         about.rounds,
         digits(about.seconds),
         digits(about.seconds * OFFERED_LONGER),
+        digits(about.seconds.min(REAL_TIME_SECONDS)),
     )
 }
 
@@ -46,7 +47,7 @@ pub(super) fn method(comparison: &Comparison) -> String {
          workload the systems follow each other (A B C A B C …), {} times over; each run starts a \
          new server and a new client, warms up for 0.3 s and measures for {} s. The message is \
          `{{id: u64, text: String}}` with 100 bytes of text unless said otherwise; each reply's id \
-         and length are checked. Every client runs on one thread.\n\n\
+         and length are checked. Every client runs on one thread, but that of `tarpc-threads`.\n\n\
          - *Closed loop*: each caller makes one call after the other; the clock is read once per \
          call.\n\
          - *Streams* are counted by 256 messages, which are checked one by one; each caller has one.\n\
@@ -54,6 +55,8 @@ pub(super) fn method(comparison: &Comparison) -> String {
          - *Open loop*: evenly spaced beginnings; a call that begins late, because as many as may \
          be in flight are, counts from when it should have begun. The client looks at the clock \
          whenever it has nothing else to do and never sleeps, so its processor time says nothing.\n\
+         - *With real-time priority* it is the same, but no other program can take the processors \
+         from server and client (`chrt --fifo`), where that is permitted.\n\
          - *Large bodies*: a client sends the text of a reply again instead of writing a new one, so \
          that no copy of the benchmark's own is measured.\n\
          - *Ratios* are taken within a round; the median of those is given.\n\

@@ -1,0 +1,196 @@
+//! Takes the profiles.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use callboard_benches::alone::Alone;
+use callboard_benches::figure::Figure;
+use callboard_benches::worker::{Answer, Workload};
+
+use super::cases::{Case, Run, Way};
+use super::condense::{holders, side};
+use super::delay::Delay;
+use super::perf::{Recording, Whose, why_not};
+use super::script::Taken;
+use super::{Holder, Profile, Profiles, Side};
+use crate::about::About;
+use crate::measure::{progress, start};
+use crate::options::Options;
+use crate::point::Point;
+use crate::record::Comparison;
+use crate::systems::System;
+
+/// Profiles all cases; where that is not possible, says why.
+///
+/// What is offered is a share of the peaks of the comparison.
+pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
+    let About { date, commit, .. } = About::gather(options);
+    let mut profiles = Profiles { date, commit, note: why_not(), all: Vec::new() };
+    if profiles.note.is_some() {
+        return profiles;
+    }
+    let cases = Case::all();
+    let bar = progress(cases.iter().map(|case| case.ways.len() as u64).sum());
+    for case in &cases {
+        for way in &case.ways {
+            bar.inc(1);
+            bar.set_message(format!("profile: {}, {}", case.title, way.name));
+            let base = Profile {
+                case: case.title.clone(),
+                system: way.name.clone(),
+                ..Profile::default()
+            };
+            let mut taken = profile(options, comparison, way);
+            // On a busy machine `perf` may begin when all is over.
+            if taken.as_ref().map_or(true, |(sides, _)| sides.iter().any(|it| it.samples == 0)) {
+                taken = profile(options, comparison, way);
+            }
+            let profile = match taken {
+                Ok((sides, holders)) => Profile { sides, holders, ..base },
+                Err(why) => {
+                    bar.println(format!("no profile of {}, {}: {why}", case.title, way.name));
+                    Profile { note: Some(why), ..base }
+                }
+            };
+            profiles.all.push(profile);
+        }
+    }
+    bar.finish_with_message("profiled");
+    profiles
+}
+
+type Parts = (Vec<Side>, Vec<Holder>);
+
+fn profile(options: &Options, comparison: &Comparison, way: &Way) -> Result<Parts, String> {
+    let time = options.profile_time;
+    match &way.run {
+        Run::Pair(point) => pair(options, comparison, (*point, &way.name)),
+        Run::Micro(alone) => {
+            let program = &options.programs.micro;
+            let parts: [(&str, IsOf); 2] = [("caller", is_first), ("actor", is_not_first)];
+            Ok((process(program, (alone, 1), time, &parts)?, Vec::new()))
+        }
+        Run::Growth(alone, each) => {
+            let parts: [(&str, IsOf); 1] = [("all", |_| true)];
+            Ok((process(&options.programs.growth, (alone, *each), time, &parts)?, Vec::new()))
+        }
+    }
+}
+
+/// A client and a server.
+fn pair(
+    options: &Options,
+    comparison: &Comparison,
+    (point, name): (Point, &str),
+) -> Result<Parts, String> {
+    let system = System::find(name).ok_or("there is no such system")?;
+    let time = options.profile_time;
+    let workload = point.workload(1.0, comparison.peak(name, 0)).ok_or("its peak is not known")?;
+    let workload = Workload { seconds: (time + START).as_secs_f64(), ..workload };
+    let server = start(options, (point, system), &workload)?;
+    let client = server.client(&workload)?;
+    sleep(WARM_UP);
+    let processes = [client.id(), server.id()];
+    let everybody = matches!(point, Point::Offered(_));
+    let whose = if everybody { Whose::Everybody } else { Whose::Processes(&processes) };
+    let recording = Recording::start(whose, time)?;
+    let (begun, before) = (Instant::now(), processes.map(Delay::of));
+    sleep(time);
+    let (elapsed, after) = (begun.elapsed().as_secs_f64(), processes.map(Delay::of));
+    // Its samples are read when nothing is measured any more.
+    let sample = match client.answer() {
+        Answer::Measured(sample) => sample,
+        Answer::Unsupported(why) | Answer::Failed(why) => return Err(why),
+    };
+    let taken = recording.end()?;
+    let cpu = [("client", sample.client_cpu), ("server", sample.server_cpu)];
+    let sides = cpu.iter().enumerate().map(|(index, (name, micros))| {
+        let own: Vec<_> = taken.iter().filter(|it| it.process == processes[index]).collect();
+        let delay = after[index].since(before[index]);
+        Side {
+            nanos: micros * 1e3,
+            delayed: Duration::from_nanos(delay.waited).as_secs_f64() / elapsed,
+            taken: delay.taken as f64 / elapsed,
+            ..side(name, &own)
+        }
+    });
+    Ok((sides.collect(), if everybody { holders(&taken) } else { Vec::new() }))
+}
+
+/// Whether a sample is of this part of a process.
+type IsOf = fn(&Taken) -> bool;
+
+fn is_first(taken: &Taken) -> bool {
+    taken.thread == taken.process
+}
+
+fn is_not_first(taken: &Taken) -> bool {
+    !is_first(taken)
+}
+
+/// A process that does one thing alone, of which each operation is so many.
+fn process(
+    program: &Path,
+    (alone, each): (&Alone, u32),
+    time: Duration,
+    parts: &[(&str, IsOf)],
+) -> Result<Vec<Side>, String> {
+    let alone = Alone { time: time + START, ..alone.clone() };
+    let mut running = Running::start(program, &alone)?;
+    let taken = Recording::start(Whose::Processes(&[running.0.id()]), time)?.end()?;
+    let figure = running.figure()?;
+    let sides = parts.iter().map(|(name, is_of)| {
+        let own: Vec<_> = taken.iter().filter(|it| is_of(it)).collect();
+        let share = own.len() as f64 / taken.len().max(1) as f64;
+        Side { nanos: figure.value * share / f64::from(each), ..side(name, &own) }
+    });
+    Ok(sides.collect())
+}
+
+/// A process that has announced that it begins; killed when dropped before its end.
+struct Running(Child);
+
+impl Running {
+    fn start(program: &Path, alone: &Alone) -> Result<Self, String> {
+        let mut command = Command::new(program);
+        command.args(alone.to_words()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let text = |error: std::io::Error| format!("{}: {error}", program.display());
+        let mut this = Self(command.spawn().map_err(text)?);
+        let mut line = String::new();
+        if let Some(output) = &mut this.0.stdout {
+            // All that comes before the figure; nothing of that is kept.
+            BufReader::with_capacity(1, output).read_line(&mut line).map_err(text)?;
+        }
+        if line.is_empty() {
+            Err(format!("{} does not begin", program.display()))
+        } else {
+            Ok(this)
+        }
+    }
+
+    fn figure(&mut self) -> Result<Figure, String> {
+        let mut text = String::new();
+        if let Some(output) = &mut self.0.stdout {
+            output.read_to_string(&mut text).map_err(|error| error.to_string())?;
+        }
+        text.lines().find_map(Figure::from_line).ok_or_else(|| "it told no figure".to_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended by itself, or nobody wants what it does.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Time for a client's warm-up, and its start.
+const WARM_UP: Duration = Duration::from_millis(400);
+
+/// What a run lasts beyond what is sampled, since `perf` takes a while to begin.
+const START: Duration = Duration::from_millis(800);

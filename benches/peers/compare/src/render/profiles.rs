@@ -1,0 +1,207 @@
+//! The profiles of bars that are missed: where the difference goes.
+
+use super::table;
+use crate::bars::Bar;
+use crate::number::digits;
+use crate::profile::cases::Case;
+use crate::profile::{Group, Holder, Profile, Profiles, Side, Symbol};
+
+/// A table of processor time by what it is for, and the functions, for each case with a missed bar.
+pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
+    let missed: Vec<&Bar> = bars.iter().filter(|bar| bar.is_met() == Some(false)).collect();
+    if let Some(why) = &profiles.note {
+        return format!("## Profiles\n\nThere are no profiles: {why}.\n\n");
+    }
+    if profiles.all.is_empty() || missed.is_empty() {
+        return String::new();
+    }
+    let mut text = introduction(profiles);
+    let cases = Case::all();
+    for case in &cases {
+        let own: Vec<&Bar> = missed.iter().copied().filter(|bar| case.concerns(bar)).collect();
+        if !own.is_empty() {
+            text.push_str(&render_case(case, profiles, &own));
+        }
+    }
+    let is_alone = |bar: &&&Bar| !cases.iter().any(|case| case.concerns(bar));
+    let unseen: Vec<String> = missed.iter().filter(is_alone).map(|bar| said(bar)).collect();
+    let end = match unseen.join("; ") {
+        unseen if unseen.is_empty() => unseen,
+        unseen => format!("Not met, and without a profile: {unseen}.\n\n"),
+    };
+    text + &end
+}
+
+fn introduction(profiles: &Profiles) -> String {
+    format!(
+        "## Profiles\n\nOf the bars that are not met: what each side does with its processor. Sampled \
+         with `perf` (`cpu-clock`, some 4,000 times a second, for a second) on {} UTC at {}, each \
+         while it ran as it is measured; shares of the samples times the processor time per call of \
+         that very run, so a sum is comparable to what the run took and not to the medians of \
+         tables. A function counts where the compiler has put it: what is inlined is a part of the \
+         function around it. Samples of the kernel belong to the innermost function that says what \
+         it is for, with a locked part at its end.\n\n",
+        profiles.date, profiles.commit,
+    )
+}
+
+fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
+    let found: Vec<&Profile> =
+        case.ways.iter().filter_map(|way| profiles.find(&case.title, &way.name)).collect();
+    let missed: Vec<String> = missed.iter().map(|bar| said(bar)).collect();
+    let columns: Vec<(String, &Side)> = found.iter().flat_map(|it| columns(it)).collect();
+    let mut parts = vec![format!("### {}\n\nNot met: {}.\n\n", case.title, missed.join("; "))];
+    parts.extend(found.iter().filter_map(|profile| {
+        let why = profile.note.as_ref()?;
+        Some(format!("No profile of {}: {why}.\n\n", profile.system))
+    }));
+    if !columns.is_empty() {
+        parts.extend([groups(case.per, &columns), delays(&columns)]);
+        parts.extend(found.iter().flat_map(|profile| holders(profile)));
+        parts.push("<details><summary>functions</summary>\n\n".to_owned());
+        parts.extend(columns.iter().map(|(name, side)| symbols(name, side)));
+        parts.push("</details>\n\n".to_owned());
+    }
+    parts.concat()
+}
+
+fn said(bar: &Bar) -> String {
+    let measured = bar.measured.map_or("–".into(), digits);
+    format!("{}, {}: {measured}", bar.subject, bar.demanded())
+}
+
+/// Of each side its name and itself; with a single one the system's name says all.
+fn columns(profile: &Profile) -> Vec<(String, &Side)> {
+    let name = |side: &Side| match &profile.sides[..] {
+        [_] => profile.system.clone(),
+        _ => format!("{}, {}", profile.system, side.name),
+    };
+    profile.sides.iter().map(|side| (name(side), side)).collect()
+}
+
+fn groups(per: &str, columns: &[(String, &Side)]) -> String {
+    let mut head = vec![format!("ns per {per}")];
+    head.extend(columns.iter().map(|(name, _)| name.clone()));
+    let row = |name: &str, share: &dyn Fn(&Side) -> f64| {
+        let cell = |(_, side): &(String, &Side)| {
+            let share = share(side);
+            if share > 0.0 { digits(side.nanos * share) } else { "–".to_owned() }
+        };
+        std::iter::once(name.to_owned()).chain(columns.iter().map(cell)).collect::<Vec<_>>()
+    };
+    let is_there = |group: &&Group| columns.iter().any(|(_, side)| side.share(**group) > 0.0);
+    let mut rows: Vec<_> = Group::ALL
+        .iter()
+        .filter(is_there)
+        .map(|group| row(group.name(), &|side| side.share(*group)))
+        .collect();
+    rows.push(row("**together**", &|_| 1.0));
+    table(&head, &rows)
+}
+
+/// How much other programs were in the way.
+fn delays(columns: &[(String, &Side)]) -> String {
+    let held: Vec<String> = columns
+        .iter()
+        .filter(|(_, side)| side.delayed > 0.0 || side.taken > 0.0)
+        .map(|(name, side)| {
+            let (share, taken) = (digits(side.delayed * 100.0), digits(side.taken));
+            format!("{name} {share} %, {taken}")
+        })
+        .collect();
+    if held.is_empty() {
+        return String::new();
+    }
+    format!(
+        "Share of the time in which another program had its processor, and how often a second it was \
+         taken off it: {}.\n\n",
+        held.join("; "),
+    )
+}
+
+/// A line for each processor.
+fn holders(profile: &Profile) -> Vec<String> {
+    let by_processor =
+        profile.holders.chunk_by(|one, next| one.processor == next.processor).map(|holders| {
+            let share = |it: &Holder| format!("{} {} %", it.command, digits(it.share * 100.0));
+            let shares: Vec<String> = holders.iter().take(HOLDERS).map(share).collect();
+            let (system, processor, shares) =
+                (&profile.system, holders[0].processor, shares.join(", "));
+            format!("With {system}, processor {processor} was had by: {shares}.\n\n")
+        });
+    by_processor.collect()
+}
+
+fn symbols(name: &str, side: &Side) -> String {
+    let said = |symbol: &Symbol| format!("`{}` {}", symbol.name, digits(side.nanos * symbol.share));
+    let symbols: Vec<String> = side.symbols.iter().map(said).collect();
+    format!("*{name}* ({} samples): {}.\n\n", side.samples, symbols.join(", "))
+}
+
+/// Of each processor, those who had most of it.
+const HOLDERS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bars::bars;
+    use crate::point::Point;
+    use crate::record::tests::comparison;
+
+    fn profile(case: &str, system: &str) -> Profile {
+        let symbol = Symbol { name: "tcp_ack".into(), share: 0.1 };
+        let side = Side {
+            name: "client".into(),
+            nanos: 400.0,
+            samples: 100,
+            delayed: 0.025,
+            taken: 4.0,
+            groups: vec![(Group::Network, 0.75), (Group::Clock, 0.25)],
+            symbols: vec![symbol],
+        };
+        let server = Side { name: "server".into(), nanos: 200.0, ..Side::default() };
+        let (case, system) = (case.to_owned(), system.to_owned());
+        Profile { case, system, sides: vec![side, server], ..Profile::default() }
+    }
+
+    #[test]
+    fn a_missed_bar_has_its_profile() {
+        let rates: &[(&str, &[f64])] = &[("callboard", &[20.0]), ("tarpc", &[10.0])];
+        let bars = bars(&comparison(Point::InFlight(256), rates), &[]);
+        let case = "Calls, 256 in flight";
+        let mut one = profile(case, "callboard");
+        one.holders = vec![Holder { processor: 1, command: "load".into(), share: 0.5 }];
+        let all = vec![one, profile(case, "tarpc")];
+        let text = render(&Profiles { all, ..Profiles::default() }, &bars);
+        for part in [
+            "### Calls, 256 in flight\n\nNot met: calls/s, 256 in flight, at least 6.00 x tarpc: 2.00.",
+            "| ns per call | callboard, client | callboard, server | tarpc, client | tarpc, server |",
+            "| system: TCP and loopback | 300 | – | 300 | – |\n| reading the clock | 100 | – |",
+            "| **together** | 400 | 200 | 400 | 200 |",
+            "taken off it: callboard, client 2.50 %, 4.00; tarpc, client 2.50 %, 4.00.",
+            "With callboard, processor 1 was had by: load 50.0 %.",
+            "*callboard, client* (100 samples): `tcp_ack` 40.0.",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        assert!(!text.contains("### Calls, 64 in flight"));
+    }
+
+    #[test]
+    fn a_missed_bar_without_a_profile_is_named() {
+        let rates: &[(&str, &[f64])] = &[("callboard", &[20.0]), ("floor", &[100.0])];
+        let bars = bars(&comparison(Point::OneWay, rates), &[]);
+        let all = vec![profile("Calls, 256 in flight", "callboard")];
+        let text = render(&Profiles { all, ..Profiles::default() }, &bars);
+        let part = "without a profile: one-way, messages/s, at least 0.60 x floor: 0.20.";
+        assert!(text.contains(part), "{text}");
+    }
+
+    #[test]
+    fn where_nothing_can_be_sampled_it_says_so() {
+        let note = Some("perf: not found".to_owned());
+        let text = render(&Profiles { note, ..Profiles::default() }, &[]);
+        assert_eq!(text, "## Profiles\n\nThere are no profiles: perf: not found.\n\n");
+        assert_eq!(render(&Profiles::default(), &[]), "");
+    }
+}
