@@ -316,6 +316,7 @@ where
             way: Some(WayBack { responder, stay }),
             key,
             endpoint: self.index,
+            reply: None,
             actor: PhantomData,
         })
     }

@@ -31,6 +31,7 @@ use crate::contain::{Panic, contain, contain_drop};
 use crate::inbox::{InboxReceiver, Job};
 use crate::supervisor::Exit;
 use crate::vitals::Work;
+use crate::waiting;
 
 impl<A: Actor<Context = Context<A>>> Seed<A> {
     /// Becomes the future to spawn on the present arbiter.
@@ -134,6 +135,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
     /// Does what is ready. Within the turn of another one nothing need be registered: what rings
     /// meanwhile has the task polled, as it is not being polled now.
     fn turn(&mut self, guest: Option<&mut Guest<'_, A>>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // Whoever is answered in it is woken at its end.
+        let _turn = self.seed.inbox.is_some().then(waiting::Turn::begin);
         for order in self.seed.control.take() {
             match order {
                 Order::Start(epoch) => self.start(epoch),
