@@ -8,12 +8,24 @@ use super::attendant::{self, Door};
 use super::room::WaitingRoom;
 
 /// A turn of an actor; when it ends, those whom it answered are woken.
-pub(crate) struct Turn(());
+pub(crate) struct Turn {
+    /// What had been added before.
+    added: u64,
+}
 
 impl Turn {
     pub(crate) fn begin() -> Self {
-        let _ = BATCHES.try_with(|batches| batches.borrow_mut().turns += 1);
-        Self(())
+        let added = BATCHES.try_with(|batches| {
+            let mut batches = batches.borrow_mut();
+            batches.turns += 1;
+            batches.added
+        });
+        Self { added: added.unwrap_or_default() }
+    }
+
+    /// Ends it; whether it answered any task of another arbiter that waits in its room.
+    pub(crate) fn end(self) -> bool {
+        BATCHES.try_with(|batches| batches.borrow().added).is_ok_and(|added| added != self.added)
     }
 }
 
@@ -66,6 +78,8 @@ struct Batches {
     /// Turns of actors under way, each but one inside of another.
     turns: usize,
     waiting: usize,
+    /// Ever.
+    added: u64,
     of_rooms: Vec<Batch>,
 }
 
@@ -89,6 +103,7 @@ impl Batches {
         let batch = &mut self.of_rooms[place];
         batch.tasks.extend(task.take());
         self.waiting += 1;
+        self.added += 1;
         if batch.tasks.len() < PORTION { None } else { self.take(place) }
     }
 
@@ -132,7 +147,7 @@ impl Batches {
 
 thread_local! {
     static BATCHES: RefCell<Batches> =
-        const { RefCell::new(Batches { turns: 0, waiting: 0, of_rooms: Vec::new() }) };
+        const { RefCell::new(Batches { turns: 0, waiting: 0, added: 0, of_rooms: Vec::new() }) };
 }
 
 /// Tasks of a room that are woken together at most, so that both arbiters work at the same time.

@@ -83,12 +83,11 @@ async fn those_whom_a_turn_answers_are_woken_at_its_end() {
         drop(wakers);
         let inner = Turn::begin();
         let kept = batch::kept();
-        drop(inner);
+        let has_answered = inner.end();
         let after_inner = batch::kept();
-        drop(turn);
-        (kept, after_inner, batch::kept())
+        (kept, has_answered, after_inner, turn.end(), batch::kept())
     });
-    assert_eq!(kept.await, (3, 0, 0), "the end of any turn is one");
+    assert_eq!(kept.await, (3, false, 0, true, 0), "the end of any turn is one");
     all_wake(tasks).await;
 }
 
