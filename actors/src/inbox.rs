@@ -5,6 +5,7 @@
 //! connection's send queue. So they have an inbox of their own: bounded, one wake-up per batch, it
 //! knows how long its head has waited, and drops what has expired or was cancelled.
 
+mod apart;
 mod cancels;
 mod entry;
 mod options;

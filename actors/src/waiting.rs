@@ -29,8 +29,9 @@ pub use self::room::{RoomAlarm, WaitingRoom};
 /// Wakes a task of another arbiter, together with others that the same turn of an actor wakes.
 ///
 /// It wakes when it is dropped, so that nothing that owns one can end and leave its task waiting.
-/// Within a turn of an actor the task is woken when that ends, or with 32 others of its arbiter, or
-/// when a request was handled for longer than 100 µs, whichever is first; elsewhere at once.
+/// Within a turn of an actor the task is woken when that ends, when there are 32 of its arbiter, or
+/// when a request was handled for longer than 100 µs (measured every eight requests while they are
+/// shorter), whichever is first; elsewhere at once.
 ///
 /// ```
 /// use std::task::Waker;

@@ -5,7 +5,6 @@ mod status;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::status::place;
+use super::apart::Apart;
 use super::cancels::Cancels;
 use super::entry::Entry;
 use super::options::{InboxOptions, Overflow};
@@ -67,20 +67,6 @@ struct Counts {
     accepted: AtomicU64,
 }
 
-/// On cache lines of its own: where actor and callers are on two processors, those of what one side
-/// changes go back and forth, and what the other side only reads is not to go with them.
-#[derive(Default)]
-#[repr(align(64))]
-pub(super) struct Apart<T>(T);
-
-impl<T> Deref for Apart<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
 pub(super) struct Queue<A: Actor> {
     pub(super) entries: VecDeque<Entry<A>>,
     /// As many at the front are not fresh; of the others some may be.
@@ -93,7 +79,7 @@ impl<A: Actor> Inbox<A> {
     pub(crate) fn new(options: InboxOptions) -> (Self, InboxReceiver<A>) {
         let shared = Arc::new(Shared {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
-            queue: Apart(Mutex::new(Queue {
+            queue: Apart::new(Mutex::new(Queue {
                 entries: VecDeque::new(),
                 begun: 0,
                 cancels: Cancels::default(),
