@@ -154,8 +154,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         }
         let turn = if self.life.is_some() { self.live(guest, cx) } else { self.wait() };
         self.settle();
-        let has_answered = answers.is_some_and(|answers| answers.end());
-        if turn == Turn::More || self.patience.lasts(has_answered) {
+        let stays = answers.is_some_and(|answers| self.patience.lasts(answers.end()));
+        if turn == Turn::More || stays {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

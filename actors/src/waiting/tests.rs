@@ -7,13 +7,17 @@ use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use actix::prelude::Actor;
 use actix_rt::System;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{BatchedWaker, Turn, WaitingRoom, batch, flush};
-use crate::Deadline;
+use crate::contain::Panic;
+use crate::inbox::{Inbox, InboxOptions, Job, JobKey, Next, Progress};
+use crate::message::Refusal;
+use crate::{Context, Deadline};
 
 /// Long enough for whatever happens to have happened on a busy machine.
 const LONG: Duration = Duration::from_secs(20);
@@ -107,6 +111,56 @@ async fn a_portion_does_not_wait_for_the_end_of_the_turn() {
     all_wake(tasks).await;
 }
 
+/// A request that is of no account.
+struct Nothing;
+
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = Context<Self>;
+}
+
+impl Job<Nobody> for Nothing {
+    fn key(&self) -> JobKey {
+        JobKey { origin: 0, id: 0 }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        Some(Deadline::within(LONG))
+    }
+
+    fn endpoint(&self) -> usize {
+        0
+    }
+
+    fn run(&mut self, _: &mut Nobody, _: &mut Context<Nobody>) -> Progress<Nobody> {
+        Progress::Done
+    }
+
+    fn panicked(&mut self, _: &Panic) {}
+
+    fn refuse(&mut self, _: Refusal) {}
+}
+
+#[actix::test]
+async fn who_was_answered_does_not_wait_for_what_comes_after_a_long_request() {
+    let (tasks, wakers) = waiters(3).await;
+    let kept = elsewhere(move || {
+        let (inbox, mut receiver) = Inbox::<Nobody>::new(InboxOptions::default());
+        (0..2).for_each(|_| inbox.push_one(Box::new(Nothing), Instant::now()));
+        let _turn = Turn::begin();
+        assert!(matches!(receiver.next(), Next::Run(_)));
+        drop(wakers);
+        let kept = batch::kept();
+        // The request takes this long.
+        thread::sleep(Duration::from_millis(1));
+        assert!(matches!(receiver.next(), Next::Run(_)));
+        (kept, batch::kept())
+    });
+    assert_eq!(kept.await, (3, 0));
+    all_wake(tasks).await;
+}
+
 #[actix::test]
 async fn outside_of_a_turn_a_task_is_woken_at_once() {
     let (tasks, wakers) = waiters(3).await;
@@ -129,18 +183,24 @@ async fn outside_of_a_turn_a_task_is_woken_at_once() {
 async fn an_alarm_rings_at_its_deadline_unless_it_was_dropped() {
     let room = room().await;
     let (first, long) = (Deadline::within(Duration::from_millis(20)), Deadline::within(LONG * 9));
-    let mut alarms = Vec::new();
-    let woken = poll_fn(|cx| {
-        if alarms.is_empty() {
+    // In a task of its own, which nothing else wakes.
+    let woken = actix_rt::spawn(async move {
+        let mut alarms = Vec::new();
+        poll_fn(|cx| {
+            if !alarms.is_empty() {
+                return Poll::Ready(());
+            }
             let alarm = |deadline| room.alarm(deadline, cx.waker()).expect("it is here");
             alarms.extend([alarm(long), alarm(first)]);
             assert!(alarms.iter().all(|alarm| alarm.wakes(cx.waker())));
             assert!(!alarms[0].wakes(Waker::noop()));
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+            Poll::Pending
+        })
+        .await;
+        alarms
     });
-    timeout(LONG, woken).await.expect("it rings");
+    let alarms = timeout(LONG, woken).await.expect("it rings");
+    let mut alarms = alarms.expect("it does not panic");
     assert!(first.has_passed());
     assert_eq!(room.enter(|alarms| alarms.count()), Some(2));
     // Here, and on another thread.
