@@ -36,7 +36,9 @@ use crate::system::SystemPlace;
 
 pub(crate) use self::delivery::Delivery;
 pub(crate) use self::job::expired;
-pub(crate) use self::local::{LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult};
+pub(crate) use self::local::{
+    LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult, LocalSent,
+};
 use self::port::{AnyEndpoint, TypedEndpoint};
 use self::subscription::SubscriptionPlan;
 

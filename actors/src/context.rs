@@ -13,6 +13,7 @@ mod allowance;
 mod guest;
 mod life;
 mod mail;
+mod patience;
 mod prompt;
 mod provided;
 mod runner;

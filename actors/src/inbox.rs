@@ -5,6 +5,7 @@
 //! connection's send queue. So they have an inbox of their own: bounded, one wake-up per batch, it
 //! knows how long its head has waited, and drops what has expired or was cancelled.
 
+mod apart;
 mod cancels;
 mod due;
 mod entry;
@@ -42,8 +43,8 @@ pub struct JobKey {
 /// A request on its way to an actor; it holds the decoded body and the way back.
 ///
 /// Exactly one of [`run`](Self::run), [`refuse`](Self::refuse) is called, once;
-/// [`panicked`](Self::panicked) follows a `run` that panicked. Once `run` has returned, the future
-/// in its [`Progress`] owns the answer.
+/// [`panicked`](Self::panicked) follows a `run` that panicked, and [`finish`](Self::finish) one that
+/// did not. Once `run` has returned, the future in its [`Progress`] owns the answer.
 pub trait Job<A: Actor>: Send {
     /// Who asked.
     fn key(&self) -> JobKey;
@@ -62,6 +63,14 @@ pub trait Job<A: Actor>: Send {
 
     /// Lets the actor handle the request; answers it unless the answer takes time.
     fn run(&mut self, actor: &mut A, ctx: &mut A::Context) -> Progress<A>;
+
+    /// Lets go of it after `run`, and answers it if that is [done](Progress::Done) and left the
+    /// answer here. Drops it by default.
+    ///
+    /// Memory that one thread takes and another one gives back is dear: the C library locks what it
+    /// came from, and both threads meet there. So what came from another thread may go back there,
+    /// with the answer.
+    fn finish(self: Box<Self>) {}
 
     /// Answers that handling it panicked.
     fn panicked(&mut self, panic: &Panic);

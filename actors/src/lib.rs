@@ -52,6 +52,7 @@
 //! | [`broker::Broker`] | how events reach subscribers | [`broker::MemoryBroker`] | [`testing::broker`] |
 //! | [`server::HandlerPort`] | the user's types | | |
 
+mod alarms;
 pub mod backoff;
 mod bell;
 pub mod broker;
@@ -76,6 +77,7 @@ pub mod supervisor;
 pub mod testing;
 pub mod transport;
 mod vitals;
+pub mod waiting;
 
 pub use self::backoff::Backoff;
 pub use self::context::Context;

@@ -72,7 +72,12 @@ impl<T: Endpoint> CallFuture<T> {
             {
                 // Looked for once: that costs a good part of what such a call does.
                 if let Some(handler) = call.service.system().handler() {
-                    match Sent::new(handler, call.message, &call.options, &call.service)? {
+                    match Sent::new(
+                        handler,
+                        call.message,
+                        (&call.options, &call.service),
+                        Some(cx.waker()),
+                    )? {
                         Sent::Answered(answer) => return answer.map(Some),
                         Sent::Waits(sent) => {
                             let local = LocalCall::new(sent, call.service, call.options, call.form);

@@ -2,19 +2,21 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use callboard_actors::client::{CallError, CallOptions, Executed};
 use callboard_actors::message::Refusal;
+use callboard_actors::waiting::{RoomAlarm, WaitingRoom};
 use callboard_actors::{Deadline, Status};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use super::ServiceRef;
 use super::prepared::Prepared;
 use crate::codec::Form;
 use crate::handler::{
-    LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult, expired,
+    LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult, LocalSent, expired,
 };
 use crate::request::{Annotated, Due, Endpoint, Request, RequestContext};
 
@@ -34,6 +36,8 @@ pub(super) struct Waiting<T: Endpoint> {
     number: Option<u64>,
     /// Unknown until somebody has to wait, and so its time begins.
     deadline: Option<Deadline>,
+    /// Where its task waits, if what answers it wakes that.
+    room: Option<WaitingRoom>,
 }
 
 /// A call to a handler in this process.
@@ -47,9 +51,10 @@ pub(super) struct LocalCall<T: Endpoint> {
 }
 
 /// How far waiting for the answer has come.
-#[derive(Clone, Copy)]
 enum Wait {
     None,
+    /// It is woken by the answer, and at its deadline by this alarm.
+    Room(RoomAlarm),
     /// It gave way once.
     Turn,
     /// A shard wakes it at its deadline; its entry there.
@@ -60,22 +65,22 @@ enum Wait {
 }
 
 impl<T: Endpoint> Sent<T> {
-    /// Hands a message to its handler.
+    /// Hands a message to its handler, for a task that waits for the answer if it has to.
     pub(super) fn new(
         handler: &LocalEndpoint<Request<T>>,
         message: T,
-        options: &CallOptions,
-        service: &ServiceRef,
+        (options, service): (&CallOptions, &ServiceRef),
+        task: Option<&Waker>,
     ) -> Result<Self, CallError> {
         let (request, now) = request(handler, message, options, service)?;
-        let sent = handler.call(request, now);
+        let sent = handler.call(request, now, task);
         Ok(match sent.outcome {
             LocalOutcome::Answered(result) => {
                 Self::Answered(result.map_err(LocalFailure::into_call_error))
             }
             LocalOutcome::Later(answer) => {
-                let (number, deadline) = (Some(sent.number), sent.deadline);
-                Self::Waits(Waiting { answer, number, deadline })
+                let LocalSent { number, deadline, room, .. } = sent;
+                Self::Waits(Waiting { answer, number: Some(number), deadline, room })
             }
         })
     }
@@ -144,7 +149,7 @@ impl<T: Endpoint> LocalCall<T> {
         let deadline = self.begin();
         let caller = self.service.system().caller();
         match self.wait {
-            Wait::None | Wait::Turn => {
+            Wait::None | Wait::Turn | Wait::Room(_) => {
                 let shard = caller.shard_index();
                 let entry = caller.expiry(shard).insert(deadline.instant(), cx.waker().clone());
                 self.wait = Wait::Alarm { shard, entry };
@@ -155,6 +160,27 @@ impl<T: Endpoint> LocalCall<T> {
             Wait::Alarm { shard, entry } => caller.expiry(shard).update(entry, cx.waker()),
         }
         Poll::Pending
+    }
+
+    /// Waits in the room of its arbiter, from the poll in which it was sent until it is answered;
+    /// nothing when it has to wait elsewhere.
+    fn wait_in_room(&mut self, cx: &Context<'_>) -> Option<Poll<LocalResult<Request<T>>>> {
+        if let Wait::Room(alarm) = &self.wait {
+            return match self.sent.answer.try_recv() {
+                Ok(end) => Some(Poll::Ready(self.ended(Some(end.result)))),
+                Err(TryRecvError::Closed) => Some(Poll::Ready(self.ended(None))),
+                // Woken for something else, or at the deadline.
+                Err(TryRecvError::Empty) if alarm.wakes(cx.waker()) => {
+                    let is_over = self.begin().has_passed();
+                    Some(if is_over { Poll::Ready(Err(self.timed_out())) } else { Poll::Pending })
+                }
+                // The task is another one than that which is woken.
+                Err(TryRecvError::Empty) => None,
+            };
+        }
+        let room = self.sent.room.take()?;
+        self.wait = Wait::Room(room.alarm(self.begin(), cx.waker())?);
+        Some(Poll::Pending)
     }
 
     /// Whether its time is over, by a clock read a moment before or after.
@@ -187,6 +213,9 @@ impl<T: Endpoint> Future for LocalCall<T> {
     type Output = LocalResult<Request<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(poll) = self.wait_in_room(cx) {
+            return poll;
+        }
         if matches!(self.wait, Wait::None) {
             // An actor on this thread, woken a moment ago, has its turn before this task has it
             // again, and then the answer is there without anybody having been asked to tell.
@@ -196,7 +225,7 @@ impl<T: Endpoint> Future for LocalCall<T> {
         }
         match Pin::new(&mut self.sent.answer).poll(cx) {
             Poll::Pending => self.wait(cx),
-            Poll::Ready(answer) => Poll::Ready(self.ended(answer.ok())),
+            Poll::Ready(answer) => Poll::Ready(self.ended(answer.ok().map(|end| end.result))),
         }
     }
 }

@@ -76,7 +76,8 @@ impl<T: Endpoint> Prepared<T> {
         {
             // Its time has been running for a while.
             self.options.limit = Some(self.deadline);
-            let sent = match Sent::new(handler, self.message, &self.options, &self.service)? {
+            let sent = match Sent::new(handler, self.message, (&self.options, &self.service), None)?
+            {
                 Sent::Answered(answer) => return answer,
                 Sent::Waits(sent) => sent,
             };

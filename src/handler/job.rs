@@ -25,6 +25,8 @@ pub(super) struct TypedJob<A, M: Delivery> {
     pub(super) way: Option<WayBack<M>>,
     pub(super) key: JobKey,
     pub(super) endpoint: usize,
+    /// What the caller is told, until the job goes back to it.
+    pub(super) reply: Option<Answer<M::Value>>,
     pub(super) actor: PhantomData<fn() -> A>,
 }
 
@@ -51,6 +53,19 @@ impl<M: Delivery> WayBack<M> {
             }
             (Responder::Remote { mut slot, .. }, Err(status)) => slot.status(&status),
             (Responder::Local(local), result) => local.answer(result),
+        }
+    }
+
+    /// Whether the memory of a job comes from another arbiter, and is to go back with the answer.
+    fn takes_job(&self) -> bool {
+        matches!(&self.responder, Responder::Local(local) if local.crosses())
+    }
+
+    /// Answers, and gives the job back.
+    fn give_back(self, result: Answer<M::Value>, job: Box<dyn Send>) {
+        match self.responder {
+            Responder::Local(local) => local.give_back(result.map(Annotated::new), job),
+            Responder::Remote { .. } => self.answer(result.map(Annotated::new)),
         }
     }
 
@@ -92,9 +107,24 @@ where
         };
         way.stay.begin();
         // The way back stays behind, so that a panic here can be answered.
-        let (result, deadline) = deliver(message, actor, ctx);
+        let (mut result, deadline) = deliver(message, actor, ctx);
+        if way.takes_job() {
+            result = match take_as::<_, Answer<M::Value>>(result) {
+                Ok(reply) => {
+                    self.reply = Some(reply);
+                    return Progress::Done;
+                }
+                Err(result) => result,
+            };
+        }
         let Some(way) = self.way.take() else { return Progress::Done };
         respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
+    }
+
+    fn finish(mut self: Box<Self>) {
+        if let (Some(reply), Some(way)) = (self.reply.take(), self.way.take()) {
+            way.give_back(reply, self);
+        }
     }
 
     fn panicked(&mut self, _: &Panic) {

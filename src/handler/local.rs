@@ -7,11 +7,13 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 
 use callboard_actors::client::CallError;
 use callboard_actors::inbox::InboxStatus;
 use callboard_actors::message::Refusal;
 use callboard_actors::server::LOCAL_ORIGIN;
+use callboard_actors::waiting::{BatchedWaker, WaitingRoom};
 use callboard_actors::{Deadline, Status};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -32,10 +34,21 @@ pub(crate) enum LocalFailure<M: Delivery> {
 }
 
 /// The way back to a caller in this process; none for what nobody waits for.
-pub(crate) struct LocalReply<M: Delivery>(Option<oneshot::Sender<LocalResult<M>>>);
+pub(crate) struct LocalReply<M: Delivery> {
+    sender: Option<oneshot::Sender<LocalEnd<M>>>,
+    // Dropped last: whom it wakes finds the answer, or that there will be none.
+    caller: Option<BatchedWaker>,
+}
 
 /// What a local caller waits for.
-pub(crate) type LocalAnswer<M> = oneshot::Receiver<LocalResult<M>>;
+pub(crate) type LocalAnswer<M> = oneshot::Receiver<LocalEnd<M>>;
+
+/// What a local caller is given.
+pub(crate) struct LocalEnd<M: Delivery> {
+    pub(crate) result: LocalResult<M>,
+    /// The caller's arbiter took its memory, and is the one to give it back.
+    _job: Option<Box<dyn Send>>,
+}
 
 /// How a local call ends.
 pub(crate) type LocalResult<M> = Result<Annotated<<M as Delivery>::Value>, LocalFailure<M>>;
@@ -55,12 +68,15 @@ pub(crate) struct LocalSent<M: Delivery> {
     pub(crate) number: u64,
     /// If its time has begun.
     pub(crate) deadline: Option<Deadline>,
+    /// Where the caller waits whose task is woken when the answer can be taken; else it has to ask
+    /// to be told.
+    pub(crate) room: Option<WaitingRoom>,
 }
 
 /// Creates the two ends of a local call's way back.
 pub(super) fn local_reply<M: Delivery>() -> (LocalReply<M>, LocalAnswer<M>) {
     let (reply, answer) = oneshot::channel();
-    (LocalReply(Some(reply)), answer)
+    (LocalReply { sender: Some(reply), caller: None }, answer)
 }
 
 impl<M: Delivery> LocalReply<M> {
@@ -73,10 +89,26 @@ impl<M: Delivery> LocalReply<M> {
     }
 
     pub(super) fn end(self, result: LocalResult<M>) {
-        if let Some(reply) = self.0 {
+        self.send(LocalEnd { result, _job: None });
+    }
+
+    /// Whether it leads to another arbiter.
+    pub(super) fn crosses(&self) -> bool {
+        self.caller.is_some()
+    }
+
+    /// Answers, and has the memory of the job given back where it came from.
+    pub(super) fn give_back(self, result: Result<Annotated<M::Value>, Status>, job: Box<dyn Send>) {
+        let result = result.map_err(LocalFailure::Status);
+        self.send(LocalEnd { result, _job: Some(job) });
+    }
+
+    fn send(self, end: LocalEnd<M>) {
+        if let Some(reply) = self.sender {
             // The caller may have gone.
-            let _ = reply.send(result);
+            let _ = reply.send(end);
         }
+        drop(self.caller);
     }
 }
 
@@ -125,26 +157,35 @@ impl<M: Delivery> LocalEndpoint<M> {
     /// is no middleware; else queues it.
     ///
     /// Without `now` its time has not begun. It begins now if the message goes to another thread;
-    /// else whoever waits for the answer [tells](Self::begin) when it does.
-    pub(crate) fn call(&self, message: M, now: Option<Instant>) -> LocalSent<M> {
+    /// else whoever waits for the answer [tells](Self::begin) when it does. If it goes there, the
+    /// answer wakes `task` together with others, where that can be.
+    pub(crate) fn call(
+        &self,
+        message: M,
+        now: Option<Instant>,
+        task: Option<&Waker>,
+    ) -> LocalSent<M> {
         let (number, mut message) = (next_number(), Some(message));
         let place = (self.port.choose(), number);
         if !self.is_wrapped
             && let Some(outcome) = self.port.run_at_once(place, &mut message)
         {
-            return LocalSent { outcome, number, deadline: None };
+            return LocalSent { outcome, number, deadline: None, room: None };
         }
-        let ((reply, answer), mut deadline) = (local_reply(), None);
+        let ((mut reply, answer), mut deadline) = (local_reply(), None);
+        let task = task.filter(|_| !self.is_here());
+        let room = task.and_then(WaitingRoom::of);
+        reply.caller = room.zip(task).map(|(room, task)| room.waker(task));
         if let Some(message) = message {
             deadline = self.queue(place, message, reply, now);
         }
-        LocalSent { outcome: LocalOutcome::Later(answer), number, deadline }
+        LocalSent { outcome: LocalOutcome::Later(answer), number, deadline, room }
     }
 
     /// Queues a message that nobody waits for; without `now` its time begins as that of a call.
     pub(crate) fn post(&self, message: M, now: Option<Instant>) {
         let place = (self.port.choose(), next_number());
-        self.queue(place, message, LocalReply(None), now);
+        self.queue(place, message, LocalReply { sender: None, caller: None }, now);
     }
 
     /// The deadline of what is queued, if its time has begun.

@@ -325,6 +325,7 @@ where
             way: Some(WayBack { responder, stay }),
             key,
             endpoint: self.index,
+            reply: None,
             actor: PhantomData,
         })
     }

@@ -37,7 +37,10 @@ pub(super) async fn serve<M: Delivery>(
         async move {
             let unanswered =
                 || Status::internal(M::ENDPOINT, "the handler ended without an answer");
-            let answer = answer.await.unwrap_or_else(|_| Err(LocalFailure::Status(unanswered())));
+            let answer = match answer.await {
+                Ok(end) => end.result,
+                Err(_) => Err(LocalFailure::Status(unanswered())),
+            };
             answer.map_err(LocalFailure::into_call_error)
         }
     };

@@ -155,7 +155,7 @@ impl<T: StreamEndpoint> LocalTalk<T> {
         let End::Awaited(answer) = &mut *end else { return true };
         let waker = self.stream.client_waker();
         let result = match Pin::new(answer).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(Ok(result)) => result,
+            Poll::Ready(Ok(end)) => end.result,
             Poll::Ready(Err(_)) => {
                 let detail = "the handler ended without an answer";
                 Err(LocalFailure::Status(Status::internal(T::NAME, detail)))

@@ -6,6 +6,7 @@
     reason = "handlers are described as the manual shows it"
 )]
 
+mod across;
 mod annotated;
 mod answers;
 mod at_once;

@@ -10,7 +10,7 @@ use super::Context;
 use super::guest::Guest;
 use super::mail::Mail;
 use super::tasks::{Origin, Polled, TaskSet, Work as TaskWork};
-use crate::contain::contain_drop;
+use crate::contain::{contain, contain_drop};
 use crate::inbox::{InboxReceiver, Job, Next, Progress};
 use crate::vitals::Work;
 
@@ -145,7 +145,11 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         let job = desk.current.insert(job);
         let (key, endpoint) = (job.key(), job.endpoint());
         let progress = job.run(&mut self.actor, &mut self.ctx);
-        contain_drop("a request", desk.current.take());
+        if let Some(job) = desk.current.take()
+            && let Err(panic) = contain(|| job.finish())
+        {
+            tracing::error!(%panic, "a request panicked when it was let go of");
+        }
         match progress {
             Progress::Done => {
                 if let Some(inbox) = desk.inbox.as_deref_mut() {

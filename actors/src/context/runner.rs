@@ -22,6 +22,7 @@ use actix::prelude::{Actor, Addr};
 use super::Context;
 use super::guest::Guest;
 use super::life::{Desk, Life, Turn};
+use super::patience::Patience;
 use super::prompt::{Hosted, take_turn_with};
 use super::seed::{Order, Report, Reporter, Seed};
 use super::tasks::{Origin, Polled, TaskSet};
@@ -31,6 +32,7 @@ use crate::contain::{Panic, contain, contain_drop};
 use crate::inbox::{InboxReceiver, Job};
 use crate::supervisor::Exit;
 use crate::vitals::Work;
+use crate::waiting;
 
 impl<A: Actor<Context = Context<A>>> Seed<A> {
     /// Becomes the future to spawn on the present arbiter.
@@ -45,6 +47,7 @@ impl<A: Actor<Context = Context<A>>> Seed<A> {
             epoch: None,
             duty: Duty::Work,
             turns: Turns::default(),
+            patience: Patience::default(),
         };
         Hosted::new(runner, number)
     }
@@ -74,6 +77,7 @@ struct Runner<A: Actor<Context = Context<A>>> {
     epoch: Option<u64>,
     duty: Duty,
     turns: Turns,
+    patience: Patience,
 }
 
 /// What the supervisor wants at present.
@@ -134,6 +138,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
     /// Does what is ready. Within the turn of another one nothing need be registered: what rings
     /// meanwhile has the task polled, as it is not being polled now.
     fn turn(&mut self, guest: Option<&mut Guest<'_, A>>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // Whoever is answered in it is woken at its end.
+        let answers = self.seed.inbox.is_some().then(waiting::Turn::begin);
         for order in self.seed.control.take() {
             match order {
                 Order::Start(epoch) => self.start(epoch),
@@ -148,7 +154,8 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         }
         let turn = if self.life.is_some() { self.live(guest, cx) } else { self.wait() };
         self.settle();
-        if turn == Turn::More {
+        let stays = answers.is_some_and(|answers| self.patience.lasts(answers.end()));
+        if turn == Turn::More || stays {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::status::place;
+use super::apart::Apart;
 use super::cancels::Cancels;
 use super::due::{Due, DueTurns};
 use super::entry::Entry;
@@ -35,20 +36,15 @@ pub struct Inbox<A: Actor> {
 
 pub(super) struct Shared<A: Actor> {
     pub(super) number: u64,
-    pub(super) queue: Mutex<Queue<A>>,
+    pub(super) queue: Apart<Mutex<Queue<A>>>,
     pub(super) capacity: usize,
     overflow: Overflow,
-    /// Not started: in the queue, or held back by the actor for a limit. Changed under the lock.
-    queued: AtomicUsize,
-    /// Entries of the queue, whether the time of some has not begun, and whether there are
-    /// cancellations; changed under the lock, and read without it by those who mostly find none.
-    entries: AtomicUsize,
-    has_fresh: AtomicBool,
+    counts: Apart<Counts>,
+    /// Whether there are cancellations; changed under the lock, and read without it by those who
+    /// mostly find none.
     has_cancels: AtomicBool,
-    /// Requests ever taken in; changed under the lock.
-    accepted: AtomicU64,
     /// Requests ever answered; changed by the actor's side only.
-    finished: AtomicU64,
+    finished: Apart<AtomicU64>,
     /// Whether one is being handled that was never taken in; changed by the actor's side only.
     has_guest: AtomicBool,
     pub(super) bell: Bell,
@@ -57,6 +53,19 @@ pub(super) struct Shared<A: Actor> {
     idle: Notify,
     /// Those who wait until it is idle.
     listeners: AtomicUsize,
+}
+
+/// What each change of the queue changes too, under its lock.
+#[derive(Default)]
+struct Counts {
+    /// Not started: in the queue, or held back by the actor for a limit.
+    queued: AtomicUsize,
+    /// Entries of the queue, and whether the time of some has not begun; read without the lock by
+    /// those who mostly find none.
+    entries: AtomicUsize,
+    has_fresh: AtomicBool,
+    /// Requests ever taken in.
+    accepted: AtomicU64,
 }
 
 pub(super) struct Queue<A: Actor> {
@@ -71,21 +80,18 @@ impl<A: Actor> Inbox<A> {
     pub(crate) fn new(options: InboxOptions) -> (Self, InboxReceiver<A>) {
         let shared = Arc::new(Shared {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
-            queue: Mutex::new(Queue {
+            queue: Apart::new(Mutex::new(Queue {
                 entries: VecDeque::new(),
                 begun: 0,
                 cancels: Cancels::default(),
                 is_closed: false,
-            }),
+            })),
             capacity: options.capacity,
             overflow: options.overflow,
-            queued: AtomicUsize::new(0),
-            entries: AtomicUsize::new(0),
-            has_fresh: AtomicBool::new(false),
+            counts: Apart::default(),
             has_cancels: AtomicBool::new(false),
             listeners: AtomicUsize::new(0),
-            accepted: AtomicU64::new(0),
-            finished: AtomicU64::new(0),
+            finished: Apart::default(),
             has_guest: AtomicBool::new(false),
             bell: Bell::default(),
             home: AtomicUsize::new(0),
@@ -140,7 +146,7 @@ impl<A: Actor> Inbox<A> {
 
     /// Requests queued and not started.
     pub fn queued(&self) -> usize {
-        self.shared.queued.load(Ordering::Relaxed)
+        self.shared.counts.queued.load(Ordering::Relaxed)
     }
 
     /// Whether one more request would be taken now.
@@ -185,10 +191,10 @@ impl<A: Actor> Inbox<A> {
                 self.shared.take_in(1, &queue);
                 let was_empty = queue.entries.is_empty();
                 if entry.is_fresh() {
-                    self.shared.has_fresh.store(true, Ordering::Release);
+                    self.shared.counts.has_fresh.store(true, Ordering::Release);
                 }
                 queue.entries.push_back(entry);
-                self.shared.entries.store(queue.entries.len(), Ordering::Release);
+                self.shared.counts.entries.store(queue.entries.len(), Ordering::Release);
                 drop(queue);
                 if was_empty {
                     wake(&self.shared);
@@ -215,7 +221,7 @@ impl<A: Actor> Shared<A> {
         if queue.is_closed {
             0
         } else {
-            self.capacity.saturating_sub(self.queued.load(Ordering::Relaxed))
+            self.capacity.saturating_sub(self.counts.queued.load(Ordering::Relaxed))
         }
     }
 
@@ -231,8 +237,8 @@ impl<A: Actor> Shared<A> {
         self.taken_out(count, &mut queue);
         self.queue_fewer(count, &queue);
         // As if they had never been taken in.
-        let accepted = self.accepted.load(Ordering::Relaxed) - count as u64;
-        self.accepted.store(accepted, Ordering::Release);
+        let accepted = self.counts.accepted.load(Ordering::Relaxed) - count as u64;
+        self.counts.accepted.store(accepted, Ordering::Release);
         displaced
     }
 
@@ -250,7 +256,7 @@ impl<A: Actor> Shared<A> {
         let was_empty = queue.entries.is_empty() && count > 0;
         self.take_in(count, &queue);
         queue.entries.extend(jobs.drain(..count).map(|job| Entry::new(job, Some(now))));
-        self.entries.store(queue.entries.len(), Ordering::Release);
+        self.counts.entries.store(queue.entries.len(), Ordering::Release);
         (was_empty, queue.is_closed)
     }
 
@@ -266,14 +272,14 @@ impl<A: Actor> Shared<A> {
     }
 
     fn take_in(&self, requests: usize, queue: &Queue<A>) {
-        let accepted = self.accepted.load(Ordering::Relaxed) + requests as u64;
-        self.accepted.store(accepted, Ordering::Release);
+        let accepted = self.counts.accepted.load(Ordering::Relaxed) + requests as u64;
+        self.counts.accepted.store(accepted, Ordering::Release);
         self.queue_more(requests, queue);
     }
 
     /// Whether the queue has something.
     pub(super) fn has_entries(&self) -> bool {
-        self.entries.load(Ordering::Acquire) > 0
+        self.counts.entries.load(Ordering::Acquire) > 0
     }
 
     pub(super) fn has_cancels(&self) -> bool {
@@ -297,9 +303,9 @@ impl<A: Actor> Shared<A> {
     /// Takes note that as many entries were taken from the front.
     fn taken_out(&self, count: usize, queue: &mut Queue<A>) {
         queue.begun = queue.begun.saturating_sub(count);
-        self.entries.store(queue.entries.len(), Ordering::Release);
+        self.counts.entries.store(queue.entries.len(), Ordering::Release);
         if queue.entries.is_empty() {
-            self.has_fresh.store(false, Ordering::Release);
+            self.counts.has_fresh.store(false, Ordering::Release);
         }
     }
 
@@ -317,13 +323,15 @@ impl<A: Actor> Shared<A> {
 
     /// Counts requests as queued; the lock makes counting one step.
     pub(super) fn queue_more(&self, requests: usize, _: &Queue<A>) {
-        self.queued.store(self.queued.load(Ordering::Relaxed) + requests, Ordering::Relaxed);
+        self.counts
+            .queued
+            .store(self.counts.queued.load(Ordering::Relaxed) + requests, Ordering::Relaxed);
     }
 
     /// Counts requests as not queued any more.
     pub(super) fn queue_fewer(&self, requests: usize, _: &Queue<A>) {
-        let left = self.queued.load(Ordering::Relaxed).saturating_sub(requests);
-        self.queued.store(left, Ordering::Relaxed);
+        let left = self.counts.queued.load(Ordering::Relaxed).saturating_sub(requests);
+        self.counts.queued.store(left, Ordering::Relaxed);
     }
 
     /// Takes note of where the actor is polled.
@@ -355,7 +363,7 @@ impl<A: Actor> Shared<A> {
         // ceases to be a guest.
         let guests = u64::from(self.has_guest.load(Ordering::SeqCst));
         let finished = self.finished.load(Ordering::SeqCst);
-        let accepted = self.accepted.load(Ordering::Acquire);
+        let accepted = self.counts.accepted.load(Ordering::Acquire);
         usize::try_from((accepted + guests).saturating_sub(finished)).unwrap_or(usize::MAX)
     }
 }
@@ -379,7 +387,7 @@ impl<A: Actor> Clone for Inbox<A> {
 impl<A: Actor> fmt::Debug for Inbox<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbox")
-            .field("queued", &self.shared.queued.load(Ordering::Relaxed))
+            .field("queued", &self.shared.counts.queued.load(Ordering::Relaxed))
             .field("capacity", &self.shared.capacity)
             .finish()
     }

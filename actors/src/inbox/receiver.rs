@@ -16,6 +16,7 @@ use crate::contain::contain;
 use crate::deadline::Deadline;
 use crate::message::Refusal;
 use crate::now::Now;
+use crate::waiting;
 
 /// The actor's side of its inbox; survives restarts.
 pub(crate) struct InboxReceiver<A: Actor> {
@@ -304,6 +305,10 @@ impl Clock {
         let now = Instant::now();
         let was_quick = self.read.is_some_and(|read| now - read < QUICK);
         self.credit = if was_quick { CREDIT } else { 0 };
+        if !was_quick {
+            // Those who have been answered are not to wait for the next one too.
+            waiting::flush();
+        }
         self.read = Some(now);
         deadline.has_passed_at(now)
     }

@@ -53,8 +53,8 @@ impl<A: Actor> Shared<A> {
     pub(in crate::inbox) fn guest_stays(&self) {
         {
             let _queue = self.queue.lock();
-            let accepted = self.accepted.load(Ordering::Relaxed) + 1;
-            self.accepted.store(accepted, Ordering::Release);
+            let accepted = self.counts.accepted.load(Ordering::Relaxed) + 1;
+            self.counts.accepted.store(accepted, Ordering::Release);
         }
         self.has_guest.store(false, Ordering::SeqCst);
     }

@@ -16,7 +16,7 @@ use crate::now::Now;
 
 impl<A: Actor + 'static> InboxStatus for Shared<A> {
     fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
+        self.counts.queued.load(Ordering::Relaxed)
     }
 
     fn pending(&self) -> usize {
@@ -64,11 +64,11 @@ impl<A: Actor> Shared<A> {
     /// Has the time of what is in the queue run, unless it does already.
     pub(in crate::inbox) fn begin_queued(&self, now: &Now) {
         // Whoever asks queued its own before, and so finds it unless it has been taken.
-        if !self.has_fresh.load(Ordering::Acquire) {
+        if !self.counts.has_fresh.load(Ordering::Acquire) {
             return;
         }
         let mut queue = self.queue.lock();
-        self.has_fresh.store(false, Ordering::Release);
+        self.counts.has_fresh.store(false, Ordering::Release);
         let begun = queue.begun;
         queue.entries.range_mut(begun..).for_each(|entry| entry.begin(now));
         queue.begun = queue.entries.len();
