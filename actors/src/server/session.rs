@@ -348,7 +348,7 @@ fn wrong_kind(is_stream: bool) -> &'static str {
 }
 
 /// Requests, or items of streams, taken at a time: enough that a write carries many answers, few
-/// enough that the client gets the first ones while others are handled.
+/// enough that of a thousand the client gets the first ones while others are handled.
 const PORTION: usize = 256;
 
 /// When a client that has too much in flight may try again.
