@@ -60,7 +60,7 @@ impl Cause {
     }
 
     /// The same, for which somebody cannot be connected to.
-    pub(super) fn to_connect(self, peer: &str) -> Self {
+    pub(super) fn when_connecting_to(self, peer: &str) -> Self {
         let Self { reason, is_of_tls } = self;
         let reason = TransportError::Connect { address: peer.to_owned(), reason }.to_string();
         Self { reason, is_of_tls }

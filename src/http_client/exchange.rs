@@ -41,7 +41,7 @@ pub(crate) async fn exchange(
                 Err(cause) => {
                     return Exchanged::Lost {
                         was_sent: false,
-                        cause: cause.to_connect(pool.peer()),
+                        cause: cause.when_connecting_to(pool.peer()),
                     };
                 }
             },
