@@ -175,6 +175,37 @@ impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
         self.has_items = false;
+        let taken = self.take_in(messages, now);
+        // Also when the peer breaks the protocol: what came before that is as good as any.
+        self.flush(now);
+        taken
+    }
+
+    fn portion(&self) -> usize {
+        if self.has_items { PORTION_ITEMS } else { PORTION }
+    }
+
+    /// A client that does not take its answers gets no more of its requests read.
+    fn queue_limit(&self) -> usize {
+        QUEUE_LIMIT
+    }
+
+    fn is_expecting(&self) -> bool {
+        self.outbox.unanswered() > 0
+    }
+
+    fn is_idle(&mut self, now: Instant) -> bool {
+        self.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        Some(self.heard + self.idle_time)
+    }
+}
+
+impl ServerRole {
+    /// Takes what has arrived, up to what breaks the protocol, if anything does.
+    fn take_in(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         let is_request = |message: &&Message| matches!(message, Message::Request { .. });
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
@@ -198,19 +229,11 @@ impl Role for ServerRole {
                     let target = self.target(route)?;
                     let deadline = time_left.map(|left| Deadline::after(now, left));
                     let peer = Arc::clone(&self.peer);
-                    let mut reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
+                    let reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
                     unanswered += 1;
-                    match self.admit(target, unanswered) {
-                        Err(refusal) => reply.refuse(refusal, None),
-                        Ok(target) if target.is_stream != stream || (stream && one_way) => {
-                            reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
-                        }
-                        Ok(target) => {
-                            let stream = stream.then(|| self.outbox.take_stream(id));
-                            let arrival = Arrival { reply, deadline, metadata, peer, body, stream };
-                            self.push(target, arrival);
-                        }
-                    }
+                    let target = self.admit(target, unanswered);
+                    let arrival = Arrival { reply, deadline, metadata, peer, body, stream: None };
+                    self.serve(target, arrival, stream, one_way);
                 }
                 Message::Cancel { id } => self.cancel(id, now),
                 Message::GoAway { reason: GoAway::Error(reason) } => {
@@ -237,33 +260,9 @@ impl Role for ServerRole {
                 | Message::GoAway { .. } => {}
             }
         }
-        self.flush(now);
         Ok(())
     }
 
-    fn portion(&self) -> usize {
-        if self.has_items { PORTION_ITEMS } else { PORTION }
-    }
-
-    /// A client that does not take its answers gets no more of its requests read.
-    fn queue_limit(&self) -> usize {
-        QUEUE_LIMIT
-    }
-
-    fn is_expecting(&self) -> bool {
-        self.outbox.unanswered() > 0
-    }
-
-    fn is_idle(&mut self, now: Instant) -> bool {
-        self.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
-    }
-
-    fn idle_due(&self) -> Option<Instant> {
-        Some(self.heard + self.idle_time)
-    }
-}
-
-impl ServerRole {
     fn define(&mut self, slot: RouteSlot, route: &Route) -> Result<(), TransportError> {
         let index = slot.0 as usize;
         if slot.0 >= RouteSlot::MAX || self.routes.get(index).is_some_and(Option::is_some) {
@@ -301,6 +300,27 @@ impl ServerRole {
         target
     }
 
+    /// Hands a request on, or refuses it.
+    fn serve(
+        &mut self,
+        target: Result<Target, Refusal>,
+        mut arrival: Arrival,
+        stream: bool,
+        one_way: bool,
+    ) {
+        match target {
+            Err(refusal) => arrival.reply.refuse(refusal, None),
+            Ok(target) if target.is_stream != stream || (stream && one_way) => {
+                arrival.reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
+            }
+            Ok(target) => {
+                let (_, id) = arrival.reply.key();
+                arrival.stream = stream.then(|| self.outbox.take_stream(id));
+                self.push(target, arrival);
+            }
+        }
+    }
+
     fn push(&mut self, target: Target, mut arrival: Arrival) {
         let codec = match target.codec {
             Ok(codec) => codec,
@@ -330,9 +350,11 @@ impl ServerRole {
     }
 
     fn cancel(&mut self, id: RequestId, now: Instant) {
-        // It may be in this very batch.
-        self.flush(now);
-        for open in self.lanes.iter().flatten() {
+        for open in self.lanes.iter_mut().flatten() {
+            // It may be in this very batch. Nobody has a turn before it is cancelled.
+            if open.is_dirty {
+                open.lane.hand_over(now);
+            }
             open.lane.cancel(self.outbox.number(), Some(id));
         }
     }
@@ -362,3 +384,6 @@ const PORTION_ITEMS: usize = 256;
 
 /// When a client that has too much in flight may try again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;
