@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use actix::prelude::Actor;
 use bytes::{Bytes, BytesMut};
 use tokio::time::{pause, sleep};
@@ -8,10 +10,10 @@ use crate::contain::Panic;
 use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::inbox::{Inbox, InboxOptions, Job, JobKey, Progress};
-use crate::message::Body;
+use crate::message::{Body, Message};
 use crate::supervisor::{Child, Supervisor};
 use crate::transport::outbox::Outbox;
-use crate::transport::{Hello, OwnedMessages};
+use crate::transport::{Batch, Hello, OwnedMessages};
 
 const TYPES: &[&str] = &["text/plain"];
 
@@ -22,7 +24,7 @@ async fn a_subscriber_on_the_same_arbiter_has_answered_when_a_lane_is_flushed() 
     let mut supervisor = Supervisor::builder("top");
     supervisor.child(child);
     let _running = supervisor.start();
-    sleep(std::time::Duration::from_millis(1)).await;
+    sleep(Duration::from_millis(1)).await;
 
     let desk = EventDesk::new("direct", Arc::new(TYPES));
     let interest = Interest::new("user.created");
@@ -36,11 +38,9 @@ async fn a_subscriber_on_the_same_arbiter_has_answered_when_a_lane_is_flushed() 
     lane.push(0, form, event(&outbox, 2));
     assert_eq!(outbox.queued(), 0);
     lane.flush(Instant::now());
-    let mut batch = crate::transport::Batch::default();
+    let mut batch = Batch::default();
     assert!(outbox.take(&mut batch, Instant::now()));
-    let is_reply = |message: &crate::message::Message| {
-        matches!(message, crate::message::Message::Reply { .. })
-    };
+    let is_reply = |message: &Message| matches!(message, Message::Reply { .. });
     assert_eq!((batch.messages.len(), batch.messages.iter().all(is_reply)), (2, true));
 }
 
@@ -103,6 +103,6 @@ impl Job<Subscriber> for Heard {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        unreachable!("{refusal:?}");
+        self.0.take().expect("it is refused once").refuse(refusal);
     }
 }
