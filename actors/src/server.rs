@@ -88,6 +88,14 @@ pub trait Lane: Send {
     /// Hands the batch over.
     fn flush(&mut self, now: Instant);
 
+    /// Hands over what there is of a batch of which more is to come, so that it can be
+    /// [cancelled](Self::cancel); gives nobody a turn for it.
+    ///
+    /// Does no more than [`flush`](Self::flush), unless it says otherwise.
+    fn hand_over(&mut self, now: Instant) {
+        self.flush(now);
+    }
+
     /// Hands the batch over, and gives those of the handler's actors a turn that live on the
     /// present arbiter, so that what they answer at once is there when this returns.
     ///

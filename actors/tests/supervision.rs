@@ -14,6 +14,8 @@ mod children;
 mod context;
 #[path = "supervision/drops.rs"]
 mod drops;
+#[path = "supervision/due.rs"]
+mod due;
 #[path = "supervision/escalation.rs"]
 mod escalation;
 #[path = "supervision/futures.rs"]

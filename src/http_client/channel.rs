@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use callboard_actors::transport::TransportError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -56,6 +57,13 @@ impl Cause {
             source = error.source();
         }
         cause
+    }
+
+    /// The same, for which somebody cannot be connected to.
+    pub(super) fn when_connecting_to(self, peer: &str) -> Self {
+        let Self { reason, is_of_tls } = self;
+        let reason = TransportError::Connect { address: peer.to_owned(), reason }.to_string();
+        Self { reason, is_of_tls }
     }
 
     /// The same, said of somebody.

@@ -39,8 +39,10 @@ pub(crate) async fn exchange(
             None => match pool.open().await {
                 Ok(wire) => (wire, true),
                 Err(cause) => {
-                    let cause = cause.at(&format!("cannot connect to {}", pool.peer()));
-                    return Exchanged::Lost { was_sent: false, cause };
+                    return Exchanged::Lost {
+                        was_sent: false,
+                        cause: cause.when_connecting_to(pool.peer()),
+                    };
                 }
             },
         };

@@ -203,6 +203,9 @@ impl Lane for DeskLane {
         self.due.take();
     }
 
+    /// Nothing: events are with their subscribers, who have their turn with the whole batch.
+    fn hand_over(&mut self, _: Instant) {}
+
     /// Nothing: what has been published is for all who subscribe.
     fn cancel(&self, _: u64, _: Option<RequestId>) {}
 }
@@ -212,3 +215,6 @@ impl fmt::Debug for EventDesk {
         f.debug_struct("EventDesk").field("topics", &self.topics).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

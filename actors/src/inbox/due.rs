@@ -7,9 +7,13 @@ use crate::context::take_turn;
 
 /// Actors that are to have a turn once all of a batch has been handed out.
 ///
-/// Those that live on the present arbiter have it within the turn of whoever brought the batch, so
-/// that what they answer at once is there when that turn ends, and goes back together. Dropping it
-/// wakes those that have not had theirs.
+/// They live on the present arbiter and have it within the turn of whoever brought the batch, so
+/// that what they answer at once is there when that turn ends, and goes back together. Actors that
+/// live elsewhere are woken as soon as they are given something. Dropping it wakes those that have
+/// not had their turn.
+///
+/// [Take](Self::take) or drop it before anything is awaited: until then nobody wakes these actors,
+/// as whoever gives them something in the meantime finds that they have been given something before.
 ///
 /// ```
 /// use callboard_actors::inbox::DueTurns;
@@ -33,16 +37,18 @@ pub(super) trait Due: Send + Sync {
 }
 
 impl DueTurns {
-    /// Gives each its turn, at once if it lives on the present arbiter and has none just now; the
-    /// others are woken.
+    /// Gives the first 32 a turn each before this returns, but for those that have one just now;
+    /// the others are woken, so that what else the arbiter has to do need not wait for all of them.
     pub fn take(&mut self) {
         self.actors.reverse();
         // One by one: should a turn panic, those behind it are still woken.
-        while let Some(due) = self.actors.pop() {
+        for _ in 0..TURNS_MOST {
+            let Some(due) = self.actors.pop() else { return };
             if !take_turn(due.number()) {
                 due.ring();
             }
         }
+        std::mem::take(&mut self.actors).iter().rev().for_each(|due| due.ring());
     }
 
     pub(super) fn add(&mut self, due: Arc<dyn Due>) {
@@ -61,3 +67,7 @@ impl fmt::Debug for DueTurns {
         f.debug_struct("DueTurns").field("actors", &self.actors.len()).finish()
     }
 }
+
+/// Turns given at once: enough for what answers together to leave together, few enough that the
+/// rest of the arbiter waits for the work of some actors only.
+const TURNS_MOST: usize = 32;

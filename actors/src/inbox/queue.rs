@@ -1,5 +1,6 @@
 //! The bounded queue behind an inbox.
 
+mod due;
 mod guest;
 mod status;
 
@@ -17,7 +18,6 @@ use tokio::time::Instant;
 use self::status::place;
 use super::apart::Apart;
 use super::cancels::Cancels;
-use super::due::{Due, DueTurns};
 use super::entry::Entry;
 use super::options::{InboxOptions, Overflow};
 use super::receiver::InboxReceiver;
@@ -157,16 +157,6 @@ impl<A: Actor> Inbox<A> {
     /// Queues one request.
     pub fn push_one(&self, job: Box<dyn Job<A>>, now: Instant) {
         self.push_entry(Entry::new(job, Some(now)), &now.into(), |shared| shared.bell.ring());
-    }
-
-    /// Queues one request of a batch; the actor is not woken, but `due` for a turn.
-    pub fn push_due(&self, job: Box<dyn Job<A>>, now: Instant, due: &mut DueTurns)
-    where
-        A: 'static,
-    {
-        self.push_entry(Entry::new(job, Some(now)), &now.into(), |shared| {
-            due.add(Arc::clone(shared) as Arc<dyn Due>);
-        });
     }
 
     /// Queues one request whose time has not begun, so that nobody need read the clock.
@@ -365,16 +355,6 @@ impl<A: Actor> Shared<A> {
         let finished = self.finished.load(Ordering::SeqCst);
         let accepted = self.counts.accepted.load(Ordering::Acquire);
         usize::try_from((accepted + guests).saturating_sub(finished)).unwrap_or(usize::MAX)
-    }
-}
-
-impl<A: Actor> Due for Shared<A> {
-    fn number(&self) -> u64 {
-        self.number
-    }
-
-    fn ring(&self) {
-        self.bell.ring();
     }
 }
 

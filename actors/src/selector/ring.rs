@@ -111,6 +111,17 @@ impl Ring {
     }
 }
 
+#[cfg(test)]
+impl Ring {
+    /// How many arcs it shares with one before it.
+    pub(super) fn arcs_of(&self, before: &Self) -> usize {
+        self.arcs
+            .iter()
+            .filter(|arc| before.arcs.iter().any(|known| Arc::ptr_eq(arc, known)))
+            .count()
+    }
+}
+
 /// A point on the circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Point {

@@ -18,7 +18,7 @@ pub(super) struct Seats {
     len: usize,
 }
 
-/// Rows, of which those behind the last seat are one and the same.
+/// Rows; those behind the last seat mostly share one.
 type Block = [Arc<Row>; ROWS];
 
 type Row = [Option<Arc<Candidate>>; ROW];

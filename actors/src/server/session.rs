@@ -171,68 +171,10 @@ struct OpenLane {
 impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
-        let is_request = |message: &&Message| matches!(message, Message::Request { .. });
-        let requests = messages.iter().filter(is_request).count();
-        // At most this many are unanswered: some of those before may be answered meanwhile.
-        let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
-        let mut messages = messages.drain(..);
-        while let Some(message) = messages.next() {
-            match message {
-                Message::Request {
-                    id,
-                    one_way,
-                    stream,
-                    route,
-                    define,
-                    time_left,
-                    metadata,
-                    body,
-                } => {
-                    if let Some(define) = define {
-                        self.define(route, &define)?;
-                    }
-                    let target = self.target(route)?;
-                    let deadline = time_left.map(|left| Deadline::after(now, left));
-                    let peer = Arc::clone(&self.peer);
-                    let mut reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
-                    unanswered += 1;
-                    match self.admit(target, unanswered) {
-                        Err(refusal) => reply.refuse(refusal, None),
-                        Ok(target) if target.is_stream != stream || (stream && one_way) => {
-                            reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
-                        }
-                        Ok(target) => {
-                            let stream = stream.then(|| self.outbox.take_stream(id));
-                            let arrival = Arrival { reply, deadline, metadata, peer, body, stream };
-                            self.push(target, arrival);
-                        }
-                    }
-                }
-                Message::Cancel { id } => self.cancel(id, now),
-                Message::GoAway { reason: GoAway::Error(reason) } => {
-                    return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
-                }
-                Message::StreamData { id, body } => {
-                    self.outbox.note_items(id, body.into(), &mut messages)?;
-                }
-                Message::StreamItems { id, items } => {
-                    self.outbox.note_items(id, items, &mut messages)?;
-                }
-                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
-                Message::StreamCredit { id, items, bytes } => {
-                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
-                }
-                // Answers to requests that this side never sent, and pulses.
-                Message::Reply { .. }
-                | Message::Status { .. }
-                | Message::Lost { .. }
-                | Message::Ping { .. }
-                | Message::Pong { .. }
-                | Message::GoAway { .. } => {}
-            }
-        }
+        let taken = self.take_in(messages, now);
+        // Also when the peer breaks the protocol: what came before that is as good as any.
         self.flush(now);
-        Ok(())
+        taken
     }
 
     fn portion(&self) -> usize {
@@ -258,6 +200,63 @@ impl Role for ServerRole {
 }
 
 impl ServerRole {
+    /// Takes what has arrived, up to what breaks the protocol, if anything does.
+    fn take_in(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
+        let is_request = |message: &&Message| matches!(message, Message::Request { .. });
+        let requests = messages.iter().filter(is_request).count();
+        // At most this many are unanswered: some of those before may be answered meanwhile.
+        let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
+        let mut messages = messages.drain(..);
+        while let Some(message) = messages.next() {
+            match message {
+                Message::Request {
+                    id,
+                    one_way,
+                    stream,
+                    route,
+                    define,
+                    time_left,
+                    metadata,
+                    body,
+                } => {
+                    if let Some(define) = define {
+                        self.define(route, &define)?;
+                    }
+                    let target = self.target(route)?;
+                    let deadline = time_left.map(|left| Deadline::after(now, left));
+                    let peer = Arc::clone(&self.peer);
+                    let reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
+                    unanswered += 1;
+                    let target = self.admit(target, unanswered);
+                    let arrival = Arrival { reply, deadline, metadata, peer, body, stream: None };
+                    self.serve(target, arrival, stream, one_way);
+                }
+                Message::Cancel { id } => self.cancel(id, now),
+                Message::GoAway { reason: GoAway::Error(reason) } => {
+                    return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
+                }
+                Message::StreamData { id, body } => {
+                    self.outbox.note_items(id, body.into(), &mut messages)?;
+                }
+                Message::StreamItems { id, items } => {
+                    self.outbox.note_items(id, items, &mut messages)?;
+                }
+                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
+                Message::StreamCredit { id, items, bytes } => {
+                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
+                }
+                // Answers to requests that this side never sent, and pulses.
+                Message::Reply { .. }
+                | Message::Status { .. }
+                | Message::Lost { .. }
+                | Message::Ping { .. }
+                | Message::Pong { .. }
+                | Message::GoAway { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
     fn define(&mut self, slot: RouteSlot, route: &Route) -> Result<(), TransportError> {
         let index = slot.0 as usize;
         if slot.0 >= RouteSlot::MAX || self.routes.get(index).is_some_and(Option::is_some) {
@@ -295,6 +294,27 @@ impl ServerRole {
         target
     }
 
+    /// Hands a request on, or refuses it.
+    fn serve(
+        &mut self,
+        target: Result<Target, Refusal>,
+        mut arrival: Arrival,
+        stream: bool,
+        one_way: bool,
+    ) {
+        match target {
+            Err(refusal) => arrival.reply.refuse(refusal, None),
+            Ok(target) if target.is_stream != stream || (stream && one_way) => {
+                arrival.reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
+            }
+            Ok(target) => {
+                let (_, id) = arrival.reply.key();
+                arrival.stream = stream.then(|| self.outbox.take_stream(id));
+                self.push(target, arrival);
+            }
+        }
+    }
+
     fn push(&mut self, target: Target, mut arrival: Arrival) {
         let codec = match target.codec {
             Ok(codec) => codec,
@@ -324,9 +344,11 @@ impl ServerRole {
     }
 
     fn cancel(&mut self, id: RequestId, now: Instant) {
-        // It may be in this very batch.
-        self.flush(now);
-        for open in self.lanes.iter().flatten() {
+        for open in self.lanes.iter_mut().flatten() {
+            // It may be in this very batch. Nobody has a turn before it is cancelled.
+            if open.is_dirty {
+                open.lane.hand_over(now);
+            }
             open.lane.cancel(self.outbox.number(), Some(id));
         }
     }
@@ -353,3 +375,6 @@ const PORTION: usize = 256;
 
 /// When a client that has too much in flight may try again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;

@@ -109,7 +109,7 @@ impl Pump {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Result<(), TransportError> {
-        for _ in 0..READS_PER_POLL {
+        for round in 0..READS_PER_POLL {
             if self.failure.is_some() {
                 return Ok(());
             }
@@ -122,6 +122,8 @@ impl Pump {
             match self.socket.poll_read(cx, &mut self.messages) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(result) => {
+                    // What the portion before led to may have had its turn, and taken its time.
+                    let now = if round == 0 { now } else { Instant::now() };
                     // What arrived before an error counts.
                     self.keepalive.heard(now);
                     self.rests_at = Some(now + QUIET);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use callboard_actors::inbox::{DueTurns, InboxOptions};
+use callboard_actors::inbox::InboxOptions;
 use callboard_actors::supervisor::{Exit, Intensity, Restart, Supervisor, SupervisorOptions};
 use tokio::time::{Instant, sleep};
 
@@ -39,26 +39,6 @@ async fn an_actor_on_the_same_arbiter_can_be_given_its_turn_at_once() {
     soon(world.idle()).await;
     assert_eq!(world.outcomes.take(), ["5 answered", "3 answered"]);
     assert_eq!(world.vitals.snapshot().panics, 1);
-}
-
-#[actix::test]
-async fn an_actor_that_is_due_has_its_turn_once_the_batch_is_handed_out() {
-    let world = World::start(4, &[]);
-    settle().await;
-    let mut due = DueTurns::default();
-    let push = |due: &mut _, id| world.inbox.push_due(world.job(id).boxed(), Instant::now(), due);
-    push(&mut due, 1);
-    push(&mut due, 2);
-    settle().await;
-    assert_eq!(world.outcomes.take(), [""; 0], "nobody has woken it");
-    due.take();
-    assert_eq!(world.outcomes.take(), ["1 answered", "2 answered"]);
-    // Whoever gives no turns wakes those who were to have one.
-    push(&mut due, 3);
-    drop(due);
-    assert_eq!(world.outcomes.take(), [""; 0]);
-    soon(world.idle()).await;
-    assert_eq!(world.outcomes.take(), ["3 answered"]);
 }
 
 #[actix::test]

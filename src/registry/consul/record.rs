@@ -2,12 +2,15 @@
 //!
 //! Pure.
 
-use std::collections::{BTreeMap, HashMap};
+mod decoded;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use callboard_actors::registry::{Catalogue, NodeInfo, Service};
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::decoded::Decoded;
 use super::endpoint;
 use super::tags::{self, Tags};
 use crate::transport::Generation;
@@ -117,48 +120,6 @@ pub(super) fn encode(service: &Service, node: &NodeInfo, ttl: Duration) -> Resul
 pub(super) fn decode(name: &str, entries: &[Entry]) -> Vec<Service> {
     let decoded = entries.iter().filter(|entry| entry.is_passing());
     merged(decoded.filter_map(|entry| decode_one(name, entry)))
-}
-
-/// Records that were decoded before, by the ids that Consul has them under.
-///
-/// Consul tells of all nodes of a service when one has changed; what it has the same index of is
-/// not decoded again.
-#[derive(Debug, Default)]
-pub(super) struct Decoded {
-    records: HashMap<String, Known>,
-}
-
-/// A record and what it was decoded from; none if it is not one of ours.
-#[derive(Debug)]
-struct Known {
-    modify_index: u64,
-    /// Of the machine, which is the node's where that has none of its own.
-    address: String,
-    record: Option<Service>,
-}
-
-impl Decoded {
-    /// As [`decode`], but for what is known already.
-    pub(super) fn decode(&mut self, name: &str, entries: &[Entry]) -> Vec<Service> {
-        let mut before = std::mem::take(&mut self.records);
-        let mut records = Vec::with_capacity(entries.len());
-        for entry in entries.iter().filter(|entry| entry.is_passing()) {
-            let Entry { node, service, .. } = entry;
-            let is_same = |known: &Known| {
-                known.modify_index == service.modify_index
-                    && known.modify_index > 0
-                    && known.address == node.address
-            };
-            let known = before.remove(&service.id).filter(is_same).unwrap_or_else(|| Known {
-                modify_index: service.modify_index,
-                address: node.address.clone(),
-                record: decode_one(name, entry),
-            });
-            records.extend(known.record.clone());
-            self.records.insert(service.id.clone(), known);
-        }
-        merged(records)
-    }
 }
 
 /// Records of one node each, as services.
@@ -345,6 +306,29 @@ mod tests {
         other[0].service.modify_index = 0;
         assert_eq!(decoded.decode("greeter", &other), [], "an agent that tells no index");
         assert_eq!(decoded.decode("greeter", &at(0, "passing")), expected);
+    }
+
+    #[test]
+    fn what_nodes_say_of_their_version_is_kept_once() {
+        let node = |id: &str| NodeInfo::new(id, "127.0.0.1:9000");
+        let at = |service: &Service, id: &str, index: u64| {
+            let record = encode(service, &node(id), Duration::from_secs(30)).unwrap();
+            let mut entry = stored(&record, "passing");
+            entry.service.modify_index = index;
+            entry
+        };
+        let mut other = service();
+        other.metadata.insert("type".into(), "other".into());
+        let mut decoded = Decoded::default();
+        let (one, two) = (|index| at(&service(), "1", index), at(&service(), "2", 1));
+        let both = [service().node(node("1")).node(node("2"))];
+        assert_eq!(decoded.decode("greeter", &[one(1), two]), both);
+        assert_eq!(decoded.said(), 1);
+        // Also with what is decoded later, though it comes first.
+        let (two, three) = (at(&service(), "2", 1), at(&other, "3", 1));
+        let told = [both[0].clone(), other.clone().node(node("3"))];
+        assert_eq!(decoded.decode("greeter", &[one(2), two, three]), told);
+        assert_eq!(decoded.said(), 2);
     }
 
     #[test]

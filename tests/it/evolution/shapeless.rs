@@ -33,6 +33,32 @@ struct WeighText {
     colour: String,
 }
 
+/// Nobody can guess what it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct Code(String);
+
+impl TryFrom<String> for Code {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.starts_with("code ").then(|| Self(text.clone())).ok_or(format!("`{text}` is no code"))
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> Self {
+        code.0
+    }
+}
+
+/// JSON has no such keys, and bincode does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Shop.Shelve", reply = Shelve)]
+struct Shelve {
+    places: BTreeMap<(u8, u8), Code>,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize, Endpoint)]
 #[endpoint(stream, name = "Shop.WeighAll", item = Amount, reply = Amount)]
 struct WeighAll {
@@ -68,6 +94,14 @@ impl Handler<Request<Weigh>> for Shop {
     }
 }
 
+impl Handler<Request<Shelve>> for Shop {
+    type Result = Reply<Shelve>;
+
+    fn handle(&mut self, request: Request<Shelve>, _: &mut Context<Self>) -> Reply<Shelve> {
+        Ok(request.into_inner())
+    }
+}
+
 impl Handler<Streaming<WeighAll>> for Shop {
     type Result = ResponseFuture<Result<(), Status>>;
 
@@ -94,7 +128,7 @@ async fn shop(house: &House) -> (ServiceSystem, ServiceSystem) {
     let diary = house.diary.clone();
     let shop = house.system("shop").handler(
         move || Shop(diary.clone()),
-        |h| h.request::<Weigh>().stream::<WeighAll>().event::<Weighed>(),
+        |h| h.request::<Weigh>().request::<Shelve>().stream::<WeighAll>().event::<Weighed>(),
     );
     (start(shop).await, house.client().await)
 }
@@ -123,6 +157,20 @@ async fn calls_streams_and_events_need_no_word_about_it() {
     // Nobody sees it coming that bincode cannot read them, but whoever asks for it gets it.
     let call = shop.send(Weigh { amount: Amount::Number(7), rest: colour() });
     let error = within(LONG, call.codec(callboard::codec::Codec::Bincode)).await.unwrap_err();
+    assert!(matches!(error, CallError::Codec { .. }), "{error}");
+    stop(&[&client, &server]).await;
+}
+
+#[actix::test]
+async fn what_only_bincode_can_write_goes_in_it_when_that_is_asked_for() {
+    assert_eq!(EndpointSchema::of::<Shelve>().fingerprint(), None);
+    let house = House::default();
+    let (server, client) = shop(&house).await;
+    let shop = client.service("shop");
+    let shelve = Shelve { places: [((1, 2), Code("code 7".into()))].into() };
+    let call = shop.send(shelve.clone()).codec(callboard::codec::Codec::Bincode);
+    assert_eq!(within(LONG, call).await.unwrap(), shelve);
+    let error = within(LONG, shop.send(shelve)).await.unwrap_err();
     assert!(matches!(error, CallError::Codec { .. }), "{error}");
     stop(&[&client, &server]).await;
 }

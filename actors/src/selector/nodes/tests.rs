@@ -262,7 +262,7 @@ fn of_many_nodes_a_change_copies_few() {
 /// With few nodes a ring is made anew instead.
 #[test]
 fn of_many_nodes_a_ring_that_follows_tells_what_one_made_anew_does() {
-    let ids: Vec<_> = (0..64).map(|number| format!("{number:02}")).collect();
+    let ids: Vec<_> = (0..1_002).map(|number| format!("{number:04}")).collect();
     let of = |range: std::ops::Range<usize>| {
         let ids: Vec<&str> = ids[range].iter().map(String::as_str).collect();
         vec![service("1", &ids)]
@@ -273,11 +273,16 @@ fn of_many_nodes_a_ring_that_follows_tells_what_one_made_anew_does() {
         let picked = snapshot.pick(&by_key(key), &mut rand::rng(), Instant::now());
         picked.map(|candidate| candidate.node().id.clone())
     };
-    let following = nodes(of(0..60));
+    let following = nodes(of(0..1_000));
     let _made = owner(&following, &keys[0]);
     // One goes, one comes, one goes as another comes.
-    for range in [1..60, 1..61, 2..62] {
+    for range in [1..1_000, 1..1_001, 2..1_002] {
+        let before = following.load();
         publish(&following, of(range.clone()));
+        // Before the first pick, and not made anew.
+        let (before, after) = (before.ring(), following.load());
+        let arcs = after.ring.get().map_or(0, |ring| ring.arcs_of(before));
+        assert!(arcs > 0, "{range:?}: it follows from the one before");
         let anew = nodes(of(range.clone()));
         for key in &keys {
             assert_eq!(owner(&following, key), owner(&anew, key), "{range:?}: {key}");

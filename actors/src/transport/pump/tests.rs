@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::Wake;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use tokio::time::advance;
 
 use super::*;
 use crate::message::RequestId;
@@ -82,6 +84,17 @@ async fn a_stream_that_waits_for_room_is_told_of_its_end() {
     assert_eq!(side.poll_ready(&mut allowance, &cx), Poll::Ready(false));
 }
 
+#[tokio::test(start_paused = true)]
+async fn each_portion_is_taken_at_its_own_time() {
+    let mut stage = Stage::new(3);
+    stage.role.portion = 2;
+    stage.role.work = Duration::from_millis(100);
+    let begun = Instant::now();
+    stage.poll();
+    let taken: Vec<_> = stage.role.at.iter().map(|at| (*at - begun).as_millis()).collect();
+    assert_eq!(taken, [0, 100, 200]);
+}
+
 /// Writes down that it was woken.
 struct Named(&'static str, Arc<parking_lot::Mutex<Vec<&'static str>>>);
 
@@ -114,7 +127,7 @@ impl Stage {
         let outbox = Arc::new(Outbox::new(""));
         outbox.open(Box::new(Plain(BytesMut::new(), 0)), 0);
         let pump = Pump::new(socket, outbox, KeepaliveOptions::default());
-        Self { pump, role: Counter { received: 0 }, wakes: Arc::default() }
+        Self { pump, role: Counter::default(), wakes: Arc::default() }
     }
 
     fn poll(&mut self) {
@@ -130,16 +143,30 @@ impl Stage {
 
 struct Counter {
     received: usize,
+    /// When each portion was taken.
+    at: Vec<Instant>,
+    portion: usize,
+    /// What a portion takes.
+    work: Duration,
+}
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self { received: 0, at: Vec::new(), portion: 1, work: Duration::ZERO }
+    }
 }
 
 impl Role for Counter {
-    fn receive(&mut self, messages: &mut Vec<Message>, _: Instant) -> Result<(), TransportError> {
+    fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.received += messages.drain(..).count();
+        self.at.push(now);
+        // The clock is moved before this gives way.
+        let _ = advance(self.work).now_or_never();
         Ok(())
     }
 
     fn portion(&self) -> usize {
-        1
+        self.portion
     }
 
     fn queue_limit(&self) -> usize {
