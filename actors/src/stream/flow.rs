@@ -257,9 +257,9 @@ impl Allowance {
     }
 }
 
-/// Whether it may stay where it arrived while it waits: a single large item. Its memory is a receive
-/// buffer, of about 4 MiB or the size of the largest frame: hardly more than four times as much, unless
-/// larger frames came before it.
+/// Whether it may stay where it arrived while it waits: a single large item. Its memory is a
+/// receive buffer of about 4 MiB, or the size of the largest frame before it: with the default
+/// limit on frames about four times as much at most.
 fn is_large(items: &Items) -> bool {
     items.len() == 1 && items.bytes() >= LARGE
 }
