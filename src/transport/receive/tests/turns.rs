@@ -176,15 +176,15 @@ fn take_turns(
     stream: &mut Ready,
     mut each: impl FnMut(&Receiver, Vec<Message>),
 ) -> Option<TransportError> {
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let woken = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&woken));
     let mut cx = Context::from_waker(&waker);
     loop {
         let mut messages = Vec::new();
         match receiver.poll(stream, &mut cx, &mut messages) {
             Poll::Ready(Ok(())) => each(receiver, messages),
             Poll::Ready(Err(error)) => return Some(error),
-            Poll::Pending if wakes.0.swap(0, Ordering::Relaxed) == 0 => return None,
+            Poll::Pending if woken.0.swap(0, Ordering::Relaxed) == 0 => return None,
             Poll::Pending => assert!(messages.is_empty()),
         }
     }
