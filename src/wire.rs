@@ -58,7 +58,7 @@
 //! ```
 //!
 //! `length` is at least 2 and at most the receiver's `max_frame`; a receiver checks it before it
-//! allocates, and then allocates as bytes arrive.
+//! allocates, and then allocates no more than has arrived: of this frame, or of those before it.
 //!
 //! | flag bits | rule |
 //! |---|---|

@@ -16,14 +16,15 @@ use crate::wire::FrameDecoder;
 ///
 /// The buffer is kept until the connection [rests](Self::rest). Its size follows the traffic: it
 /// doubles when a read fills it and halves when a read uses less than a quarter. It exceeds
-/// [`LARGEST_READ`] only for the frame at its front, and then grows with what has arrived, so that
-/// a peer has to send what it makes this node allocate.
+/// [`LARGEST_READ`] only for the frame at its front, and then grows with what has arrived.
 ///
-/// After a large frame there is room for another one or, where [`FEWEST`] or more are no more than
-/// [`BULK`], for several, and a read takes what is there of them. That spares copying what has
-/// arrived of a frame, and the system what each read costs it while the peer sends: its packets wait
-/// for the socket's lock, and each piece that is read makes room of which the peer is told. The
-/// frames are decoded one after the other, in turns.
+/// After a large frame there is room for another one at once or, where [`FEWEST`] or more are no
+/// more than [`BULK`], for several, but for no more bytes than large frames in a row have brought. A
+/// peer so has to send, once, what it makes this node allocate for a buffer. A read takes what is
+/// there of them. That spares copying what has arrived of a frame, and the system what each read
+/// costs it while the peer sends: its packets wait for the socket's lock, and each piece that is read
+/// makes room of which the peer is told. The frames are decoded a quarter megabyte at a time, in
+/// turns. Memory of that size is given back after some twenty turns without a large frame.
 ///
 /// Bodies share the buffer's memory. Where they are still in use when the next bytes come, these go
 /// to a second buffer, and both are used in turn: allocating anew would cost more than receiving.
@@ -36,6 +37,10 @@ pub(super) struct Receiver {
     room: usize,
     /// The size of a large frame that was sent, halved with each portion that has none.
     proven: usize,
+    /// Bytes of large frames in a row, at most [`BULK`]; halved with `proven`.
+    row: usize,
+    /// The most that either buffer has been given.
+    memory: usize,
     /// Messages to append at a time.
     portion: usize,
     over: Option<TransportError>,
@@ -49,6 +54,8 @@ impl Receiver {
             spare: BytesMut::new(),
             room: SMALLEST_READ,
             proven: 0,
+            row: 0,
+            memory: 0,
             portion: PORTION,
             over: None,
         }
@@ -95,12 +102,14 @@ impl Receiver {
         self.portion = messages.max(1);
     }
 
-    /// Gives the buffers back, but for one with something in it.
+    /// Gives the buffers back, but for memory of which a part of a frame needs half or more.
     pub(super) fn rest(&mut self) {
         self.spare = BytesMut::new();
-        self.proven = 0;
+        self.expect_no_large_frame();
+        if self.memory > 2 * self.buffer.len() {
+            self.give_back();
+        }
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
             self.room = SMALLEST_READ;
         }
     }
@@ -111,6 +120,7 @@ impl Receiver {
         stream: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        self.expect_no_large_frame();
         while self.over.is_none() {
             self.buffer.clear();
             match ready!(self.poll_fill(stream, cx)) {
@@ -124,12 +134,14 @@ impl Receiver {
 
     /// Decodes what is whole, at most so many, and no more once it is [`BYTE_BUDGET`]; how many, and
     /// their bytes.
+    ///
+    /// With 0 nothing whole is left: frames that are skipped are no reason to stop.
     fn decode(&mut self, messages: &mut Vec<Message>, most: usize) -> (usize, usize) {
         let (mut count, mut bytes, first) = (0, 0, messages.len());
-        while self.over.is_none() && count < most && bytes < BYTE_BUDGET {
+        while self.over.is_none() && count < most && (count == 0 || bytes < BYTE_BUDGET) {
             let before = messages.len();
-            let at_once = if self.proven < LARGEST_READ { most - count } else { 1 };
-            match self.decoder.decode(&mut self.buffer, messages, at_once) {
+            let enough = BYTE_BUDGET.saturating_sub(bytes);
+            match self.decoder.decode_until(&mut self.buffer, messages, most - count, enough) {
                 Ok(0) => break,
                 Ok(taken) => bytes += taken,
                 Err(error) => self.over = Some(error.into()),
@@ -144,12 +156,16 @@ impl Receiver {
 
     /// Takes note of how large frames are.
     fn note_sizes(&mut self, taken: usize, messages: &[Message]) {
-        let sizes = messages.iter().map(Message::body_len);
+        let sizes = messages.iter().map(size_of_one);
         let largest = if taken < LARGEST_READ { None } else { sizes.max() };
-        self.proven = match largest {
-            Some(largest @ LARGEST_READ..) => largest + HEAD_ROOM,
-            _ => self.proven / 2,
+        (self.proven, self.row) = match largest {
+            Some(largest @ LARGEST_READ..) => (largest + HEAD_ROOM, (self.row + taken).min(BULK)),
+            _ => (self.proven / 2, self.row / 2),
         };
+    }
+
+    fn expect_no_large_frame(&mut self) {
+        (self.proven, self.row) = (0, 0);
     }
 
     /// Bytes to make room for at once: after a large frame for it, or for several like it.
@@ -157,7 +173,7 @@ impl Receiver {
         if self.proven < LARGEST_READ {
             return self.proven;
         }
-        match BULK / self.proven {
+        match self.row / self.proven {
             ..FEWEST => self.proven,
             several => self.proven * several,
         }
@@ -188,6 +204,10 @@ impl Receiver {
     /// Makes room for what the first frame lacks, but for no more than has arrived of it; after a
     /// large frame, for several like it.
     fn make_room(&mut self) {
+        let is_small = self.proven == 0 && self.buffer.len() <= LARGEST_READ;
+        if is_small && self.memory > KEPT {
+            self.give_back();
+        }
         let bulk = self.bulk();
         let is_empty = self.buffer.is_empty();
         // From the front again, where what has just been received is likeliest to be in the cache.
@@ -212,10 +232,18 @@ impl Receiver {
         if !next.try_reclaim(size) {
             // Not `reserve`, which doubles.
             next = BytesMut::with_capacity(size);
+            self.memory = self.memory.max(size);
         }
         next.put_slice(&self.buffer);
         self.spare = std::mem::replace(&mut self.buffer, next);
         self.spare.clear();
+    }
+
+    /// Gives the buffers back, but for what has arrived.
+    fn give_back(&mut self) {
+        self.spare = BytesMut::new();
+        self.buffer = BytesMut::from(&*self.buffer);
+        self.memory = self.buffer.len();
     }
 
     fn has_room(&self) -> bool {
@@ -239,6 +267,11 @@ impl Receiver {
     }
 }
 
+/// The size of a body; of items that were put together, their mean.
+fn size_of_one(message: &Message) -> usize {
+    message.body_len() / message.count().max(1)
+}
+
 const SMALLEST_READ: usize = 4 * 1024;
 
 /// Bytes of one read, unless several large frames are received at once.
@@ -251,13 +284,18 @@ const BULK: usize = 4 * 1024 * 1024 + 4 * 1024;
 /// by the quarter megabyte, as nothing it looked at was in the cache any more.
 const FEWEST: usize = 3;
 
+/// The most memory of a buffer that is kept while there are no large frames: for a frame that is
+/// just none, and a read.
+const KEPT: usize = 2 * LARGEST_READ;
+
 /// Bytes before a large body, unless it comes with metadata.
 const HEAD_ROOM: usize = 64;
 
 /// Messages appended at a time, unless told otherwise.
 const PORTION: usize = 1024;
 
-/// Bytes decoded at a time; then other connections have their turn.
+/// Bytes decoded at a time, but for the rest of the last frame; then other connections have their
+/// turn.
 const BYTE_BUDGET: usize = 256 * 1024;
 
 #[cfg(test)]

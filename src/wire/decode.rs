@@ -59,7 +59,18 @@ impl FrameDecoder {
         messages: &mut Vec<Message>,
         most: usize,
     ) -> Result<usize, WireError> {
-        let taken = self.whole_frames(buffer, most)?;
+        self.decode_until(buffer, messages, most, usize::MAX)
+    }
+
+    /// As [`decode`](Self::decode), and no further frame once those taken are `enough` bytes.
+    pub(crate) fn decode_until(
+        &mut self,
+        buffer: &mut BytesMut,
+        messages: &mut Vec<Message>,
+        most: usize,
+        enough: usize,
+    ) -> Result<usize, WireError> {
+        let taken = self.whole_frames(buffer, most, enough)?;
         if taken == 0 {
             return Ok(0);
         }
@@ -90,8 +101,9 @@ impl FrameDecoder {
         }
     }
 
-    /// The end of the last whole frame. Stops before a bad one, and fails when it is the first.
-    fn whole_frames(&self, buffer: &[u8], most: usize) -> Result<usize, WireError> {
+    /// The end of the last whole frame, or of the one that ends at `enough` bytes or behind. Stops
+    /// before a bad one, and fails when it is the first.
+    fn whole_frames(&self, buffer: &[u8], most: usize, enough: usize) -> Result<usize, WireError> {
         let mut end = 0;
         for _ in 0..most {
             let Some(length) = announced(&buffer[end..]) else { break };
@@ -105,6 +117,9 @@ impl FrameDecoder {
                 break;
             }
             end += LENGTH_BYTES + length;
+            if end >= enough {
+                break;
+            }
         }
         Ok(end)
     }

@@ -257,14 +257,15 @@ impl Allowance {
     }
 }
 
-/// Whether it may stay where it arrived while it waits: a single large item, whose memory is a
-/// receive buffer of at most the size of the largest frame.
+/// Whether it may stay where it arrived while it waits: a single large item. Its memory is a
+/// receive buffer of about 4 MiB, or the size of the largest frame before it: with the default
+/// limit on frames about four times as much at most.
 fn is_large(items: &Items) -> bool {
     items.len() == 1 && items.bytes() >= LARGE
 }
 
 /// Bytes of a large item.
-const LARGE: usize = 64 * 1024;
+const LARGE: usize = 1024 * 1024;
 
 fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
@@ -332,11 +333,12 @@ mod tests {
 
     #[test]
     fn items_that_wait_do_not_hold_what_they_arrived_with() {
-        let (_, mut receiver) = pair(8, 1024 * 1024);
-        let buffer = Bytes::from(vec![7; 256 * 1024]);
+        let (_, mut receiver) = pair(8, 4 * 1024 * 1024);
+        let buffer = Bytes::from(vec![7; 4 * 1024 * 1024]);
         let (small, many) = (vec![0..10, 10..10, 10..30], vec![0..LARGE, LARGE..LARGE + 10]);
         let [small, many] = [small, many].map(|places| Items::new(buffer.clone(), places));
-        let arrived = [small, buffer.slice(40..LARGE + 40).into(), many];
+        let [large, less] = [LARGE, LARGE - 1].map(|size| buffer.slice(40..40 + size).into());
+        let arrived = [small, large, less, many];
         receiver.push(arrived.iter().cloned()).unwrap();
         receiver.push([Bytes::from_static(b"next").into()].into_iter()).unwrap();
         let mut fetched = Fetched::default();
@@ -345,10 +347,15 @@ mod tests {
         let mut take = || fetched.take(|item| (item.len(), is_shared(item)));
         let kept: Vec<_> = std::iter::from_fn(&mut take).collect();
         let sizes: Vec<usize> = kept.iter().map(|(size, _)| *size).collect();
-        assert_eq!(sizes, [10, 0, 20, LARGE, LARGE, 10, 4], "the same items in the same order");
+        assert_eq!(
+            sizes,
+            [10, 0, 20, LARGE, LARGE - 1, LARGE, 10, 4],
+            "the same items in the same order"
+        );
         let shared: Vec<bool> = kept.iter().map(|(_, is_shared)| *is_shared).collect();
-        let expected = [false, false, false, true, false, false, false];
+        let expected = [false, false, false, true, false, false, false, false];
         assert_eq!(shared, expected, "a large one stays");
+        assert!(buffer.len() <= 4 * LARGE, "and holds at most four times as much");
         assert_eq!(receiver.queued(), 0);
     }
 

@@ -1,15 +1,16 @@
 //! What it reads at a time, and what memory it takes for that.
 
+mod turns;
+
 use std::collections::BTreeSet;
-use std::pin::Pin;
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use callboard_actors::Metadata;
 use callboard_actors::message::{Outgoing, RequestId};
 use callboard_actors::transport::{Batch, Encoder};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -54,62 +55,6 @@ async fn after_a_large_frame_the_next_one_stays_where_it_began() {
     assert!(places[0].len() > 1, "the first one moves as it grows");
     assert_eq!(places[1].len(), 1);
     assert_eq!(places[1], places[2], "each begins at the front, as nothing is in use");
-}
-
-#[test]
-fn after_a_large_frame_one_read_takes_several_that_are_handed_on_in_turns() {
-    // What is there at once: all, or three and a bit.
-    for at_once in [usize::MAX, 1_000_000] {
-        let mut stream = Ready { at_once, ..Ready::new(reply(300_000).repeat(40)) };
-        let mut receiver = Receiver::new(1024 * 1024);
-        let mut held = Vec::new();
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..1000 {
-            let mut messages = Vec::new();
-            if receiver.poll(&mut stream, &mut cx, &mut messages).is_ready() {
-                assert_eq!(messages.len(), 1);
-            }
-            assert!(receiver.buffer.capacity() <= BULK, "{} bytes", receiver.buffer.capacity());
-            held.append(&mut messages);
-        }
-        assert_eq!(held.len(), 40);
-        let largest = stream.reads.into_iter().max().unwrap();
-        let expected = at_once.min(3_000_000)..=at_once.min(BULK);
-        assert!(expected.contains(&largest), "{largest} bytes in one read");
-    }
-}
-
-#[test]
-fn frames_of_which_few_fit_are_not_read_several_at_a_time() {
-    let mut stream = Ready::new(reply(2_000_000).repeat(5));
-    let mut receiver = Receiver::new(4 * 1024 * 1024);
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut messages = Vec::new();
-    for _ in 0..1000 {
-        let _ = receiver.poll(&mut stream, &mut cx, &mut messages);
-    }
-    assert_eq!(messages.len(), 5);
-    assert!(stream.reads.iter().all(|read| *read <= LARGEST_READ), "{:?}", stream.reads);
-}
-
-#[test]
-fn small_frames_are_not_read_by_the_megabyte() {
-    // Nor are they long after a large one.
-    for (before, but_for) in [(0, 0), (1, 1)] {
-        let bytes = [reply(300_000).repeat(before), reply(10_000).repeat(2000)].concat();
-        let mut stream = Ready::new(bytes);
-        let mut receiver = Receiver::new(1024 * 1024);
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut count = 0;
-        for _ in 0..4000 {
-            let mut messages = Vec::new();
-            let _ = receiver.poll(&mut stream, &mut cx, &mut messages);
-            count += messages.len();
-        }
-        assert_eq!(count, before + 2000);
-        let large = stream.reads.iter().filter(|read| **read > LARGEST_READ).count();
-        assert!(large <= but_for, "{:?}", stream.reads);
-    }
 }
 
 #[tokio::test]
@@ -209,69 +154,14 @@ async fn until(
     messages.len()
 }
 
-/// Has these bytes to be read, and nothing after them.
-struct Ready {
-    bytes: Bytes,
-    at_once: usize,
-    /// The sizes of what has been read.
-    reads: Vec<usize>,
-}
-
-impl Ready {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), at_once: usize::MAX, reads: Vec::new() }
-    }
-}
-
-impl AsyncRead for Ready {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let count = self.bytes.len().min(self.at_once).min(buffer.remaining());
-        if count == 0 {
-            return Poll::Pending;
-        }
-        buffer.put_slice(&self.bytes[..count]);
-        self.bytes.advance(count);
-        self.reads.push(count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Ready {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Pending
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Stream for Ready {
-    type Detached = Self;
-
-    fn attach(detached: Self) -> io::Result<Self> {
-        Ok(detached)
-    }
-
-    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.bytes.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
-    }
-}
-
 fn reply(size: usize) -> Vec<u8> {
-    let body = bytes::Bytes::from(vec![1; size]);
-    let metadata = Metadata::new();
+    let body = Bytes::from(vec![1; size]);
+    frame(Outgoing::Reply { id: RequestId(1), metadata: &Metadata::new(), body: &body })
+}
+
+fn frame(outgoing: Outgoing<'_>) -> Vec<u8> {
     let mut encoder = FrameEncoder::new(u32::MAX);
-    let reply = Outgoing::Reply { id: RequestId(1), metadata: &metadata, body: &body };
-    encoder.encode(reply).unwrap();
+    encoder.encode(outgoing).unwrap();
     let mut batch = Batch::default();
     encoder.take(&mut batch);
     batch.bytes.to_vec()
