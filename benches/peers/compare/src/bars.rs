@@ -1,10 +1,12 @@
 //! How good callboard must be, and whether it is. Pure.
 
+mod demand;
 mod elsewhere;
 
 use callboard_benches::figure::Figure;
 
-use crate::number::{bytes, digits, thousands};
+pub(crate) use self::demand::Demand;
+use crate::number::{bytes, thousands};
 use crate::point::{BODIES, IN_FLIGHT, LOADED, Point, REAL_TIME};
 use crate::record::{Comparison, Metric};
 use crate::systems::{
@@ -24,37 +26,19 @@ pub(crate) struct Bar {
     /// Where it was measured, or why it was not.
     pub(crate) remark: String,
     /// What a yardstick reaches that is not itself what the demand is about, in the same rounds.
-    pub(crate) yardstick: Option<(&'static str, f64)>,
+    pub(crate) yardstick: Option<Yardstick>,
+    /// Whether it is not one of those that were set at the beginning.
+    pub(crate) is_added: bool,
 }
 
-/// What a number must be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Demand {
-    AtLeast(f64),
-    AtMost(f64),
-    Above(f64),
-    Below(f64),
-}
-
-impl Demand {
-    fn is_met_by(self, number: f64) -> bool {
-        match self {
-            Self::AtLeast(bar) => number >= bar,
-            Self::AtMost(bar) => number <= bar,
-            Self::Above(bar) => number > bar,
-            Self::Below(bar) => number < bar,
-        }
-    }
-
-    fn text(self) -> String {
-        let (words, bar) = match self {
-            Self::AtLeast(bar) => ("at least", bar),
-            Self::AtMost(bar) => ("at most", bar),
-            Self::Above(bar) => ("more than", bar),
-            Self::Below(bar) => ("less than", bar),
-        };
-        format!("{words} {}", digits(bar))
-    }
+/// How near to a demand the machine lets a program come that does nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Yardstick {
+    pub(crate) name: &'static str,
+    /// Over the rounds.
+    pub(crate) median: f64,
+    /// That of each round; none where it was not measured with the same load as callboard.
+    pub(crate) rounds: Vec<f64>,
 }
 
 impl Bar {
@@ -68,9 +52,22 @@ impl Bar {
         format!("{} {}", self.demand.text(), self.unit).trim_end().to_owned()
     }
 
-    /// Whether not even the yardstick is as good as is demanded, which does nothing else.
+    /// Whether not even the yardstick, which does nothing else, is as good as is demanded in any
+    /// round, while callboard is no better than it.
     pub(crate) fn is_beyond(&self) -> bool {
-        self.yardstick.is_some_and(|(_, reached)| !self.demand.is_met_by(reached))
+        let (Some(yardstick), Some(measured)) = (&self.yardstick, self.measured) else {
+            return false;
+        };
+        let Yardstick { median, rounds, .. } = yardstick;
+        !rounds.is_empty()
+            && !rounds.iter().any(|reached| self.demand.is_met_by(*reached))
+            && !self.demand.prefers(measured, *median)
+    }
+
+    /// The other system that it is about, where it is about one.
+    pub(crate) fn other(&self) -> Option<&'static System> {
+        let name = self.unit.strip_prefix("x ").filter(|unit| *unit != BEST);
+        System::find(name.unwrap_or(&self.remark))
     }
 }
 
@@ -135,7 +132,9 @@ fn tail(comparison: &Comparison, point: Point) -> Bar {
         unit: "x its p50".into(),
         measured,
         remark: measured.map_or_else(|| missing(comparison, SUBJECT, point), |_| String::new()),
-        yardstick: of(FLOOR).map(|reached| (FLOOR, reached)),
+        // What is offered to it is half of its own peak, which is another load.
+        yardstick: of(FLOOR).map(|median| Yardstick { name: FLOOR, median, rounds: Vec::new() }),
+        is_added: matches!(point, Point::RealTime(_)),
     }
 }
 
@@ -163,6 +162,7 @@ fn events(comparison: &Comparison) -> Bar {
     );
     Bar {
         yardstick: None,
+        is_added: true,
         subject: format!("events/s, {one} in another process"),
         demand: Demand::AtLeast(1.0),
         unit: format!("x {}, or half of one-way if less", thousands(EVENTS)),
@@ -193,6 +193,7 @@ fn beside(
         measured,
         remark,
         yardstick: yardstick(comparison, other, point, metric),
+        is_added: other == TARPC_THREADS || matches!(point, Point::Door(_)),
     }
 }
 
@@ -202,10 +203,12 @@ fn yardstick(
     other: &str,
     point: Point,
     metric: Metric,
-) -> Option<(&'static str, f64)> {
+) -> Option<Yardstick> {
     System::find(other).filter(|system| system.role == Role::Rival)?;
     let name = if let Point::Body(_) = point { PLAIN } else { FLOOR };
-    Some((name, comparison.ratio((name, other), point, metric)?))
+    let both = (name, other);
+    let median = comparison.ratio(both, point, metric)?;
+    Some(Yardstick { name, median, rounds: comparison.ratios(both, point, metric) })
 }
 
 fn above_every_rival(comparison: &Comparison, subject: String, point: Point) -> Bar {
@@ -217,10 +220,11 @@ fn above_every_rival(comparison: &Comparison, subject: String, point: Point) -> 
     Bar {
         subject,
         demand: Demand::Above(1.0),
-        unit: "x the best rival".into(),
+        unit: format!("x {BEST}"),
         measured: worst.map(|(ratio, _)| ratio),
         remark: worst.map_or("no rival was measured".into(), |(_, name)| name.to_owned()),
         yardstick: worst.and_then(|(_, rival)| yardstick(comparison, rival, point, Metric::Bytes)),
+        is_added: false,
     }
 }
 
@@ -228,6 +232,9 @@ fn missing(comparison: &Comparison, system: &str, point: Point) -> String {
     let note = comparison.note(system, point);
     note.map_or_else(|| format!("{system} was not run"), |note| format!("{system}: {note}"))
 }
+
+/// Which rival that is, the remark says.
+const BEST: &str = "the best rival";
 
 /// Events per second to one subscriber.
 const EVENTS: f64 = 500_000.0;
@@ -278,11 +285,49 @@ mod tests {
         let bars = bars(&comparison(point, rates), &[]);
         let subject = "calls/s, 256 in flight";
         let bar = find(&bars, subject, "x tarpc");
-        assert_eq!((bar.is_beyond(), bar.yardstick), (true, Some((FLOOR, 2.25))));
+        let floor = Yardstick { name: FLOOR, median: 2.25, rounds: vec![2.25] };
+        assert_eq!((bar.is_beyond(), &bar.yardstick), (true, &Some(floor)));
         let bar = find(&bars, subject, "x tarpc-threads");
         assert_eq!((bar.is_beyond(), bar.is_met()), (false, Some(true)));
         // The floor is not measured beside itself.
         assert_eq!(find(&bars, subject, "x floor").yardstick, None);
+    }
+
+    #[test]
+    fn a_demand_is_not_beyond_what_the_floor_reaches_once_or_callboard_surpasses() {
+        let point = Point::InFlight(256);
+        let is_beyond = |subject: [f64; 3], floor: [f64; 3]| {
+            let rates: &[(&str, &[f64])] =
+                &[(SUBJECT, &subject), (FLOOR, &floor), (TARPC, &[100.0; 3])];
+            let bars = bars(&comparison(point, rates), &[]);
+            find(&bars, "calls/s, 256 in flight", "x tarpc").is_beyond()
+        };
+        assert!(is_beyond([200.0; 3], [225.0; 3]));
+        assert!(!is_beyond([200.0; 3], [225.0, 225.0, 610.0]));
+        assert!(!is_beyond([230.0; 3], [225.0; 3]));
+    }
+
+    #[test]
+    fn the_floor_s_tail_is_shown_and_decides_nothing() {
+        for point in [Point::Offered(50), Point::RealTime(50)] {
+            let mut this = comparison(point, &[(SUBJECT, &[1.0]), (FLOOR, &[1.0])]);
+            for run in &mut this.runs {
+                let sample = run.sample.as_mut().unwrap();
+                sample.p99 = 30.0 * sample.p50;
+            }
+            let bars = bars(&this, &[]);
+            let bar = find(&bars, &format!("p99 at {point}"), "x its p50");
+            assert_eq!((bar.is_met(), bar.is_beyond()), (Some(false), false));
+            assert_eq!(bar.yardstick.as_ref().map(|it| it.name), Some(FLOOR));
+        }
+    }
+
+    #[test]
+    fn a_bar_knows_the_system_that_it_is_about() {
+        let bars = bars(&comparison(Point::OneWay, &[]), &[]);
+        let other = |subject, unit| find(&bars, subject, unit).other().map(|system| system.name);
+        assert_eq!(other("calls/s, 64 in flight", "x floor"), Some(FLOOR));
+        assert_eq!(other("p99 at 50 % of own peak", "x its p50"), None);
     }
 
     #[test]
@@ -307,6 +352,7 @@ mod tests {
         let bars = bars(&this, &[]);
         let bar = find(&bars, "MB/s, bodies of 64 KiB", "x the best rival");
         assert_eq!((bar.measured, bar.remark.as_str()), (Some(0.75), "tarpc"));
+        assert_eq!(bar.other().map(|system| system.name), Some("tarpc"));
         assert_eq!(bar.yardstick, None, "the plain loop was not measured");
     }
 

@@ -44,8 +44,7 @@ fn compare(options: &Options) -> Result<(), String> {
     };
     let results = options.output.join("results/profile.json");
     let profiles = if options.task == Task::Render {
-        // Those that were compared before there were profiles have none.
-        read(&results).unwrap_or_default()
+        read_if_there(&results)?
     } else {
         let profiles = profile::take(options, &comparison);
         write(&results, &profiles.to_json().map_err(|error| at(&results, &error))?)?;
@@ -57,6 +56,11 @@ fn compare(options: &Options) -> Result<(), String> {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let text = fs::read_to_string(path).map_err(|error| at(path, &error))?;
     serde_json::from_str(&text).map_err(|error| at(path, &error))
+}
+
+/// Those that were compared before there were profiles have no such file.
+fn read_if_there<T: DeserializeOwned + Default>(path: &Path) -> Result<T, String> {
+    if path.exists() { read(path) } else { Ok(T::default()) }
 }
 
 /// Writes plots and text.
@@ -86,4 +90,20 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 
 fn at(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_nothing_and_what_cannot_be_read_is_a_mistake() {
+        let path = std::env::temp_dir().join(format!("callboard-{}.json", std::process::id()));
+        assert_eq!(read_if_there(&path), Ok(Profiles::default()));
+        fs::write(&path, "{\"other\": 1}").unwrap();
+        let read = read_if_there::<Profiles>(&path);
+        fs::remove_file(&path).unwrap();
+        let error = read.unwrap_err();
+        assert!(error.contains("missing field") && error.contains(".json"), "{error}");
+    }
 }

@@ -47,7 +47,8 @@ pub(crate) struct Side {
     /// Nanoseconds of processor time per call, or what else is counted.
     pub(crate) nanos: f64,
     pub(crate) samples: usize,
-    /// Share of the time in which it could have run while others did.
+    /// Share of the time in which it was runnable and not running: another program had its processor,
+    /// or it was being woken.
     pub(crate) delayed: f64,
     /// How often per second it was taken off its processor.
     pub(crate) taken: f64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use callboard_benches::ratio::{median, ratio};
+use callboard_benches::ratio::median;
 use callboard_benches::worker::{Sample, Workload};
 use serde::{Deserialize, Serialize};
 
@@ -114,21 +114,20 @@ impl Comparison {
     }
 
     /// The median over the rounds of one system's figure in those of another.
-    pub(crate) fn ratio(
+    pub(crate) fn ratio(&self, both: (&str, &str), point: Point, metric: Metric) -> Option<f64> {
+        median(&self.ratios(both, point, metric)).filter(|ratio| ratio.is_finite())
+    }
+
+    /// One system's figure in that of another, for each round that both have.
+    pub(crate) fn ratios(
         &self,
         (system, other): (&str, &str),
         point: Point,
         metric: Metric,
-    ) -> Option<f64> {
+    ) -> Vec<f64> {
         let others = self.rounds(other, point, metric);
-        let (mut figures, mut to) = (Vec::new(), Vec::new());
-        for (round, figure) in self.rounds(system, point, metric) {
-            if let Some(other) = others.get(&round) {
-                figures.push(figure);
-                to.push(*other);
-            }
-        }
-        ratio(&figures, &to).filter(|ratio| ratio.is_finite())
+        let figures = self.rounds(system, point, metric).into_iter();
+        figures.filter_map(|(round, figure)| Some(figure / others.get(&round)?)).collect()
     }
 
     /// The best that a system did in a round with small calls over one connection.

@@ -43,6 +43,7 @@ impl Elsewhere {
                 measured: None,
                 remark: String::new(),
                 yardstick: None,
+                is_added: false,
             });
         }
         bars
@@ -61,6 +62,7 @@ impl Elsewhere {
                 None => format!("{name}, {} {varied}", thousands(*parameter as f64)),
             },
             yardstick: None,
+            is_added: false,
         }
     }
 }

@@ -26,6 +26,33 @@ pub(super) fn side(name: &str, samples: &[&Taken]) -> Side {
     }
 }
 
+/// Whether a sample is of this part of a process.
+pub(super) type IsOf = fn(&Taken) -> bool;
+
+/// Condenses the samples of the parts of one process, of which a call takes so long altogether;
+/// those of other processes do not count.
+pub(super) fn parts(
+    taken: &[Taken],
+    process: u32,
+    nanos: f64,
+    parts: &[(&str, IsOf)],
+) -> Vec<Side> {
+    let all = taken.iter().filter(|it| it.process == process).count().max(1) as f64;
+    let part = |(name, is_of): &(&str, IsOf)| {
+        let own: Vec<_> = taken.iter().filter(|it| it.process == process && is_of(it)).collect();
+        Side { nanos: nanos * own.len() as f64 / all, ..side(name, &own) }
+    };
+    parts.iter().map(part).collect()
+}
+
+/// The sides, if there are samples enough of each to say something.
+pub(super) fn enough(sides: Vec<Side>) -> Result<Vec<Side>, String> {
+    match sides.iter().find(|side| side.samples < ENOUGH) {
+        Some(Side { name, samples, .. }) => Err(format!("only {samples} samples of {name}")),
+        None => Ok(sides),
+    }
+}
+
 /// Who had each processor, with the share of its samples.
 pub(super) fn holders(samples: &[Taken]) -> Vec<Holder> {
     let mut holders = BTreeMap::new();
@@ -99,6 +126,9 @@ fn rounded(share: f64) -> f64 {
 /// Symbols of each side.
 const SYMBOLS: usize = 12;
 
+/// Samples without which shares are a matter of chance.
+const ENOUGH: usize = 100;
+
 /// The least share of a processor that is told.
 const LEAST: f64 = 0.001;
 
@@ -116,11 +146,29 @@ mod tests {
         let client: Vec<_> = taken.iter().filter(|it| it.process == 3214).collect();
         let side = side("client", &client);
         assert_eq!((side.name.as_str(), side.samples), ("client", 3));
-        let thirds = [Group::Copying, Group::Waking, Group::Generator].map(|it| (it, 0.3333));
+        let thirds = [Group::Copying, Group::Waking, Group::Client].map(|it| (it, 0.3333));
         assert_eq!(side.groups, thirds);
         assert_eq!(side.symbols.len(), 3);
         let names: Vec<_> = side.symbols.iter().map(|symbol| symbol.name.as_str()).collect();
         assert!(names.contains(&"load::board::Named::call"), "{names:?}");
+    }
+
+    #[test]
+    fn processor_time_is_shared_among_the_samples_of_its_process_only() {
+        let taken = parse(RECORDED);
+        let first: IsOf = |it| it.thread == it.process;
+        let sides = parts(&taken, 3214, 400.0, &[("first", first), ("others", |_| false)]);
+        let told: Vec<_> =
+            sides.iter().map(|it| (it.name.as_str(), it.nanos, it.samples)).collect();
+        assert_eq!(told, [("first", 400.0, 3), ("others", 0.0, 0)]);
+    }
+
+    #[test]
+    fn a_few_samples_are_no_profile() {
+        let side = |name: &str, samples| Side { name: name.into(), samples, ..Side::default() };
+        let [much, little] = [side("client", ENOUGH), side("server", ENOUGH - 1)];
+        assert_eq!(enough(vec![much.clone()]), Ok(vec![much.clone()]));
+        assert_eq!(enough(vec![much, little]), Err("only 99 samples of server".to_owned()));
     }
 
     #[test]

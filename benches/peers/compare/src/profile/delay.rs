@@ -1,11 +1,11 @@
-//! What the kernel knows about time in which a process could have run and did not.
+//! What the kernel knows about time in which a process was runnable and not running.
 
 use std::fs;
 
 /// All threads of a process together, since they began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Delay {
-    /// Nanoseconds.
+    /// Nanoseconds in which another program had the processor, or it was being woken.
     pub(super) waited: u64,
     /// How often it was taken off a processor.
     pub(super) taken: u64,
@@ -34,7 +34,7 @@ impl Delay {
     }
 }
 
-/// The second of three numbers: time on a processor, time waiting for one, turns.
+/// The second of three numbers: time on a processor, time runnable but not running, turns.
 fn waited(schedstat: &str) -> u64 {
     schedstat.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
 }

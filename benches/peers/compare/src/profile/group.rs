@@ -30,13 +30,14 @@ pub(crate) enum Group {
     Tokio,
     Own,
     Generator,
+    Libraries,
     Standard,
     Other,
 }
 
 impl Group {
     /// All of them, in the order of tables.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::Copying,
         Self::Network,
         Self::Waking,
@@ -59,6 +60,7 @@ impl Group {
         Self::Tokio,
         Self::Own,
         Self::Generator,
+        Self::Libraries,
         Self::Standard,
         Self::Other,
     ];
@@ -88,6 +90,7 @@ impl Group {
             Self::Tokio => "tokio",
             Self::Own => "the yardstick's or rival's own",
             Self::Generator => "load generator, with the calls inlined into it",
+            Self::Libraries => "other libraries, of whomever",
             Self::Standard => "standard library, of whomever",
             Self::Other => "other",
         }
@@ -272,7 +275,11 @@ const PROGRAM: &[(Group, &[&str])] = &[
             "tokio_util::codec",
         ],
     ),
-    (Group::Client, &["callboard::client::", "callboard_actors::client::"]),
+    (
+        Group::Client,
+        // The last is `service(name).send`, inlined into who calls it.
+        &["callboard::client::", "callboard_actors::client::", "load::board::"],
+    ),
     (Group::Connection, &["callboard::transport::", "callboard_actors::transport::"]),
     (Group::Node, &["callboard::handler::", "callboard::request::", "callboard_actors::server::"]),
     (
@@ -295,15 +302,15 @@ const PROGRAM: &[(Group, &[&str])] = &[
         Group::Own,
         &[
             "callboard_benches::floor::",
-            "futures_",
-            "hashbrown::",
             "load::floor::",
             "load::plain::",
+            // What of it is inlined into its caller, as with the others.
+            "peers::tarpc::",
             "tarpc::",
-            "tracing::",
         ],
     ),
     (Group::Generator, &["callboard_benches::", "growth::", "load::", "micro::", "peers::"]),
+    (Group::Libraries, &["futures_", "hashbrown::", "tracing::"]),
 ];
 
 /// Where a name says no more than that.
@@ -318,7 +325,7 @@ mod tests {
     fn samples_belong_to_whom_they_work_for() {
         let groups: Vec<_> = parse(RECORDED).iter().map(|it| Group::of(&it.frames)).collect();
         let (waking, copying) = (Group::Waking, Group::Copying);
-        let expected = [waking, Group::Node, copying, waking, Group::Other, Group::Generator];
+        let expected = [waking, Group::Node, copying, waking, Group::Other, Group::Client];
         assert_eq!(groups, expected);
         assert_eq!(Group::of(&[]), Group::Other);
     }
@@ -333,6 +340,12 @@ mod tests {
             ("callboard_benches::floor::take_frame", Group::Coding),
             ("callboard_benches::floor::Multiplexed::call::{{closure}}", Group::Own),
             ("<std::sys::pal::unix::time::Timespec>::sub_timespec", Group::Clock),
+            ("load::board::Named::call", Group::Client),
+            ("peers::tarpc::Client::call::{{closure}}", Group::Own),
+            ("callboard_benches::worker::drive::drive", Group::Generator),
+            ("hashbrown::raw::RawTable<T,A>::reserve_rehash", Group::Libraries),
+            ("futures_util::stream::futures_unordered::FuturesUnordered::poll", Group::Libraries),
+            ("tracing::span::Span::enter", Group::Libraries),
             ("tokio::runtime::task::raw::poll", Group::Tokio),
             ("cfree@GLIBC_2.2.5", Group::Allocation),
             ("__memmove_avx512_unaligned_erms", Group::Moves),

@@ -3,18 +3,10 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::script::{FIELDS, Taken, parse};
-
-/// Whose processor time is sampled.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Whose<'a> {
-    Processes(&'a [u32]),
-    /// That of all, so that it can be told who had which processor.
-    Everybody,
-}
 
 /// Samples being taken; ended when dropped.
 #[derive(Debug)]
@@ -26,23 +18,19 @@ pub(super) struct Recording {
 
 /// Why nothing can be sampled here, if so.
 pub(super) fn why_not() -> Option<String> {
-    Recording::start(Whose::Everybody, LOOK).and_then(Recording::end).err()
+    Recording::start(LOOK).and_then(Recording::end).err()
 }
 
 impl Recording {
-    /// Begins to take samples, and goes on for that time.
-    pub(super) fn start(whose: Whose<'_>, time: Duration) -> Result<Self, String> {
+    /// Begins to take samples of all programs, and goes on for that time.
+    ///
+    /// Not of a few processes, as their timers would be stopped and set anew whenever they give way:
+    /// much of what is sampled would then be the sampling.
+    pub(super) fn start(time: Duration) -> Result<Self, String> {
         let file = std::env::temp_dir().join(format!("callboard-{}.perf", std::process::id()));
         let mut command = Command::new(PERF);
         command.args(["record", "--quiet", "--event", "cpu-clock", "--freq", PER_SECOND]);
-        command.args(["--call-graph", "fp", "--sample-cpu", "--output"]).arg(&file);
-        match whose {
-            Whose::Everybody => command.arg("--all-cpus"),
-            Whose::Processes(processes) => {
-                let ids: Vec<_> = processes.iter().map(u32::to_string).collect();
-                command.args(["--pid", &ids.join(",")])
-            }
-        };
+        command.args(["--all-cpus", "--call-graph", "fp", "--output"]).arg(&file);
         command.args(["--", "sleep", &time.as_secs_f64().to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let process = command.spawn().map_err(|error| format!("{PERF}: {error}"))?;
@@ -63,16 +51,28 @@ impl Recording {
         // Whoever is sampled may end before; then all samples are there, and `sleep` is ended.
         if !status.success() && status.signal() != Some(TERMINATED) {
             let errors = self.process.stderr.take().and_then(|it| std::io::read_to_string(it).ok());
-            let errors = errors.unwrap_or_default();
-            let words = errors.lines().map(str::trim).find(|line| line.len() > "Error:".len());
-            return Err(format!("{PERF} record: {}", words.unwrap_or(&status.to_string())));
+            return Err(failure("record", status, &errors.unwrap_or_default()));
         }
         let mut command = Command::new(PERF);
         command.args(["script", "--no-inline", "--max-stack", DEEPEST, "--fields", FIELDS]);
         let output = command.arg("--input").arg(&self.file).stdin(Stdio::null()).output();
         let output = output.map_err(|error| format!("{PERF} script: {error}"))?;
-        Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+        read(&output)
     }
+}
+
+/// The samples that were printed; those of a program that broke are not all.
+fn read(output: &Output) -> Result<Vec<Taken>, String> {
+    if !output.status.success() {
+        return Err(failure("script", output.status, &String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// What `perf` says about its end, or else how it ended.
+fn failure(task: &str, status: ExitStatus, errors: &str) -> String {
+    let words = errors.lines().map(str::trim).find(|line| line.len() > "Error:".len());
+    format!("{PERF} {task}: {}", words.unwrap_or(&status.to_string()))
 }
 
 impl Drop for Recording {
@@ -99,3 +99,22 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Time beyond what is sampled.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::RECORDED;
+    use super::*;
+
+    #[test]
+    fn what_is_printed_before_a_failure_is_not_all() {
+        let ended = |code: i32, errors: &str| Output {
+            status: ExitStatus::from_raw(code << 8),
+            stdout: RECORDED.into(),
+            stderr: errors.into(),
+        };
+        assert_eq!(read(&ended(0, "")).map(|taken| taken.len()), Ok(6));
+        let broken = read(&ended(1, "Error:\n  no such field\n"));
+        assert_eq!(broken, Err("perf script: no such field".to_owned()));
+        assert_eq!(read(&ended(1, "")), Err("perf script: exit status: 1".to_owned()));
+    }
+}

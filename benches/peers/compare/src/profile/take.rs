@@ -11,9 +11,9 @@ use callboard_benches::figure::Figure;
 use callboard_benches::worker::{Answer, Workload};
 
 use super::cases::{Case, Run, Way};
-use super::condense::{holders, side};
+use super::condense::{IsOf, enough, holders, parts, side};
 use super::delay::Delay;
-use super::perf::{Recording, Whose, why_not};
+use super::perf::{Recording, why_not};
 use super::script::Taken;
 use super::{Holder, Profile, Profiles, Side};
 use crate::about::About;
@@ -45,7 +45,7 @@ pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
             };
             let mut taken = profile(options, comparison, way);
             // On a busy machine `perf` may begin when all is over.
-            if taken.as_ref().map_or(true, |(sides, _)| sides.iter().any(|it| it.samples == 0)) {
+            if taken.is_err() {
                 taken = profile(options, comparison, way);
             }
             let profile = match taken {
@@ -66,18 +66,19 @@ type Parts = (Vec<Side>, Vec<Holder>);
 
 fn profile(options: &Options, comparison: &Comparison, way: &Way) -> Result<Parts, String> {
     let time = options.profile_time;
-    match &way.run {
-        Run::Pair(point) => pair(options, comparison, (*point, &way.name)),
+    let (sides, holders) = match &way.run {
+        Run::Pair(point) => pair(options, comparison, (*point, &way.name))?,
         Run::Micro(alone) => {
             let program = &options.programs.micro;
             let parts: [(&str, IsOf); 2] = [("caller", is_first), ("actor", is_not_first)];
-            Ok((process(program, (alone, 1), time, &parts)?, Vec::new()))
+            (process(program, (alone, 1), time, &parts)?, Vec::new())
         }
         Run::Growth(alone, each) => {
             let parts: [(&str, IsOf); 1] = [("all", |_| true)];
-            Ok((process(&options.programs.growth, (alone, *each), time, &parts)?, Vec::new()))
+            (process(&options.programs.growth, (alone, *each), time, &parts)?, Vec::new())
         }
-    }
+    };
+    Ok((enough(sides)?, holders))
 }
 
 /// A client and a server.
@@ -94,9 +95,7 @@ fn pair(
     let client = server.client(&workload)?;
     sleep(WARM_UP);
     let processes = [client.id(), server.id()];
-    let everybody = matches!(point, Point::Offered(_));
-    let whose = if everybody { Whose::Everybody } else { Whose::Processes(&processes) };
-    let recording = Recording::start(whose, time)?;
+    let recording = Recording::start(time)?;
     let (begun, before) = (Instant::now(), processes.map(Delay::of));
     sleep(time);
     let (elapsed, after) = (begun.elapsed().as_secs_f64(), processes.map(Delay::of));
@@ -117,11 +116,9 @@ fn pair(
             ..side(name, &own)
         }
     });
-    Ok((sides.collect(), if everybody { holders(&taken) } else { Vec::new() }))
+    let is_question = matches!(point, Point::Offered(_));
+    Ok((sides.collect(), if is_question { holders(&taken) } else { Vec::new() }))
 }
-
-/// Whether a sample is of this part of a process.
-type IsOf = fn(&Taken) -> bool;
 
 fn is_first(taken: &Taken) -> bool {
     taken.thread == taken.process
@@ -136,18 +133,13 @@ fn process(
     program: &Path,
     (alone, each): (&Alone, u32),
     time: Duration,
-    parts: &[(&str, IsOf)],
+    of: &[(&str, IsOf)],
 ) -> Result<Vec<Side>, String> {
     let alone = Alone { time: time + START, ..alone.clone() };
     let mut running = Running::start(program, &alone)?;
-    let taken = Recording::start(Whose::Processes(&[running.0.id()]), time)?.end()?;
+    let taken = Recording::start(time)?.end()?;
     let figure = running.figure()?;
-    let sides = parts.iter().map(|(name, is_of)| {
-        let own: Vec<_> = taken.iter().filter(|it| is_of(it)).collect();
-        let share = own.len() as f64 / taken.len().max(1) as f64;
-        Side { nanos: figure.value * share / f64::from(each), ..side(name, &own) }
-    });
-    Ok(sides.collect())
+    Ok(parts(&taken, running.0.id(), figure.value / f64::from(each), of))
 }
 
 /// A process that has announced that it begins; killed when dropped before its end.

@@ -12,19 +12,34 @@ use crate::systems::{Role, System};
 /// The table of the bars.
 pub(super) fn bars(comparison: &Comparison, figures: &[Figure]) -> String {
     let bars = bars::bars(comparison, figures);
-    let count = |verdict| bars.iter().filter(|bar| bar.is_met() == verdict).count();
     let head = ["what", "bar", "measured", "the yardstick", ""];
     let rows: Vec<_> = bars.iter().map(row).collect();
     format!(
-        "## Bars\n\n{} of {} are met, {} are not met, {} were not measured.{} Each number is the \
-         median over the rounds of the ratio within a round. Where a bar is about a rival, or about \
-         callboard itself, it is said what the yardstick reaches in the same rounds.\n\n{}",
+        "## Bars\n\nOf the bars that were set at the beginning {}. Of those that were added later \
+         (marked \"added\") {}.{} Beside another system a number is the median over the rounds of the \
+         ratio within a round, and where that is a rival it is said what the yardstick reaches \
+         against it in the same rounds. p99 is told in p50s of the same run, as the median over the \
+         rounds; the yardstick has half of its own peak there, which is another load, so its figure \
+         decides nothing. Events are the median rate as a multiple of the one that is demanded. \
+         What is within a process, of memory, or about growth are figures of `micro` and `growth`, \
+         of several the worst.\n\n{}",
+        counts(&bars, false),
+        counts(&bars, true),
+        beyond(&bars),
+        text_table(&head, &rows),
+    )
+}
+
+/// How many are met, of those that were added or of the others.
+fn counts(bars: &[Bar], is_added: bool) -> String {
+    let bars: Vec<&Bar> = bars.iter().filter(|bar| bar.is_added == is_added).collect();
+    let count = |verdict| bars.iter().filter(|bar| bar.is_met() == verdict).count();
+    format!(
+        "{} of {} are met, {} are not met, {} were not measured",
         count(Some(true)),
         bars.len(),
         count(Some(false)),
         count(None),
-        beyond(&bars),
-        text_table(&head, &rows),
     )
 }
 
@@ -34,8 +49,9 @@ fn beyond(bars: &[Bar]) -> String {
     match missed.filter(|bar| bar.is_beyond()).count() {
         0 => String::new(),
         count => format!(
-            " Of those that are not met, {count} {} beyond the yardstick: the floor, or for large \
-             bodies the plain loop, which does nothing but what is measured, does not meet {} either.",
+            " Of all that are not met, {count} {} beyond the yardstick: the floor, or for large \
+             bodies the plain loop, which does nothing but what is measured, does not meet {} in any \
+             round either, and callboard is no better than it.",
             if count == 1 { "is" } else { "are" },
             if count == 1 { "it" } else { "them" },
         ),
@@ -45,15 +61,16 @@ fn beyond(bars: &[Bar]) -> String {
 fn row(bar: &Bar) -> Vec<String> {
     let remark = if bar.remark.is_empty() { String::new() } else { format!(" ({})", bar.remark) };
     let measured = bar.measured.map_or("–".into(), digits);
-    let yardstick = bar.yardstick.map(|(name, reached)| format!("{name} {}", digits(reached)));
+    let yardstick = bar.yardstick.as_ref().map(|it| format!("{} {}", it.name, digits(it.median)));
     let verdict = match bar.is_met() {
         Some(true) => "met",
         Some(false) if bar.is_beyond() => "**not met**, beyond the yardstick",
         Some(false) => "**not met**",
         None => "not measured",
     };
+    let added = if bar.is_added { " (added)" } else { "" };
     vec![
-        bar.subject.clone(),
+        format!("{}{added}", bar.subject),
         bar.demanded(),
         format!("{measured}{remark}"),
         yardstick.unwrap_or_default(),
@@ -103,5 +120,17 @@ mod tests {
         let row = "| calls/s, 256 in flight | at least 6.00 x tarpc | 2.00 | floor 2.25 \
                    | **not met**, beyond the yardstick |";
         assert!(text.contains(row) && text.contains("1 is beyond the yardstick"), "{text}");
+    }
+
+    #[test]
+    fn bars_that_were_added_are_counted_apart() {
+        let rates: &[(&str, &[f64])] =
+            &[("callboard", &[200.0]), ("floor", &[225.0]), ("tarpc-threads", &[10.0])];
+        let text = bars(&comparison(Point::InFlight(256), rates), &[]);
+        let [first, later] = ["beginning 1 of ", "(marked \"added\") 1 of "];
+        assert!(text.contains(first) && text.contains(later), "{text}");
+        assert!(
+            text.contains("| calls/s, 256 in flight (added) | at least 6.00 x tarpc-threads |")
+        );
     }
 }

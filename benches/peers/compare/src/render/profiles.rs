@@ -12,8 +12,11 @@ pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
     if let Some(why) = &profiles.note {
         return format!("## Profiles\n\nThere are no profiles: {why}.\n\n");
     }
-    if profiles.all.is_empty() || missed.is_empty() {
+    if missed.is_empty() {
         return String::new();
+    }
+    if profiles.all.is_empty() {
+        return "## Profiles\n\nThere are no profiles: none have been taken.\n\n".to_owned();
     }
     let mut text = introduction(profiles);
     let cases = Case::all();
@@ -23,13 +26,20 @@ pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
             text.push_str(&render_case(case, profiles, &own));
         }
     }
-    let is_alone = |bar: &&&Bar| !cases.iter().any(|case| case.concerns(bar));
+    let is_alone = |bar: &&&Bar| !cases.iter().any(|case| is_shown(case, profiles, bar));
     let unseen: Vec<String> = missed.iter().filter(is_alone).map(|bar| said(bar)).collect();
     let end = match unseen.join("; ") {
         unseen if unseen.is_empty() => unseen,
         unseen => format!("Not met, and without a profile: {unseen}.\n\n"),
     };
     text + &end
+}
+
+/// Whether all profiles are there by which the bar can be judged.
+fn is_shown(case: &Case, profiles: &Profiles, bar: &Bar) -> bool {
+    let is_there =
+        |name: &str| profiles.find(&case.title, name).is_some_and(|it| it.note.is_none());
+    case.concerns(bar) && case.needed(bar).all(|way| is_there(&way.name))
 }
 
 fn introduction(profiles: &Profiles) -> String {
@@ -99,7 +109,7 @@ fn groups(per: &str, columns: &[(String, &Side)]) -> String {
     table(&head, &rows)
 }
 
-/// How much other programs were in the way.
+/// For how long each could have run and did not.
 fn delays(columns: &[(String, &Side)]) -> String {
     let held: Vec<String> = columns
         .iter()
@@ -113,8 +123,9 @@ fn delays(columns: &[(String, &Side)]) -> String {
         return String::new();
     }
     format!(
-        "Share of the time in which another program had its processor, and how often a second it was \
-         taken off it: {}.\n\n",
+        "Share of the time in which it was runnable but not running (another program had its \
+         processor, or it was being woken), and how often a second its processor was taken away: \
+         {}.\n\n",
         held.join("; "),
     )
 }
@@ -178,7 +189,8 @@ mod tests {
             "| ns per call | callboard, client | callboard, server | tarpc, client | tarpc, server |",
             "| system: TCP and loopback | 300 | – | 300 | – |\n| reading the clock | 100 | – |",
             "| **together** | 400 | 200 | 400 | 200 |",
-            "taken off it: callboard, client 2.50 %, 4.00; tarpc, client 2.50 %, 4.00.",
+            "runnable but not running (another program had its processor, or it was being woken)",
+            "was taken away: callboard, client 2.50 %, 4.00; tarpc, client 2.50 %, 4.00.",
             "With callboard, processor 1 was had by: load 50.0 %.",
             "*callboard, client* (100 samples): `tcp_ack` 40.0.",
         ] {
@@ -198,10 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn a_missed_bar_whose_profile_failed_is_named() {
+        let rates: &[(&str, &[f64])] =
+            &[("callboard", &[20.0]), ("floor", &[100.0]), ("tarpc", &[10.0])];
+        let bars = bars(&comparison(Point::InFlight(256), rates), &[]);
+        let case = "Calls, 256 in flight";
+        let mut failed = profile(case, "tarpc");
+        (failed.sides, failed.note) = (vec![], Some("only 3 samples of server".to_owned()));
+        let all = ["callboard", "floor"].map(|system| profile(case, system));
+        let all = all.into_iter().chain([failed]).collect();
+        let text = render(&Profiles { all, ..Profiles::default() }, &bars);
+        assert!(text.contains("No profile of tarpc: only 3 samples of server."), "{text}");
+        let (_, unseen) = text.split_once("without a profile: ").unwrap();
+        assert_eq!(unseen, "calls/s, 256 in flight, at least 6.00 x tarpc: 2.00.\n\n");
+    }
+
+    #[test]
     fn where_nothing_can_be_sampled_it_says_so() {
         let note = Some("perf: not found".to_owned());
         let text = render(&Profiles { note, ..Profiles::default() }, &[]);
         assert_eq!(text, "## Profiles\n\nThere are no profiles: perf: not found.\n\n");
         assert_eq!(render(&Profiles::default(), &[]), "");
+        let rates: &[(&str, &[f64])] = &[("callboard", &[20.0]), ("floor", &[100.0])];
+        let missed = bars(&comparison(Point::OneWay, rates), &[]);
+        let text = render(&Profiles::default(), &missed);
+        assert_eq!(text, "## Profiles\n\nThere are no profiles: none have been taken.\n\n");
     }
 }
