@@ -45,6 +45,11 @@ impl Alarms {
         self.entries.try_remove(key).map(|(_, waker)| waker)
     }
 
+    /// Everybody who was to be woken.
+    pub(crate) fn into_wakers(self) -> Vec<Waker> {
+        self.entries.into_iter().map(|(_, (_, waker))| waker).collect()
+    }
+
     /// How many there are.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {

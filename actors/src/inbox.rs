@@ -44,7 +44,8 @@ pub struct JobKey {
 ///
 /// Exactly one of [`run`](Self::run), [`refuse`](Self::refuse) is called, once;
 /// [`panicked`](Self::panicked) follows a `run` that panicked, and [`finish`](Self::finish) one that
-/// did not. Once `run` has returned, the future in its [`Progress`] owns the answer.
+/// did not, unless the request is [handled at once](Inbox::run_at_once) and so belongs to the caller
+/// still. Once `run` has returned, the future in its [`Progress`] owns the answer.
 pub trait Job<A: Actor>: Send {
     /// Who asked.
     fn key(&self) -> JobKey;
@@ -65,7 +66,8 @@ pub trait Job<A: Actor>: Send {
     fn run(&mut self, actor: &mut A, ctx: &mut A::Context) -> Progress<A>;
 
     /// Lets go of it after `run`, and answers it if that is [done](Progress::Done) and left the
-    /// answer here. Drops it by default.
+    /// answer here. Drops it by default. Not called of what is handled
+    /// [at once](Inbox::run_at_once), which must have answered by then.
     ///
     /// Memory that one thread takes and another one gives back is dear: the C library locks what it
     /// came from, and both threads meet there. So what came from another thread may go back there,

@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_rt::Arbiter;
+use callboard::handler::HandlerBuilder;
 use callboard::prelude::*;
 use callboard::{CallBuilder, CallError};
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, join, poll_immediate, select};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::stage::{Count, Hold, House, LONG, Panic, SHORT, echo, start, stop, within};
+use crate::stage::{Count, Diary, Hold, House, LONG, Panic, SHORT, echo, start, stop, within};
 
 /// What `play` comes to on an arbiter of its own.
 async fn elsewhere<F>(play: impl FnOnce() -> F + Send + 'static) -> F::Output
@@ -101,6 +105,167 @@ where
         Err(CallError::Status(status)) => status.code,
         Err(other) => panic!("{other}"),
     }
+}
+
+/// How long a desk works.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum Work {
+    Not,
+    /// A moment in which a request is not handled quickly.
+    Shortly,
+    /// Until the caller has heard, which it notes.
+    UntilHeard,
+}
+
+/// Is worked on while it is handled.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Desk.Handled", reply = ())]
+struct Handled(Work);
+
+/// Is worked on by the future that answers it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Desk.Later", reply = ())]
+struct Later(Work);
+
+/// Blocks its thread while it works.
+#[derive(Clone)]
+struct Desk {
+    heard: Heard,
+    diary: Diary,
+}
+
+/// Whether the caller has heard of an end.
+#[derive(Clone, Default)]
+struct Heard(Arc<(Mutex<bool>, Condvar)>);
+
+impl Heard {
+    fn tell(&self) {
+        *self.0.0.lock() = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self, limit: Duration) -> bool {
+        let mut heard = self.0.0.lock();
+        self.0.1.wait_while_for(&mut heard, |heard| !*heard, limit);
+        *heard
+    }
+}
+
+impl Desk {
+    fn work(&self, work: Work) {
+        match work {
+            Work::Not => {}
+            Work::Shortly => drop(self.heard.wait(Duration::from_millis(1))),
+            Work::UntilHeard => {
+                let heard = self.heard.wait(LONG / 2);
+                self.diary.note(if heard { "heard" } else { "never heard" });
+            }
+        }
+    }
+}
+
+impl Actor for Desk {
+    type Context = Context<Self>;
+}
+
+impl Handler<Request<Handled>> for Desk {
+    type Result = Reply<Handled>;
+
+    fn handle(&mut self, request: Request<Handled>, _: &mut Context<Self>) -> Reply<Handled> {
+        self.work(request.into_inner().0);
+        Ok(())
+    }
+}
+
+impl Handler<Request<Later>> for Desk {
+    type Result = ResponseFuture<Reply<Later>>;
+
+    fn handle(&mut self, request: Request<Later>, _: &mut Context<Self>) -> Self::Result {
+        let (desk, work) = (self.clone(), request.into_inner().0);
+        Box::pin(async move {
+            desk.work(work);
+            Ok(())
+        })
+    }
+}
+
+/// A system with a desk on this arbiter.
+async fn desk(house: &House, heard: &Heard) -> ServiceSystem {
+    let desk = Desk { heard: heard.clone(), diary: house.diary.clone() };
+    let desk = move || desk.clone();
+    let all = |handler: HandlerBuilder<Desk>| handler.request::<Handled>().request::<Later>();
+    start(house.system("desk").handler(desk, all)).await
+}
+
+/// Has the caller's arbiter seen calls to a desk, so that its tasks have a room.
+async fn warm_up_at(desk: &ServiceRef) {
+    for call in (0..64).map(|_| ask(desk.send(Handled(Work::Not)))).collect::<Vec<_>>() {
+        call.await.expect("it does not panic").expect("it is answered");
+    }
+}
+
+/// In one turn of the desk the caller is answered, and then comes much without a deadline.
+async fn is_told_before_what_follows<T: Endpoint<Reply = ()>>(request: fn(Work) -> T) {
+    let (house, heard) = (House::default(), Heard::default());
+    let server = desk(&house, &heard).await;
+    let desk = server.service("desk");
+    let (warm, is_warm) = oneshot::channel();
+    let (asked, has_asked) = std::sync::mpsc::channel();
+    let (go, may_go) = oneshot::channel();
+    let call = elsewhere({
+        let (desk, heard) = (desk.clone(), heard.clone());
+        async move || {
+            warm_up_at(&desk).await;
+            let _ = warm.send(());
+            may_go.await.expect("it goes on");
+            let told = actix_rt::spawn(async move {
+                let mut call = desk.send(request(Work::Not)).timeout(LONG * 9).into_future();
+                assert!(poll_immediate(&mut call).await.is_none(), "it has to wait");
+                let _ = asked.send(());
+                call.await.expect("it is answered");
+                heard.tell();
+            });
+            told.await.expect("it does not panic");
+        }
+    });
+    let caller = actix_rt::spawn(call);
+    within(LONG, is_warm).await.expect("it is warm");
+    let _ = go.send(());
+    // The desk has no turn before all of it has come.
+    has_asked.recv_timeout(LONG).expect("it asks");
+    let follows = [Work::Shortly; 30].into_iter().chain([Work::UntilHeard]);
+    follows.for_each(|work| desk.do_send(request(work)));
+    within(LONG, caller).await.expect("it does not panic");
+    house.diary.has("heard").await;
+    stop(&[&server]).await;
+}
+
+#[actix::test]
+async fn a_caller_is_told_before_long_requests_that_have_no_deadline() {
+    is_told_before_what_follows(Handled).await;
+}
+
+#[actix::test]
+async fn a_caller_is_told_before_futures_that_take_long() {
+    is_told_before_what_follows(Later).await;
+}
+
+#[actix::test]
+async fn a_caller_does_not_wait_longer_for_a_handler_that_blocks() {
+    let (house, heard) = (House::default(), Heard::default());
+    let server = desk(&house, &heard).await;
+    let desk = server.service("desk");
+    let error = elsewhere(async move || {
+        warm_up_at(&desk).await;
+        let call = desk.send(Handled(Work::UntilHeard)).timeout(SHORT).into_future();
+        let error = actix_rt::spawn(call).await.unwrap().unwrap_err().to_string();
+        heard.tell();
+        error
+    });
+    let text = "no answer from Desk.Handled within 300ms; it may have been executed";
+    assert_eq!(error.await, text);
+    house.diary.has("heard").await;
+    stop(&[&server]).await;
 }
 
 #[actix::test]

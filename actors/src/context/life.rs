@@ -46,6 +46,15 @@ pub(super) struct Desk<'a, 'g, A: Actor<Context = Context<A>>> {
     pub(super) is_halting: bool,
 }
 
+impl<A: Actor<Context = Context<A>>> Desk<'_, '_, A> {
+    /// Whom this turn has answered is not to wait for what takes long.
+    fn wake_answered(&mut self) {
+        if let Some(inbox) = self.inbox.as_deref_mut() {
+            inbox.wake_answered();
+        }
+    }
+}
+
 impl<A: Actor<Context = Context<A>>> Life<A> {
     pub(super) fn new(actor: A, ctx: Context<A>) -> Self {
         Self { actor, ctx, waits: Vec::new() }
@@ -106,6 +115,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         for _ in 0..MESSAGES_PER_POLL {
             let Some(mut envelope) = desk.mailbox.next() else { return Step::Done };
             desk.work.messages += 1;
+            desk.wake_answered();
             envelope.handle(&mut self.actor, &mut self.ctx);
             // It still holds the message when nobody waits for the answer any more.
             contain_drop("a message", envelope);
@@ -217,6 +227,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         // arbiter have their turn must not have it again before them.
         desk.tasks.collect_ready();
         for budget in (0..TASKS_PER_POLL).rev() {
+            desk.wake_answered();
             match desk.tasks.poll_next(&mut self.actor, &mut self.ctx) {
                 Polled::None => break,
                 Polled::Ended(Origin::Request(_, endpoint)) => {

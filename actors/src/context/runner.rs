@@ -256,6 +256,9 @@ impl<A: Actor<Context = Context<A>>> Runner<A> {
         let mut budget = ANSWERS_PER_POLL;
         while self.tasks.collect_ready() {
             loop {
+                if let Some(inbox) = self.seed.inbox.as_mut() {
+                    inbox.wake_answered();
+                }
                 match self.tasks.poll_next_free(&self.seed.vitals) {
                     Polled::None => break,
                     Polled::Ended(Origin::Request(_, endpoint)) => {

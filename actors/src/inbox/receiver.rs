@@ -84,13 +84,31 @@ impl<A: Actor> InboxReceiver<A> {
 
     pub(crate) fn next(&mut self) -> Next<A> {
         let Some(entry) = self.next_entry() else { return Next::Empty };
-        if entry.job.deadline().is_some_and(|deadline| self.clock.has_passed(deadline)) {
+        if self.has_passed(entry.job.deadline()) {
             let endpoint = entry.job.endpoint();
             refuse(entry, Refusal::Expired);
             self.answered(endpoint);
             return Next::Expired;
         }
         Next::Run(entry.job)
+    }
+
+    /// Whether a deadline has passed, to be asked before each request is handled; no deadline never
+    /// has, but the time that others take is not lost sight of.
+    fn has_passed(&mut self, deadline: Option<Deadline>) -> bool {
+        if let Some(deadline) = deadline {
+            return self.clock.has_passed(deadline);
+        }
+        self.wake_answered();
+        false
+    }
+
+    /// Has those woken whom this turn has answered, unless what it does is quickly done; to be called
+    /// before each piece of work.
+    pub(crate) fn wake_answered(&mut self) {
+        if waiting::are_kept() {
+            self.clock.look();
+        }
     }
 
     fn next_entry(&mut self) -> Option<Entry<A>> {
@@ -127,7 +145,7 @@ impl<A: Actor> InboxReceiver<A> {
         if self.has_more() || self.shared.capacity == 0 {
             return false;
         }
-        if job.deadline().is_some_and(|deadline| self.clock.has_passed(deadline)) {
+        if self.has_passed(job.deadline()) {
             return false;
         }
         if let Some(lane) = self.lanes.get_mut(job.endpoint()) {
@@ -287,10 +305,13 @@ fn refuse<A: Actor>(mut entry: Entry<A>, refusal: Refusal) {
 /// Reading it costs as much as handling a short request. While requests are handled in quick
 /// succession, one reading serves a few of them; after a pause, or a slow one, each gets its own.
 /// So should the whole thread stall, a few whose deadline passed meanwhile may still be started.
+///
+/// Where a reading shows that the last piece of work was slow, those who were answered before are
+/// woken: they are not to wait for the next one too.
 #[derive(Default)]
 struct Clock {
     read: Option<Instant>,
-    /// Requests that may still go by the latest reading.
+    /// Pieces of work that may still go by the latest reading.
     credit: u32,
 }
 
@@ -302,15 +323,28 @@ impl Clock {
             self.credit -= 1;
             return false;
         }
+        deadline.has_passed_at(self.read())
+    }
+
+    /// Counts a piece of work without a deadline.
+    fn look(&mut self) {
+        match self.credit.checked_sub(1) {
+            Some(credit) => self.credit = credit,
+            None => {
+                self.read();
+            }
+        }
+    }
+
+    fn read(&mut self) -> Instant {
         let now = Instant::now();
         let was_quick = self.read.is_some_and(|read| now - read < QUICK);
         self.credit = if was_quick { CREDIT } else { 0 };
         if !was_quick {
-            // Those who have been answered are not to wait for the next one too.
             waiting::flush();
         }
         self.read = Some(now);
-        deadline.has_passed_at(now)
+        now
     }
 }
 
@@ -318,7 +352,7 @@ impl Clock {
 const BATCH_SHARE: usize = 16;
 const BATCH_MOST: usize = 64;
 
-/// Requests that go by one reading of the clock, if those before took less than [`QUICK`].
+/// Pieces of work that go by one reading of the clock, if those before took less than [`QUICK`].
 const CREDIT: u32 = 8;
 const QUICK: Duration = Duration::from_micros(100);
 

@@ -1,13 +1,14 @@
 //! The task of an arbiter that wakes the others there.
 //!
 //! It lives as long as the arbiter and is spawned when a task of the arbiter first waits for another
-//! one; supervised by nobody, as it runs no code but this. What ends with it: nothing. Whoever is
-//! handed to it afterwards is woken as usual.
+//! one; supervised by nobody, as it runs no code but this. What ends with it: the alarms, whose tasks
+//! are woken to look after themselves. Whoever is handed to it afterwards is woken as usual.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::room::WaitingRoom;
 use crate::bell::Bell;
+use crate::contain::contain;
 
 /// Where other threads leave what is for the attendant of a room.
 #[derive(Debug, Default)]
@@ -57,6 +59,11 @@ impl Door {
     }
 }
 
+/// How many doors have closed, ever.
+pub(super) fn closed() -> usize {
+    CLOSED.load(Ordering::Acquire)
+}
+
 /// The door of a room, if that has an attendant.
 pub(super) fn door(room: WaitingRoom) -> Option<Arc<Door>> {
     DOORS.lock().get(&room.number).cloned()
@@ -81,38 +88,60 @@ pub(super) fn forget(room: WaitingRoom, alarm: usize) {
 /// Wakes the tasks of a room.
 pub(super) struct Attendant {
     room: WaitingRoom,
-    /// None before it is polled.
-    door: Option<Arc<Door>>,
+    /// Whether it has been polled.
+    has_come: bool,
+    /// None before it is polled, and for ever where there are no timers.
+    work: Option<Work>,
+}
+
+/// What an attendant works with.
+struct Work {
+    door: Arc<Door>,
     /// Being worked on; empty between two polls.
     news: News,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Attendant {
     pub(super) fn new(room: WaitingRoom) -> Self {
-        Self { room, door: None, news: News::default(), timer: None }
+        Self { room, has_come: false, work: None }
     }
 
-    /// Opens the room.
-    fn begin(&self, own: &Waker) -> Arc<Door> {
+    /// Opens the room, unless the runtime has no timers; then whoever waits does it elsewhere.
+    fn begin(&self, own: &Waker) -> Option<Work> {
+        let timer = contain(|| Box::pin(sleep_until(Instant::now()))).ok()?;
         let door =
             Arc::new(Door { news: Mutex::new(Some(News::default())), bell: Bell::default() });
         DOORS.lock().insert(self.room.number, Arc::clone(&door));
         self.room.open(own);
-        door
+        Some(Work { door, news: News::default(), timer })
+    }
+}
+
+impl Work {
+    /// Does what has been left at the door.
+    fn attend(&mut self, room: WaitingRoom, cx: &Context<'_>) {
+        Bell::register([&self.door.bell], cx.waker());
+        if let Some(news) = &mut *self.door.news.lock() {
+            // What it leaves has room for as many as came the last time.
+            std::mem::swap(news, &mut self.news);
+        }
+        self.news.woken.drain(..).for_each(Waker::wake);
+        for alarm in self.news.forgotten.drain(..) {
+            drop(room.enter(|alarms| alarms.remove(alarm)));
+        }
     }
 
-    /// Wakes whose deadline has passed, and has itself polled at the next one.
-    fn watch(&mut self, cx: &mut Context<'_>) {
-        while let Some(earliest) = self.room.enter(|alarms| alarms.earliest()).flatten() {
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(earliest)));
-            if timer.deadline() != earliest {
-                timer.as_mut().reset(earliest);
+    /// Wakes whose deadline has passed, and has the attendant polled at the next one.
+    fn watch(&mut self, room: WaitingRoom, cx: &mut Context<'_>) {
+        while let Some(earliest) = room.enter(|alarms| alarms.earliest()).flatten() {
+            if self.timer.deadline() != earliest {
+                self.timer.as_mut().reset(earliest);
             }
-            if timer.as_mut().poll(cx).is_pending() {
+            if self.timer.as_mut().poll(cx).is_pending() {
                 return;
             }
-            let due = self.room.enter(|alarms| alarms.ring(Instant::now()));
+            let due = room.enter(|alarms| alarms.ring(Instant::now()));
             due.into_iter().flatten().for_each(Waker::wake);
         }
     }
@@ -123,28 +152,27 @@ impl Future for Attendant {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let door = this.door.take().unwrap_or_else(|| this.begin(cx.waker()));
-        let door = this.door.insert(door);
-        Bell::register([&door.bell], cx.waker());
-        if let Some(news) = &mut *door.news.lock() {
-            // What it leaves has room for as many as came the last time.
-            std::mem::swap(news, &mut this.news);
+        if !this.has_come {
+            this.has_come = true;
+            this.work = this.begin(cx.waker());
         }
-        this.news.woken.drain(..).for_each(Waker::wake);
-        for alarm in this.news.forgotten.drain(..) {
-            drop(this.room.enter(|alarms| alarms.remove(alarm)));
+        if let Some(work) = &mut this.work {
+            work.attend(this.room, cx);
+            work.watch(this.room, cx);
         }
-        this.watch(cx);
+        // Also where it has nothing to do: so nobody sends for another one.
         Poll::Pending
     }
 }
 
 impl Drop for Attendant {
     fn drop(&mut self) {
-        self.room.close();
-        if let Some(door) = &self.door {
+        // Their next poll finds that nobody looks after their deadlines here.
+        self.room.close().into_iter().for_each(Waker::wake);
+        if let Some(Work { door, .. }) = &self.work {
             DOORS.lock().remove(&self.room.number);
             let left = door.news.lock().take();
+            CLOSED.fetch_add(1, Ordering::Release);
             left.into_iter().flat_map(|news| news.woken).for_each(Waker::wake);
         }
     }
@@ -152,3 +180,5 @@ impl Drop for Attendant {
 
 /// Of the rooms that are open; one per arbiter.
 static DOORS: Mutex<BTreeMap<u64, Arc<Door>>> = Mutex::new(BTreeMap::new());
+
+static CLOSED: AtomicUsize = AtomicUsize::new(0);

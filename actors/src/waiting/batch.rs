@@ -9,29 +9,36 @@ use super::room::WaitingRoom;
 
 /// A turn of an actor; when it ends, those whom it answered are woken.
 pub(crate) struct Turn {
-    /// What had been added before.
-    added: u64,
+    /// Whether the one around it had answered anybody.
+    outer: bool,
 }
 
 impl Turn {
     pub(crate) fn begin() -> Self {
-        let added = BATCHES.try_with(|batches| {
+        let outer = BATCHES.try_with(|batches| {
             let mut batches = batches.borrow_mut();
             batches.turns += 1;
-            batches.added
+            std::mem::take(&mut batches.has_added)
         });
-        Self { added: added.unwrap_or_default() }
+        Self { outer: outer.unwrap_or_default() }
     }
 
-    /// Ends it; whether it answered any task of another arbiter that waits in its room.
+    /// Ends it; whether it answered any task of another arbiter that waits in its room, turns inside
+    /// of it apart.
     pub(crate) fn end(self) -> bool {
-        BATCHES.try_with(|batches| batches.borrow().added).is_ok_and(|added| added != self.added)
+        let has_answered = BATCHES.try_with(|batches| batches.borrow().has_added);
+        drop(self);
+        has_answered.unwrap_or_default()
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let _ = BATCHES.try_with(|batches| batches.borrow_mut().turns -= 1);
+        let _ = BATCHES.try_with(|batches| {
+            let mut batches = batches.borrow_mut();
+            batches.turns -= 1;
+            batches.has_added = self.outer;
+        });
         flush();
     }
 }
@@ -68,6 +75,11 @@ fn send((place, door, mut tasks): (usize, Arc<Door>, Vec<Waker>)) {
     let _ = BATCHES.try_with(|batches| batches.borrow_mut().give_back(place, tasks));
 }
 
+/// Whether any task waits for the end of a turn of the present thread.
+pub(crate) fn are_kept() -> bool {
+    BATCHES.try_with(|batches| batches.borrow().waiting > 0).unwrap_or_default()
+}
+
 /// Tasks that wait for the end of a turn of the present thread.
 #[cfg(test)]
 pub(super) fn kept() -> usize {
@@ -78,9 +90,11 @@ struct Batches {
     /// Turns of actors under way, each but one inside of another.
     turns: usize,
     waiting: usize,
-    /// Ever.
-    added: u64,
+    /// Whether the innermost turn has added any.
+    has_added: bool,
     of_rooms: Vec<Batch>,
+    /// Doors that had closed when those of `of_rooms` were looked at.
+    closed: usize,
 }
 
 struct Batch {
@@ -103,7 +117,7 @@ impl Batches {
         let batch = &mut self.of_rooms[place];
         batch.tasks.extend(task.take());
         self.waiting += 1;
-        self.added += 1;
+        self.has_added = true;
         if batch.tasks.len() < PORTION { None } else { self.take(place) }
     }
 
@@ -113,7 +127,11 @@ impl Batches {
             return Some(place);
         }
         if self.of_rooms.len() >= ROOMS_MOST {
-            self.of_rooms.retain(|batch| !batch.tasks.is_empty() || !batch.door.is_closed());
+            // Each look at a door takes a lock that others want, so only if it may find something.
+            let closed = attendant::closed();
+            if std::mem::replace(&mut self.closed, closed) != closed {
+                self.of_rooms.retain(|batch| !batch.tasks.is_empty() || !batch.door.is_closed());
+            }
         }
         if self.of_rooms.len() >= ROOMS_MOST {
             return None;
@@ -146,12 +164,19 @@ impl Batches {
 }
 
 thread_local! {
-    static BATCHES: RefCell<Batches> =
-        const { RefCell::new(Batches { turns: 0, waiting: 0, added: 0, of_rooms: Vec::new() }) };
+    static BATCHES: RefCell<Batches> = const {
+        RefCell::new(Batches {
+            turns: 0,
+            waiting: 0,
+            has_added: false,
+            of_rooms: Vec::new(),
+            closed: 0,
+        })
+    };
 }
 
 /// Tasks of a room that are woken together at most, so that both arbiters work at the same time.
 pub(super) const PORTION: usize = 32;
 
 /// Rooms for which a thread collects; tasks of further ones are woken at once.
-const ROOMS_MOST: usize = 64;
+pub(super) const ROOMS_MOST: usize = 64;

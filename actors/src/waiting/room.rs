@@ -32,23 +32,32 @@ pub struct WaitingRoom {
 }
 
 impl WaitingRoom {
+    pub(super) fn new() -> Self {
+        Self { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed) }
+    }
+
     /// The room of the present arbiter, if this is the waker of a task that it polls.
     ///
-    /// The first time an arbiter is asked it has none yet: its attendant has to come first.
+    /// The first time an arbiter is asked it has none yet: its attendant has to come first. It never
+    /// has one whose runtime is without timers (`enable_time`).
+    ///
+    /// The attendant is a task of the arbiter like any other. While a task that waits in the room is
+    /// polled by the arbiter's runtime alone, and not by its `System` or `Arbiter`
+    /// (`SystemRunner::runtime().block_on(…)`, which leaves out what was spawned as local), it is not
+    /// woken before the arbiter goes on.
     pub fn of(task: &Waker) -> Option<Self> {
         // It is gone when the thread ends.
-        let room = PRESENT.try_with(|present| {
-            let mut present = present.borrow_mut();
-            match &*present {
-                Present::Open(room) => room.suits(task).then_some(room.room),
-                Present::Expected(_) => None,
-                Present::None => {
-                    *present = expect();
-                    None
-                }
-            }
-        });
-        room.ok().flatten()
+        let (room, is_missing) = PRESENT
+            .try_with(|present| match &*present.borrow() {
+                Present::Open(room) => (room.suits(task).then_some(room.room), false),
+                Present::Expected(_) => (None, false),
+                Present::None => (None, true),
+            })
+            .unwrap_or_default();
+        if is_missing {
+            expect();
+        }
+        room
     }
 
     /// What wakes the task, from any thread.
@@ -89,10 +98,9 @@ impl WaitingRoom {
         let _ = PRESENT.try_with(|present| present.replace(Present::Open(open)));
     }
 
-    /// Closes it, when its attendant has gone.
-    pub(super) fn close(self) {
-        // Dropped outside of the borrow, as the wakers in it belong to others.
-        let _closed = PRESENT.try_with(|present| {
+    /// Closes it, when its attendant has gone; whom an alarm was to wake.
+    pub(super) fn close(self) -> Vec<Waker> {
+        let closed = PRESENT.try_with(|present| {
             let mut present = present.borrow_mut();
             let is_it = match &*present {
                 Present::Open(open) => open.room == self,
@@ -101,6 +109,10 @@ impl WaitingRoom {
             };
             is_it.then(|| std::mem::replace(&mut *present, Present::None))
         });
+        match closed {
+            Ok(Some(Present::Open(open))) => open.alarms.into_wakers(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -162,10 +174,13 @@ impl Open {
 }
 
 /// Sends for an attendant, if the present thread is an arbiter.
-fn expect() -> Present {
-    let Some(arbiter) = Arbiter::try_current() else { return Present::None };
-    let room = WaitingRoom { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed) };
-    if arbiter.spawn(Attendant::new(room)) { Present::Expected(room) } else { Present::None }
+fn expect() {
+    let Some(arbiter) = Arbiter::try_current() else { return };
+    let room = WaitingRoom::new();
+    let _ = PRESENT.try_with(|present| present.replace(Present::Expected(room)));
+    // Nothing is borrowed: where the arbiter has ended, the attendant is dropped here and now, and
+    // closes the room.
+    arbiter.spawn(Attendant::new(room));
 }
 
 thread_local! {

@@ -1,9 +1,11 @@
 //! Tasks of one arbiter and a thread that wakes them.
 
-use std::future::poll_fn;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Wake, Waker};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -13,8 +15,9 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
+use super::attendant::Attendant;
 use super::{BatchedWaker, Turn, WaitingRoom, batch, flush};
-use crate::contain::Panic;
+use crate::contain::{Panic, quiet_contained_panics};
 use crate::inbox::{Inbox, InboxOptions, Job, JobKey, Next, Progress};
 use crate::message::Refusal;
 use crate::{Context, Deadline};
@@ -96,6 +99,18 @@ async fn those_whom_a_turn_answers_are_woken_at_its_end() {
 }
 
 #[actix::test]
+async fn a_turn_has_not_answered_whom_one_inside_of_it_answered() {
+    let (tasks, wakers) = waiters(3).await;
+    let have_answered = elsewhere(move || {
+        let (outer, inner) = (Turn::begin(), Turn::begin());
+        drop(wakers);
+        (inner.end(), outer.end())
+    });
+    assert_eq!(have_answered.await, (true, false));
+    all_wake(tasks).await;
+}
+
+#[actix::test]
 async fn a_portion_does_not_wait_for_the_end_of_the_turn() {
     let (tasks, wakers) = waiters(batch::PORTION + 2).await;
     let kept = elsewhere(move || {
@@ -112,7 +127,9 @@ async fn a_portion_does_not_wait_for_the_end_of_the_turn() {
 }
 
 /// A request that is of no account.
-struct Nothing;
+struct Nothing {
+    deadline: Option<Deadline>,
+}
 
 struct Nobody;
 
@@ -126,7 +143,7 @@ impl Job<Nobody> for Nothing {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        Some(Deadline::within(LONG))
+        self.deadline
     }
 
     fn endpoint(&self) -> usize {
@@ -144,10 +161,18 @@ impl Job<Nobody> for Nothing {
 
 #[actix::test]
 async fn who_was_answered_does_not_wait_for_what_comes_after_a_long_request() {
+    // Or an event, a message that nobody waits for, a call whose time has not begun.
+    for deadline in [Some(Deadline::within(LONG * 9)), None] {
+        of_two_requests_the_first_is_long(deadline).await;
+    }
+}
+
+async fn of_two_requests_the_first_is_long(deadline: Option<Deadline>) {
     let (tasks, wakers) = waiters(3).await;
     let kept = elsewhere(move || {
         let (inbox, mut receiver) = Inbox::<Nobody>::new(InboxOptions::default());
-        (0..2).for_each(|_| inbox.push_one(Box::new(Nothing), Instant::now()));
+        let request = || Box::new(Nothing { deadline });
+        (0..2).for_each(|_| inbox.push_one(request(), Instant::now()));
         let _turn = Turn::begin();
         assert!(matches!(receiver.next(), Next::Run(_)));
         drop(wakers);
@@ -242,16 +267,77 @@ fn only_tasks_of_the_arbiter_have_a_room() {
 }
 
 #[test]
-fn whoever_is_left_when_an_attendant_goes_is_woken() {
-    #[derive(Default)]
-    struct Count(AtomicUsize);
+fn an_arbiter_that_has_ended_has_no_room() {
+    drop(System::new());
+    assert_eq!(WaitingRoom::of(Waker::noop()), None);
+    assert_eq!(WaitingRoom::of(Waker::noop()), None, "asking again is as harmless");
+}
 
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+/// A room with an attendant, which has come but has no arbiter.
+fn attended() -> (WaitingRoom, Attendant) {
+    let room = WaitingRoom::new();
+    let mut attendant = Attendant::new(room);
+    let poll = Pin::new(&mut attendant).poll(&mut TaskContext::from_waker(Waker::noop()));
+    assert!(poll.is_pending());
+    (room, attendant)
+}
+
+#[test]
+fn where_there_are_no_timers_no_room_opens() {
+    quiet_contained_panics();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (room, _attendant) = runtime.block_on(async { attended() });
+    assert!(!room.is_here());
+}
+
+#[actix::test]
+async fn a_thread_collects_for_a_further_room_once_another_has_closed() {
+    let rooms: Vec<_> = (0..=batch::ROOMS_MOST).map(|_| attended()).collect();
+    let kept = elsewhere(move || {
+        let wake_all = |rooms: &VecDeque<(WaitingRoom, Attendant)>| {
+            for (room, _) in rooms {
+                drop(room.waker(Waker::noop()));
+            }
+        };
+        let mut kept = Vec::new();
+        let mut rooms = VecDeque::from(rooms);
+        for _ in 0..2 {
+            let _turn = Turn::begin();
+            wake_all(&rooms);
+            kept.push(batch::kept());
         }
-    }
+        rooms.pop_front();
+        let _turn = Turn::begin();
+        wake_all(&rooms);
+        kept.push(batch::kept());
+        kept
+    });
+    assert_eq!(kept.await, [batch::ROOMS_MOST; 3]);
+}
 
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn whoever_has_an_alarm_when_an_attendant_goes_is_woken() {
+    let count = Arc::new(Count::default());
+    let (system, task) = (System::new(), Waker::from(Arc::clone(&count)));
+    let alarm = system.block_on(async { room().await.alarm(Deadline::within(LONG * 9), &task) });
+    let alarm = alarm.expect("it is here");
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    drop(system);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(!alarm.wakes(&task));
+}
+
+#[test]
+fn whoever_is_left_when_an_attendant_goes_is_woken() {
     let count = Arc::new(Count::default());
     let wakers = || vec![Waker::from(Arc::clone(&count)); 2];
     let system = System::new();

@@ -12,7 +12,8 @@ use crate::inbox::Job;
 impl<A: Actor<Context = Context<A>>> Inbox<A> {
     /// Gives the actor a turn and has it handle `job` in it, before this returns; whether it did.
     ///
-    /// Then `job` has been run, or told of its panic, and is not to be used again; what it left to a
+    /// Then `job` has been run, or told of its panic, and is not to be used again; it is not
+    /// [finished](Job::finish), as it is still the caller's to let go of. What it left to a
     /// future goes on as if it had been queued. Nothing has happened to it when
     ///
     /// - the actor lives on another arbiter, has a turn just now, or has not begun;
