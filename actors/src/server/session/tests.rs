@@ -74,7 +74,6 @@ impl Stage {
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
-            has_items: false,
             idle_time,
             is_serial,
         };
