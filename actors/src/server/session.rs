@@ -56,6 +56,7 @@ impl Session {
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
+            has_items: false,
             idle_time: options.idle_time,
             is_serial: socket.is_serial(),
         });
@@ -149,6 +150,8 @@ struct ServerRole {
     /// By handler.
     lanes: Vec<Option<OpenLane>>,
     heard: Instant,
+    /// The last portion had items of streams in it.
+    has_items: bool,
     idle_time: Duration,
     /// As its socket says.
     is_serial: bool,
@@ -171,6 +174,7 @@ struct OpenLane {
 impl Role for ServerRole {
     fn receive(&mut self, messages: &mut Vec<Message>, now: Instant) -> Result<(), TransportError> {
         self.heard = now;
+        self.has_items = false;
         let taken = self.take_in(messages, now);
         // Also when the peer breaks the protocol: what came before that is as good as any.
         self.flush(now);
@@ -178,7 +182,7 @@ impl Role for ServerRole {
     }
 
     fn portion(&self) -> usize {
-        PORTION
+        if self.has_items { PORTION_ITEMS } else { PORTION }
     }
 
     /// A client that does not take its answers gets no more of its requests read.
@@ -236,9 +240,11 @@ impl ServerRole {
                     return Err(TransportError::Broken(format!("the peer gave up: {reason}")));
                 }
                 Message::StreamData { id, body } => {
+                    self.has_items = true;
                     self.outbox.note_items(id, body.into(), &mut messages)?;
                 }
                 Message::StreamItems { id, items } => {
+                    self.has_items = true;
                     self.outbox.note_items(id, items, &mut messages)?;
                 }
                 Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
@@ -369,9 +375,12 @@ fn wrong_kind(is_stream: bool) -> &'static str {
     }
 }
 
-/// Requests, or items of streams, taken at a time: enough that a write carries many answers, few
-/// enough that of a thousand the client gets the first ones while others are handled.
-const PORTION: usize = 256;
+/// Requests taken at a time: enough that a write carries many answers, few enough that the client
+/// gets the first ones while others are handled.
+const PORTION: usize = 128;
+
+/// The same while streams have items, which are less work than requests.
+const PORTION_ITEMS: usize = 256;
 
 /// When a client that has too much in flight may try again.
 const RETRY_AFTER: Duration = Duration::from_millis(10);

@@ -74,6 +74,7 @@ impl Stage {
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
+            has_items: false,
             idle_time,
             is_serial,
         };
