@@ -1,9 +1,9 @@
 //! How long an actor stays awake for callers on other arbiters.
 //!
-//! Whom it answered there often asks again within a microsecond or so. Were its arbiter asleep by
-//! then, the caller's one would have to wake it, which costs a system call and, where a processor is
-//! to be woken, many microseconds; a turn in which nothing is found costs less than a tenth of one. So
-//! an actor gives way a few times, to all others on its arbiter, before it rests.
+//! Whom it answered there often asks again at once. Were its arbiter asleep by then, the caller's one
+//! would have to wake it, which costs a system call and, where a processor is to be woken, much more
+//! than a few turns in which nothing is found. So an actor gives way a few times, to all others on its
+//! arbiter, before it rests.
 //!
 //! Pure.
 
@@ -22,7 +22,7 @@ impl Patience {
     }
 }
 
-/// Turns without anything to do; 1 to 2 µs together.
+/// Turns without anything to do, of which each only finds that nothing has come.
 const TURNS: u32 = 20;
 
 #[cfg(test)]

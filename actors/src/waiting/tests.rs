@@ -1,5 +1,7 @@
 //! Tasks of one arbiter and a thread that wakes them.
 
+mod actor;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
