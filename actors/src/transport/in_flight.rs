@@ -125,6 +125,7 @@ impl InFlight {
     }
 
     /// The id that the next call will have.
+    #[inline]
     pub(crate) fn reserve(&mut self) -> RequestId {
         if self.free.is_empty() {
             self.free.push(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
@@ -197,7 +198,8 @@ impl InFlight {
         self.earliest
     }
 
-    /// Notes a reply; the waker of its caller, if one waits.
+    /// Notes a reply, which came `now`, as [`settle`](Self::settle) must be told; the waker of its
+    /// caller, if one waits.
     pub(crate) fn reply(
         &mut self,
         id: RequestId,
@@ -209,8 +211,7 @@ impl InFlight {
         let State::Waiting(waiting) = &mut slot.state else { return None };
         if waiting.account != AccountId::NONE {
             let begun = waiting.timing().map_or(now, |timing| timing.begun);
-            let latency = (!waiting.is_stream).then(|| now.saturating_duration_since(begun));
-            ledger.close(waiting.account, latency);
+            ledger.close(waiting.account, (!waiting.is_stream).then_some(begun));
         }
         let waker = match &mut waiting.told {
             Told::Caller(waker) => {
@@ -352,11 +353,13 @@ impl InFlight {
             .then_some((slot, &mut self.ledger))
     }
 
+    #[inline]
     fn release(&mut self, id: RequestId) {
         // The index came from this table, so it fits.
         self.release_slot(usize::try_from(id.0 & INDEX_MASK).unwrap_or(usize::MAX));
     }
 
+    #[inline]
     fn release_slot(&mut self, index: usize) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.state = State::Free;

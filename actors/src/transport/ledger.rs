@@ -6,8 +6,6 @@
 //! Pure.
 
 use std::sync::Arc;
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use crate::selector::{Candidate, Outcome};
@@ -33,12 +31,13 @@ struct Account {
     open: u32,
     /// Closed since the last settlement.
     closed: u32,
-    /// The slowest reply since the last settlement.
-    slowest: Option<Duration>,
+    /// When the call began that was the first of those answered since the last settlement.
+    first_begun: Option<Instant>,
 }
 
 impl Ledger {
     /// A call begins.
+    #[inline]
     pub(super) fn open(&mut self, candidate: Option<&Arc<Candidate>>) -> AccountId {
         let Some(candidate) = candidate else { return AccountId::NONE };
         candidate.begin();
@@ -48,12 +47,17 @@ impl Ledger {
         u32::try_from(index).map_or(AccountId::NONE, AccountId)
     }
 
-    /// A call has ended; `latency` is given when it was answered with a value.
-    pub(super) fn close(&mut self, id: AccountId, latency: Option<Duration>) {
+    /// A call has ended; when it `begun` is given when it was answered with a value.
+    #[inline]
+    pub(super) fn close(&mut self, id: AccountId, begun: Option<Instant>) {
         let Some(account) = self.accounts.get_mut(id.0 as usize) else { return };
         account.open -= 1;
         account.closed += 1;
-        account.slowest = account.slowest.max(latency);
+        if let Some(begun) = begun
+            && account.first_begun.is_none_or(|first| begun < first)
+        {
+            account.first_begun = Some(begun);
+        }
     }
 
     /// The node of a call that has not been closed.
@@ -61,7 +65,7 @@ impl Ledger {
         self.accounts.get(id.0 as usize).map(|account| &account.candidate)
     }
 
-    /// Tells the nodes what has been closed since the last time.
+    /// Tells the nodes what has been closed since the last time; what was answered was so `now`.
     pub(super) fn settle(&mut self, now: Instant) {
         for account in &mut self.accounts {
             let closed = std::mem::take(&mut account.closed);
@@ -69,7 +73,8 @@ impl Ledger {
                 account.candidate.finish(closed);
             }
             // Peak-EWMA jumps to a slower answer at once, so the slowest says what all would.
-            if let Some(latency) = account.slowest.take() {
+            if let Some(begun) = account.first_begun.take() {
+                let latency = now.saturating_duration_since(begun);
                 account.candidate.mark(Outcome::Success { latency }, now);
             }
         }
@@ -78,7 +83,7 @@ impl Ledger {
     /// A place that is free, or a new one.
     fn place_for(&mut self, candidate: &Arc<Candidate>) -> usize {
         let account =
-            Account { candidate: Arc::clone(candidate), open: 0, closed: 0, slowest: None };
+            Account { candidate: Arc::clone(candidate), open: 0, closed: 0, first_begun: None };
         let free = self.accounts.iter().position(|it| it.open == 0 && it.closed == 0);
         let index = free.unwrap_or(self.accounts.len());
         if let Some(place) = self.accounts.get_mut(index) {
@@ -92,6 +97,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::registry::{NodeInfo, Service};
     use crate::selector::ServiceNodes;
@@ -109,10 +116,11 @@ mod tests {
         let (mut ledger, [one, other]) = (Ledger::default(), candidates());
         let ids = [&one, &one, &other].map(|candidate| ledger.open(Some(candidate)));
         assert_eq!((one.in_flight(), other.in_flight()), (2, 1));
-        ledger.close(ids[0], Some(Duration::from_millis(1)));
-        ledger.close(ids[1], Some(Duration::from_millis(9)));
-        ledger.close(ids[2], None);
         let now = Instant::now();
+        let before = |millis| Some(now - Duration::from_millis(millis));
+        ledger.close(ids[0], before(1));
+        ledger.close(ids[1], before(9));
+        ledger.close(ids[2], None);
         ledger.settle(now);
         assert_eq!((one.in_flight(), other.in_flight()), (0, 0));
         let latency = one.latency(now).unwrap();

@@ -225,7 +225,9 @@ impl State {
     ) -> Result<Written, NotSent> {
         let endpoint = call.endpoint;
         let (mut form, mut content_type) = (call.form, call.content_type);
-        if let (false, Some(other)) = (form.is_preferred(), call.body.alternative(form)) {
+        if !form.is_preferred()
+            && let Some(other) = call.body.alternative(form)
+        {
             content_type = other;
         }
         let mut known = self.route(endpoint, content_type);
