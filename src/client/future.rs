@@ -40,16 +40,18 @@ use crate::request::{Annotated, Endpoint};
 pub struct CallFuture<T: Endpoint> {
     /// Stays here while the request is under way to a node, and is borrowed only.
     call: Option<CallBuilder<T>>,
+    /// The first attempt while it is under way to a node; beside the state, because taking its
+    /// place costs what it takes to drop any of the others.
+    sent: Option<Attempt>,
     state: State<T>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "the large one is common")]
 enum State<T: Endpoint> {
+    /// Not begun, or [sent](CallFuture::sent); without a call it is over.
     New,
     Local(LocalCall<T>),
-    Sent(Attempt),
     Boxed(Pin<Box<dyn Future<Output = Answer<T>> + Send>>),
-    Over,
 }
 
 type Answer<T> = Result<Annotated<<T as Endpoint>::Reply>, CallError>;
@@ -59,13 +61,12 @@ impl<T: Endpoint> Unpin for CallFuture<T> {}
 
 impl<T: Endpoint> CallFuture<T> {
     pub(super) fn new(call: CallBuilder<T>) -> Self {
-        Self { call: Some(call), state: State::New }
+        Self { call: Some(call), sent: None, state: State::New }
     }
 
-    /// Leaves the state `New`; the reply, if it is there at once.
+    /// Leaves the state `New`, or sends the first attempt; the reply, if it is there at once.
     fn begin(&mut self, cx: &Context<'_>) -> Result<Option<Annotated<T::Reply>>, CallError> {
-        self.state = State::Over;
-        let Some(call) = &self.call else { return Ok(None) };
+        let Some(call) = &self.call else { unreachable!("polled after it had resolved") };
         if call.service.system().client_middleware().is_empty() {
             if call.is_own()
                 && let Some(call) = self.call.take()
@@ -89,8 +90,8 @@ impl<T: Endpoint> CallFuture<T> {
                 self.call = Some(call);
             }
             let Some(call) = &self.call else { return Ok(None) };
-            if let Some(attempt) = call.begin(cx)? {
-                self.state = State::Sent(attempt);
+            self.sent = call.begin(cx)?;
+            if self.sent.is_some() {
                 return Ok(None);
             }
         }
@@ -111,17 +112,8 @@ impl<T: Endpoint> CallFuture<T> {
     fn poll_annotated(&mut self, cx: &mut Context<'_>) -> Poll<Answer<T>> {
         let this = self;
         loop {
-            match &mut this.state {
-                State::New => {
-                    if let Some(reply) = this.begin(cx)? {
-                        return Poll::Ready(Ok(reply));
-                    }
-                    // The connection knows the waker already.
-                    if matches!(this.state, State::Sent(..)) {
-                        return Poll::Pending;
-                    }
-                }
-                State::Sent(attempt) => match ready!(attempt.poll_reply(cx)) {
+            if let Some(attempt) = &mut this.sent {
+                match ready!(attempt.poll_reply(cx)) {
                     Ok(reply) => {
                         // The call stays while it is under way.
                         let form = this.call.as_ref().map(|call| call.form);
@@ -130,10 +122,22 @@ impl<T: Endpoint> CallFuture<T> {
                         return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
                     }
                     Err(failed) => {
-                        this.state = State::Over;
+                        this.sent = None;
                         this.go_on(|call| call.go_on(failed));
                     }
-                },
+                }
+            }
+            match &mut this.state {
+                State::New => {
+                    let begun = this.begin(cx).inspect_err(|_| this.call = None)?;
+                    if let Some(reply) = begun {
+                        return Poll::Ready(Ok(reply));
+                    }
+                    // The connection knows the waker already.
+                    if this.sent.is_some() {
+                        return Poll::Pending;
+                    }
+                }
                 State::Boxed(call) => return call.as_mut().poll(cx),
                 State::Local(call) => match ready!(Pin::new(&mut *call).poll(cx)) {
                     Err(LocalFailure::Refused(refusal, Some(message))) if call.may_go(refusal) => {
@@ -144,7 +148,6 @@ impl<T: Endpoint> CallFuture<T> {
                         return Poll::Ready(result.map_err(|error| call.explain(error)));
                     }
                 },
-                State::Over => unreachable!("polled after it had resolved"),
             }
         }
     }

@@ -40,6 +40,8 @@ pub struct FrameEncoder {
     /// Bytes taken since the connection's start.
     taken: u64,
     max_frame: usize,
+    /// Of the request before: most ask for the same, and have as much time.
+    errand: Errand,
 }
 
 impl FrameEncoder {
@@ -47,13 +49,19 @@ impl FrameEncoder {
     #[must_use]
     pub fn new(max_frame: u32) -> Self {
         let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
-        Self { buffer: BytesMut::new(), whole: 0, taken: 0, max_frame }
+        let errand = Errand::new(RouteSlot(0), None);
+        Self { buffer: BytesMut::new(), whole: 0, taken: 0, max_frame, errand }
     }
 
     fn frame(&mut self, message: &Outgoing<'_>) -> Result<(), TransportError> {
         match *message {
             Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
-                let head = request_head(id, (one_way, stream), route, define, time_left, metadata);
+                if !self.errand.is(route, time_left) {
+                    self.errand = Errand::new(route, time_left);
+                }
+                let flags = request_flags((one_way, stream), define, time_left, metadata);
+                let mut head = Head::new(REQUEST, flags);
+                head.varint(id.0).errand(&self.errand);
                 self.request(&head, route, define, metadata, body)
             }
             Outgoing::Reply { id, metadata, body } => {
@@ -257,17 +265,48 @@ impl Head {
         self.length += write_varint(value, &mut self.bytes[self.length..]);
         self
     }
+
+    #[inline]
+    fn errand(&mut self, errand: &Errand) -> &mut Self {
+        // All of it, since that is faster than as much as is needed; what follows overwrites it.
+        self.bytes[self.length..self.length + ERRAND_BYTES].copy_from_slice(&errand.bytes);
+        self.length += errand.length;
+        self
+    }
+}
+
+/// What a request is for and how much time it has, as its head says it after the id.
+#[derive(Debug)]
+struct Errand {
+    route: RouteSlot,
+    time_left: Option<Duration>,
+    bytes: [u8; ERRAND_BYTES],
+    length: usize,
+}
+
+impl Errand {
+    fn new(route: RouteSlot, time_left: Option<Duration>) -> Self {
+        let mut bytes = [0; ERRAND_BYTES];
+        let mut length = write_varint(u64::from(route.0), &mut bytes);
+        if let Some(time_left) = time_left {
+            length += write_varint(micros(time_left), &mut bytes[length..]);
+        }
+        Self { route, time_left, bytes, length }
+    }
+
+    #[inline]
+    fn is(&self, route: RouteSlot, time_left: Option<Duration>) -> bool {
+        self.route == route && self.time_left == time_left
+    }
 }
 
 #[inline]
-fn request_head(
-    id: RequestId,
+fn request_flags(
     (one_way, stream): (bool, bool),
-    route: RouteSlot,
     define: Option<&Route>,
     time_left: Option<Duration>,
     metadata: &Metadata,
-) -> Head {
+) -> u8 {
     let mut flags = if one_way { ONE_WAY } else { 0 };
     if stream {
         flags |= STREAM;
@@ -281,12 +320,7 @@ fn request_head(
     if !metadata.is_empty() {
         flags |= METADATA;
     }
-    let mut head = Head::new(REQUEST, flags);
-    head.varint(id.0).varint(u64::from(route.0));
-    if let Some(time_left) = time_left {
-        head.varint(micros(time_left));
-    }
-    head
+    flags
 }
 
 /// The code of a refusal and its retry-after.
@@ -312,6 +346,9 @@ fn micros(time: Duration) -> u64 {
 
 /// Length, kind, flags, three varints and a byte.
 const HEAD_BYTES: usize = LENGTH_BYTES + 2 + 3 * MAX_VARINT + 1;
+
+/// A route slot and a time.
+const ERRAND_BYTES: usize = 2 * MAX_VARINT;
 
 /// Largest buffer kept for the next batch, until the connection rests. Making one anew for each
 /// large body costs more than sending it.
