@@ -162,6 +162,7 @@
 
 pub mod decode;
 pub mod encode;
+mod errand;
 pub mod preface;
 pub mod varint;
 

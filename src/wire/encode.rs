@@ -9,6 +9,7 @@ use callboard_actors::message::{Body, GoAway, Outgoing, Refusal, RequestId, Rout
 use callboard_actors::transport::{Batch, Encoder, TransportError};
 use callboard_actors::{Metadata, Status};
 
+use super::errand::{Errand, micros};
 use super::varint::{MAX_VARINT, write_varint};
 use super::{
     CANCEL, DEFINE, DRAINING, ERROR, GO_AWAY, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG, REFUSAL,
@@ -56,7 +57,7 @@ impl FrameEncoder {
     fn frame(&mut self, message: &Outgoing<'_>) -> Result<(), TransportError> {
         match *message {
             Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
-                if !self.errand.is(route, time_left) {
+                if (route, time_left) != (self.errand.route, self.errand.time_left) {
                     self.errand = Errand::new(route, time_left);
                 }
                 let flags = request_flags((one_way, stream), define, time_left, metadata);
@@ -268,35 +269,8 @@ impl Head {
 
     #[inline]
     fn errand(&mut self, errand: &Errand) -> &mut Self {
-        // All of it, since that is faster than as much as is needed; what follows overwrites it.
-        self.bytes[self.length..self.length + ERRAND_BYTES].copy_from_slice(&errand.bytes);
-        self.length += errand.length;
+        self.length += errand.write(&mut self.bytes[self.length..]);
         self
-    }
-}
-
-/// What a request is for and how much time it has, as its head says it after the id.
-#[derive(Debug)]
-struct Errand {
-    route: RouteSlot,
-    time_left: Option<Duration>,
-    bytes: [u8; ERRAND_BYTES],
-    length: usize,
-}
-
-impl Errand {
-    fn new(route: RouteSlot, time_left: Option<Duration>) -> Self {
-        let mut bytes = [0; ERRAND_BYTES];
-        let mut length = write_varint(u64::from(route.0), &mut bytes);
-        if let Some(time_left) = time_left {
-            length += write_varint(micros(time_left), &mut bytes[length..]);
-        }
-        Self { route, time_left, bytes, length }
-    }
-
-    #[inline]
-    fn is(&self, route: RouteSlot, time_left: Option<Duration>) -> bool {
-        self.route == route && self.time_left == time_left
     }
 }
 
@@ -339,16 +313,8 @@ fn refusal_code(refusal: Refusal) -> (u8, Duration) {
     }
 }
 
-#[inline]
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// Length, kind, flags, three varints and a byte.
 const HEAD_BYTES: usize = LENGTH_BYTES + 2 + 3 * MAX_VARINT + 1;
-
-/// A route slot and a time.
-const ERRAND_BYTES: usize = 2 * MAX_VARINT;
 
 /// Largest buffer kept for the next batch, until the connection rests. Making one anew for each
 /// large body costs more than sending it.

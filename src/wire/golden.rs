@@ -217,6 +217,7 @@ fn what_is_not_the_protocol_is_refused() {
         ("04000000 08 01 01 41", WireError::Flags { kind: 8, flags: 1 }),
         ("04000000 0a 00 01 01", WireError::Truncated),
         ("04000000 01 00 01 00", WireError::UndefinedSlot(0)),
+        ("14000000 01 00 01 00 00000000 00000000 00000000 00000000", WireError::UndefinedSlot(0)),
         ("05000000 01 00 01 8020", WireError::Slot(4096)),
         ("06000000 07 00 01 02 c328", WireError::Text),
         ("07000000 07 00 01 02 c328 00", WireError::Text),

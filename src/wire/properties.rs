@@ -31,6 +31,25 @@ proptest! {
     }
 
     #[test]
+    fn requests_like_the_one_before_come_back(
+        messages in messages(),
+        cuts in vec(1usize..200, 1..50),
+        most in 1usize..5,
+    ) {
+        let again = |message: &Message| {
+            let mut again = message.clone();
+            if let Message::Request { id, define, body, .. } = &mut again {
+                *id = RequestId(id.0 / 2);
+                *define = None;
+                *body = Bytes::from_static(b"more than the longest of what may be repeated");
+            }
+            again
+        };
+        let messages: Vec<_> = messages.iter().flat_map(|it| [it.clone(), again(it)]).collect();
+        prop_assert_eq!(decode_in_pieces(&encode(&messages), &cuts, most), messages);
+    }
+
+    #[test]
     fn unknown_frames_between_messages_are_skipped(
         messages in messages(),
         unknown in vec((0x0Bu8..=255, any::<u8>(), vec(any::<u8>(), 0..40)), 1..10),

@@ -67,22 +67,26 @@ impl<'a> Fields<'a> {
     /// Reads a varint.
     #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
-        let first = self.byte()?;
-        if first < 0x80 {
-            return Ok(u64::from(first));
-        }
-        let mut value = u64::from(first & 0x7F);
-        for shift in (7..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                return Err(WireError::Varint);
-            }
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(WireError::Varint)
+        let rest = self.rest();
+        // Where any varint would fit no byte's place need be checked.
+        let (value, length) = match rest.first_chunk::<MAX_VARINT>() {
+            Some(longest) => read_varint(longest)?,
+            None => read_varint(rest)?,
+        };
+        self.at += length;
+        Ok(value)
+    }
+
+    /// What has not been read.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Goes on behind so many of those that are left.
+    #[inline]
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
     }
 
     /// Reads a varint length and returns that many bytes.
@@ -98,6 +102,24 @@ impl<'a> Fields<'a> {
     pub fn text(&mut self) -> Result<&'a str, WireError> {
         std::str::from_utf8(self.block()?).map_err(|_| WireError::Text)
     }
+}
+
+/// The varint at the start of `bytes`, and its length.
+#[inline]
+fn read_varint<B: AsRef<[u8]> + ?Sized>(bytes: &B) -> Result<(u64, usize), WireError> {
+    let bytes = bytes.as_ref();
+    let mut value = 0;
+    for at in 0..MAX_VARINT {
+        let byte = *bytes.get(at).ok_or(WireError::Truncated)?;
+        if at == MAX_VARINT - 1 && byte > 1 {
+            break;
+        }
+        value |= u64::from(byte & 0x7F) << (7 * at);
+        if byte < 0x80 {
+            return Ok((value, at + 1));
+        }
+    }
+    Err(WireError::Varint)
 }
 
 /// The low eight bits.
