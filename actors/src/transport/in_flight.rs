@@ -333,13 +333,15 @@ impl InFlight {
             wakers.extend(self.fail_slot(index, cause));
         }
         self.ledger.settle(now);
+        self.ledger.forget();
     }
 
-    /// Gives memory back, if no call is kept in it.
+    /// Gives memory back, if no call is kept in it, and nodes that no call is made to.
     ///
     /// The numbers of slots that come anew go on where the old ones ended, so that a late answer
     /// finds nobody.
     pub(crate) fn rest(&mut self) {
+        self.ledger.forget();
         if self.free.len() == self.slots.len() {
             let highest = self.slots.iter().map(|slot| slot.generation).max();
             self.generation = highest.unwrap_or(self.generation);

@@ -35,6 +35,13 @@ struct Account {
     first_begun: Option<Instant>,
 }
 
+impl Account {
+    /// Whether nothing is open, and what was closed has been settled.
+    fn is_free(&self) -> bool {
+        self.open == 0 && self.closed == 0
+    }
+}
+
 impl Ledger {
     /// A call begins.
     #[inline]
@@ -80,11 +87,19 @@ impl Ledger {
         }
     }
 
+    /// Forgets the nodes of the last places, as far as nothing is open there: while it is kept here
+    /// a node keeps itself alive, by way of its connections.
+    pub(super) fn forget(&mut self) {
+        while self.accounts.last().is_some_and(Account::is_free) {
+            self.accounts.pop();
+        }
+    }
+
     /// A place that is free, or a new one.
     fn place_for(&mut self, candidate: &Arc<Candidate>) -> usize {
         let account =
             Account { candidate: Arc::clone(candidate), open: 0, closed: 0, first_begun: None };
-        let free = self.accounts.iter().position(|it| it.open == 0 && it.closed == 0);
+        let free = self.accounts.iter().position(Account::is_free);
         let index = free.unwrap_or(self.accounts.len());
         if let Some(place) = self.accounts.get_mut(index) {
             *place = account;
@@ -126,6 +141,24 @@ mod tests {
         let latency = one.latency(now).unwrap();
         assert!(latency.abs_diff(Duration::from_millis(9)) < Duration::from_micros(1));
         assert_eq!(other.latency(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_is_forgotten_when_nothing_is_open_there() {
+        let (mut ledger, [one, other]) = (Ledger::default(), candidates());
+        let [first, second] = [&one, &other].map(|candidate| ledger.open(Some(candidate)));
+        let kept = |ledger: &mut Ledger| {
+            ledger.forget();
+            [first, second].map(|id| ledger.candidate(id).is_some())
+        };
+        ledger.close(second, None);
+        assert_eq!(kept(&mut ledger), [true, true], "that it was closed has not been told");
+        ledger.settle(Instant::now());
+        assert_eq!(kept(&mut ledger), [true, false]);
+        assert_eq!((Arc::strong_count(&one), Arc::strong_count(&other)), (2, 1));
+        ledger.close(first, None);
+        ledger.settle(Instant::now());
+        assert_eq!(kept(&mut ledger), [false, false]);
     }
 
     #[tokio::test(start_paused = true)]

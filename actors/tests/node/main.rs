@@ -7,6 +7,7 @@ mod fan_out;
 mod peer;
 mod rig;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -178,6 +179,29 @@ async fn a_call_whose_time_is_up_is_not_sent() {
     assert!(matches!(error, Err(CallError::Timeout { executed: Executed::No, .. })));
     advance(Duration::from_secs(1)).await;
     assert_eq!(server.server().connections(), 0);
+}
+
+#[actix::test]
+async fn nothing_is_kept_of_a_node_that_was_called_and_left() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let left = start(server(&registry, &network, "a")).await.unwrap();
+    let node = start(client(&registry, &network, "client")).await.unwrap();
+    let caller = node.caller();
+    let echo = caller.service("echo");
+    let options = caller.call_options(Duration::from_secs(5));
+    let options = (&options, options.deadline_at(Instant::now()));
+    caller.call(&echo, ECHO, Bytes::from_static(b"hi"), options).await.unwrap();
+    let nodes = echo.nodes().unwrap();
+    let known = Arc::downgrade(nodes.load().candidate(0).unwrap());
+    left.stop().await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while known.strong_count() > 0 {
+        assert!(Instant::now() < deadline, "its candidate is kept {} times", known.strong_count());
+        sleep(Duration::from_millis(100)).await;
+        // This thread lets go of what it looked at last.
+        nodes.look(|snapshot| assert!(snapshot.is_empty()));
+    }
 }
 
 #[actix::test]
