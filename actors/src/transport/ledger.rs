@@ -44,7 +44,8 @@ impl Account {
 
 impl Ledger {
     /// A call begins.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a third of it is being called, with a lock held")]
+    #[inline(always)]
     pub(super) fn open(&mut self, candidate: Option<&Arc<Candidate>>) -> AccountId {
         let Some(candidate) = candidate else { return AccountId::NONE };
         candidate.begin();
