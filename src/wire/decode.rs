@@ -9,7 +9,6 @@ use bytes::{Bytes, BytesMut};
 use callboard_actors::message::{GoAway, Items, Message, Refusal, RequestId, Route, RouteSlot};
 use callboard_actors::{Metadata, Status};
 
-use super::errand::Errand;
 use super::varint::Fields;
 use super::{
     CANCEL, DEFINE, ERROR, EXTENDED, GO_AWAY, LAYOUT, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG,
@@ -34,8 +33,6 @@ use super::{
 pub struct FrameDecoder {
     max_frame: usize,
     slots: DefinedSlots,
-    /// Of a request before: most ask for the same, and have as much time.
-    errand: Option<Errand>,
 }
 
 impl FrameDecoder {
@@ -43,7 +40,7 @@ impl FrameDecoder {
     #[must_use]
     pub fn new(max_frame: u32) -> Self {
         let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
-        Self { max_frame, slots: DefinedSlots::default(), errand: None }
+        Self { max_frame, slots: DefinedSlots::default() }
     }
 
     /// Takes whole frames, at most `most`, and appends their messages.
@@ -188,24 +185,6 @@ impl FrameDecoder {
         body: impl Fn(&Fields<'_>) -> Bytes,
     ) -> Result<Message, WireError> {
         let id = RequestId(fields.varint()?);
-        let (route, time_left, define) = match &self.errand {
-            // Its route had been defined then.
-            Some(errand) if errand.skip(flags, fields) => (errand.route, errand.time_left, None),
-            _ => self.errand(flags, fields)?,
-        };
-        let metadata = metadata(flags, fields)?;
-        let one_way = flags & ONE_WAY != 0;
-        let stream = flags & STREAM != 0;
-        let body = body(fields);
-        Ok(Message::Request { id, one_way, stream, route, define, time_left, metadata, body })
-    }
-
-    /// What a request is for and how much time it has; remembered if it defines no route.
-    fn errand(
-        &mut self,
-        flags: u8,
-        fields: &mut Fields<'_>,
-    ) -> Result<(RouteSlot, Option<Duration>, Option<Box<Route>>), WireError> {
         let route = slot(fields.varint()?)?;
         let time_left = match flags & TIME_LEFT {
             0 => None,
@@ -219,10 +198,11 @@ impl FrameDecoder {
             })),
         };
         self.slots.check(route, define.is_some())?;
-        if define.is_none() {
-            self.errand = Some(Errand::new(route, time_left));
-        }
-        Ok((route, time_left, define))
+        let metadata = metadata(flags, fields)?;
+        let one_way = flags & ONE_WAY != 0;
+        let stream = flags & STREAM != 0;
+        let body = body(fields);
+        Ok(Message::Request { id, one_way, stream, route, define, time_left, metadata, body })
     }
 }
 

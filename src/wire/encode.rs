@@ -9,7 +9,7 @@ use callboard_actors::message::{Body, GoAway, Outgoing, Refusal, RequestId, Rout
 use callboard_actors::transport::{Batch, Encoder, TransportError};
 use callboard_actors::{Metadata, Status};
 
-use super::errand::{Errand, micros};
+use super::errand::{ERRAND_BYTES, Errands, micros};
 use super::varint::{MAX_VARINT, write_varint};
 use super::{
     CANCEL, DEFINE, DRAINING, ERROR, GO_AWAY, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG, REFUSAL,
@@ -41,8 +41,7 @@ pub struct FrameEncoder {
     /// Bytes taken since the connection's start.
     taken: u64,
     max_frame: usize,
-    /// Of the request before: most ask for the same, and have as much time.
-    errand: Errand,
+    errands: Errands,
 }
 
 impl FrameEncoder {
@@ -50,19 +49,16 @@ impl FrameEncoder {
     #[must_use]
     pub fn new(max_frame: u32) -> Self {
         let max_frame = usize::try_from(max_frame).unwrap_or(usize::MAX);
-        let errand = Errand::new(RouteSlot(0), None);
-        Self { buffer: BytesMut::new(), whole: 0, taken: 0, max_frame, errand }
+        let errands = Errands::new();
+        Self { buffer: BytesMut::new(), whole: 0, taken: 0, max_frame, errands }
     }
 
     fn frame(&mut self, message: &Outgoing<'_>) -> Result<(), TransportError> {
         match *message {
             Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
-                if (route, time_left) != (self.errand.route, self.errand.time_left) {
-                    self.errand = Errand::new(route, time_left);
-                }
                 let flags = request_flags((one_way, stream), define, time_left, metadata);
                 let mut head = Head::new(REQUEST, flags);
-                head.varint(id.0).errand(&self.errand);
+                head.varint(id.0).errand(&mut self.errands, (route, time_left));
                 self.request(&head, route, define, metadata, body)
             }
             Outgoing::Reply { id, metadata, body } => {
@@ -268,8 +264,12 @@ impl Head {
     }
 
     #[inline]
-    fn errand(&mut self, errand: &Errand) -> &mut Self {
-        self.length += errand.write(&mut self.bytes[self.length..]);
+    fn errand(
+        &mut self,
+        errands: &mut Errands,
+        errand: (RouteSlot, Option<Duration>),
+    ) -> &mut Self {
+        self.length += errands.write(errand, &mut self.bytes[self.length..]);
         self
     }
 }
@@ -315,6 +315,7 @@ fn refusal_code(refusal: Refusal) -> (u8, Duration) {
 
 /// Length, kind, flags, three varints and a byte.
 const HEAD_BYTES: usize = LENGTH_BYTES + 2 + 3 * MAX_VARINT + 1;
+const _: () = assert!(LENGTH_BYTES + 2 + MAX_VARINT + ERRAND_BYTES <= HEAD_BYTES);
 
 /// Largest buffer kept for the next batch, until the connection rests. Making one anew for each
 /// large body costs more than sending it.

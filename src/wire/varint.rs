@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     /// Reads a varint.
     #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
-        let rest = self.rest();
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
         // Where any varint would fit no byte's place need be checked.
         let (value, length) = match rest.first_chunk::<MAX_VARINT>() {
             Some(longest) => read_varint(longest)?,
@@ -75,18 +75,6 @@ impl<'a> Fields<'a> {
         };
         self.at += length;
         Ok(value)
-    }
-
-    /// What has not been read.
-    #[inline]
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
-    }
-
-    /// Goes on behind so many of those that are left.
-    #[inline]
-    pub(super) fn skip(&mut self, bytes: usize) {
-        self.at += bytes;
     }
 
     /// Reads a varint length and returns that many bytes.

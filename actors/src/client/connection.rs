@@ -2,7 +2,8 @@
 //!
 //! Supervised by the pool of its arbiter, temporary: it ends when it has been idle, or when its node
 //! left the registry, and the next call starts another one. After a failure of the connection it
-//! connects again with backoff; after its node has drained too, until another incarnation answers.
+//! connects again with backoff; after its node has drained too, until another incarnation answers. An
+//! address that a caller named it tries for as long as it may be idle.
 //! What is lost with it: nothing but the calls in flight, and each of those is told whether it may
 //! have been executed.
 
@@ -35,12 +36,15 @@ pub(super) struct Connection {
     open: Option<(Pump, ClientRole)>,
     /// The node's incarnation when it was last reached.
     incarnation: Option<u64>,
+    /// Since when the node cannot be reached, if it cannot.
+    unreached_since: Instant,
 }
 
 impl Connection {
     pub(super) fn new(link: Weak<Link>, shard: Arc<Shard>) -> Self {
         let backoff = Backoff::new(shard.options.backoff_first, shard.options.backoff_max);
-        Self { link, shard, backoff, open: None, incarnation: None }
+        let unreached_since = Instant::now();
+        Self { link, shard, backoff, open: None, incarnation: None, unreached_since }
     }
 
     fn dial(&mut self, ctx: &mut Context<Self>) {
@@ -93,6 +97,7 @@ impl Connection {
     fn ended(&mut self, result: Result<(), TransportError>, ctx: &mut Context<Self>) {
         let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
         let open = self.open.take();
+        self.unreached_since = Instant::now();
         // A node closes what has had no use; one that closes on calls in flight has died.
         let is_in_order = |error: &TransportError| {
             let calls = open.as_ref().map_or(0, |(_, role)| role.outbox.in_flight());
@@ -131,7 +136,15 @@ impl Connection {
     }
 
     fn dial_later(&mut self, ctx: &mut Context<Self>) {
-        if self.link.upgrade().is_none_or(|link| link.is_retired()) {
+        let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
+        // The registry tells when a node is gone, and nobody when an address is.
+        let is_given_up = link.node().is_empty()
+            && self.unreached_since.elapsed() >= self.shard.options.idle_time;
+        if is_given_up {
+            // Before the next call it is dialled again.
+            link.closed();
+        }
+        if is_given_up || link.is_retired() {
             return ctx.exit(Exit::Normal);
         }
         let delay = self.backoff.next_delay(&mut rand::rng()).max(DELAY_LEAST);

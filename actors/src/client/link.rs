@@ -17,6 +17,8 @@ use crate::transport::outbox::Outbox;
 #[derive(Default)]
 pub struct Links {
     all: OnceLock<Box<[OnceLock<Arc<Link>>]>>,
+    /// Its node has left the registry; for links made afterwards too.
+    is_retired: Arc<AtomicBool>,
 }
 
 impl Links {
@@ -24,14 +26,14 @@ impl Links {
     pub(crate) fn of(&self, place: LinkPlace, node: &str, address: &str) -> &Arc<Link> {
         let LinkPlace { index, count } = place;
         let links = self.all.get_or_init(|| (0..count).map(|_| OnceLock::new()).collect());
-        links[index].get_or_init(|| Arc::new(Link::new(node, address)))
+        links[index].get_or_init(|| Arc::new(Link::new(node, address, &self.is_retired)))
     }
 
     /// The node is gone: connections end as soon as nothing is in flight on them, although
     /// somebody may still look at an old list of nodes.
     pub(crate) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Release);
         for link in self.all.get().into_iter().flatten().filter_map(OnceLock::get) {
-            link.is_retired.store(true, Ordering::Release);
             link.outbox.wake();
         }
     }
@@ -53,8 +55,8 @@ pub(crate) struct Link {
     phase: Mutex<Phase>,
     changed: Notify,
     is_draining: AtomicBool,
-    /// Its node has left the registry.
-    is_retired: AtomicBool,
+    /// That of all links to the node.
+    is_retired: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +70,7 @@ enum Phase {
 }
 
 impl Link {
-    fn new(node: &str, address: &str) -> Self {
+    fn new(node: &str, address: &str, is_retired: &Arc<AtomicBool>) -> Self {
         Self {
             node: node.to_owned(),
             address: address.to_owned(),
@@ -76,7 +78,7 @@ impl Link {
             phase: Mutex::new(Phase::Idle),
             changed: Notify::new(),
             is_draining: AtomicBool::new(false),
-            is_retired: AtomicBool::new(false),
+            is_retired: Arc::clone(is_retired),
         }
     }
 
@@ -204,5 +206,20 @@ impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let links = self.all.get().into_iter().flatten().filter_map(OnceLock::get);
         f.debug_list().entries(links).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_is_made_late_is_retired_too() {
+        let links = Links::default();
+        let of = |index| Arc::clone(links.of(LinkPlace { index, count: 2 }, "a", "memory:a"));
+        let early = of(0);
+        assert!(!early.is_retired());
+        links.retire();
+        assert!(early.is_retired() && of(1).is_retired());
     }
 }

@@ -125,6 +125,12 @@ impl Snapshot {
         if field.count == 0 {
             return Err(self.none_matches(request));
         }
+        // Nor in a version with one node.
+        if let Some(only) = field.only()
+            && !matches!(request.strategy, Strategy::Custom(_))
+        {
+            return Ok(only);
+        }
         let drawn = match (request.strategy, request.key) {
             (Strategy::Random, _) => field.draw_random(rng),
             (Strategy::RoundRobin, _) => field.draw_next(rng),

@@ -336,7 +336,8 @@ impl InFlight {
         self.ledger.forget();
     }
 
-    /// Gives memory back, if no call is kept in it, and nodes that no call is made to.
+    /// Gives memory back, if no call is kept in it, and lets go of nodes that no call is made to,
+    /// but for those whose place is ahead of one that is used.
     ///
     /// The numbers of slots that come anew go on where the old ones ended, so that a late answer
     /// finds nobody.
@@ -347,6 +348,11 @@ impl InFlight {
             self.generation = highest.unwrap_or(self.generation);
             (self.slots, self.free, self.fresh) = (Vec::new(), Vec::new(), Vec::new());
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.slots.capacity() == 0
     }
 
     fn slot_and_ledger(&mut self, id: RequestId) -> Option<(&mut Slot, &mut Ledger)> {

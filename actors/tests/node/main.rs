@@ -8,16 +8,20 @@ mod peer;
 mod rig;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use callboard_actors::Deadline;
-use callboard_actors::client::{CallError, CallTarget, Executed};
+use callboard_actors::client::{CallError, CallTarget, Choice, Executed};
 use callboard_actors::message::{GoAway, Message, Refusal, RequestId, RouteSlot};
 use callboard_actors::node::start;
 use callboard_actors::registry::{MemoryRegistry, Registry};
 use callboard_actors::supervisor::Exit;
-use callboard_actors::transport::{MemoryTransport, TransportError};
+use callboard_actors::transport::{
+    Hello, Listener, MemoryTransport, Socket, Transport, TransportError,
+};
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, advance, pause, sleep, timeout};
 
 use self::peer::Peer;
@@ -179,6 +183,59 @@ async fn a_call_whose_time_is_up_is_not_sent() {
     assert!(matches!(error, Err(CallError::Timeout { executed: Executed::No, .. })));
     advance(Duration::from_secs(1)).await;
     assert_eq!(server.server().connections(), 0);
+}
+
+#[actix::test]
+async fn an_address_that_cannot_be_reached_is_not_dialled_for_ever() {
+    pause();
+    let (registry, network) = (MemoryRegistry::new(), MemoryTransport::new());
+    let dials = Arc::new(AtomicUsize::new(0));
+    let mut parts = client(&registry, &network, "client");
+    parts.transport = Arc::new(Counting(network.endpoint("client"), Arc::clone(&dials)));
+    let node = start(parts).await.unwrap();
+    let caller = node.caller();
+    let ask = async || {
+        let mut options = caller.call_options(Duration::from_secs(5));
+        let node = Some("memory:nowhere".to_owned());
+        options.choice = Some(Box::new(Choice { node, ..caller.choice() }));
+        let options = (&options, options.deadline_at(Instant::now()));
+        caller.call(&caller.service("echo"), ECHO, Bytes::new(), options).await.unwrap_err()
+    };
+    let dials = || dials.load(Ordering::Relaxed);
+    assert!(matches!(ask().await, CallError::Connection { executed: Executed::No, .. }));
+    sleep(Duration::from_secs(50)).await;
+    assert!(dials() > 5, "whoever calls again soon has a connection sooner");
+    sleep(Duration::from_secs(20)).await;
+    let given_up = dials();
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(dials(), given_up);
+    ask().await;
+    assert!(dials() > given_up, "it is dialled again for the next call");
+}
+
+/// Counts how often it is asked to connect.
+struct Counting(MemoryTransport, Arc<AtomicUsize>);
+
+impl Transport for Counting {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn connect(
+        &self,
+        address: &str,
+        hello: Arc<Hello>,
+    ) -> BoxFuture<'static, Result<Box<dyn Socket>, TransportError>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.connect(address, hello)
+    }
+
+    fn listen(
+        &self,
+        address: &str,
+    ) -> BoxFuture<'static, Result<Box<dyn Listener>, TransportError>> {
+        self.0.listen(address)
+    }
 }
 
 #[actix::test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::registry::{NodeInfo, Service};
+use crate::selector::ServiceNodes;
 
 const SECOND: Patience = Patience::Within(Duration::from_secs(1));
 
@@ -39,6 +41,23 @@ async fn an_id_is_not_used_twice_though_its_memory_was_given_back() {
     assert_ne!(kept, next);
     assert!(calls.fail(kept, Cause::TimedOut).is_none(), "a late answer finds nobody");
     assert!(matches!(calls.look(next, Waker::noop()), Look::Waiting));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_is_let_go_of_at_rest() {
+    let service = Service::new("greeter", "1").node(NodeInfo::new("a", "x"));
+    let nodes = ServiceNodes::fixed("greeter", vec![service]);
+    let candidate = Arc::clone(nodes.load().candidate(0).unwrap());
+    let (mut calls, now) = (InFlight::default(), Instant::now());
+    let before = Arc::strong_count(&candidate);
+    let id = calls.reserve();
+    calls.insert(SECOND, 1, Some(&candidate), None);
+    calls.rest();
+    assert_eq!(Arc::strong_count(&candidate), before + 1, "a call is made to it");
+    calls.reply(id, Metadata::new(), Bytes::new(), now);
+    calls.settle(now);
+    calls.rest();
+    assert_eq!(Arc::strong_count(&candidate), before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -145,6 +145,7 @@ impl Outbox {
             let was_waiting = state.calls.forget(id, Instant::now);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             state.wake_waiters(1);
+            state.rest_if_over();
             was_waiting
         };
         if was_waiting {
@@ -272,6 +273,14 @@ impl State {
         })
     }
 
+    /// Gives memory back when the last call of a connection that is over has been taken; nothing
+    /// else would, until the next connection rests.
+    fn rest_if_over(&mut self) {
+        if self.is_over {
+            self.calls.rest();
+        }
+    }
+
     pub(super) fn wake_waiters(&mut self, room: usize) {
         if self.waiters.is_empty() || self.queued() >= CALLS_LIMIT {
             return;
@@ -319,6 +328,7 @@ impl Future for Ticket {
                 Look::Waiting => return Poll::Pending,
                 Look::Answered(answer) => {
                     state.wake_waiters(1);
+                    state.rest_if_over();
                     answer
                 }
                 Look::Gone => {

@@ -93,11 +93,50 @@ impl Outbox {
             state.calls.fail_all(written, &error, Instant::now(), &mut wakers);
             self.figures.in_flight.store(0, Ordering::Release);
             state.is_over = true;
+            // Nothing of it is written any more, and the next connection brings its own.
+            state.encoder = None;
+            self.figures.queued.store(0, Ordering::Release);
             wakers.extend(std::mem::take(&mut state.waiters).into_values());
             wakers.extend(std::mem::take(&mut state.item_waiters).into_values());
         }
         wakers.into_iter().for_each(Waker::wake);
         self.streams.finish_all();
         self.tell_listeners();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::BodyForm;
+    use crate::metadata::Metadata;
+    use crate::transport::OwnedMessages;
+    use crate::transport::in_flight::{Answer, Patience};
+    use crate::transport::outbox::OutgoingCall;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_a_connection_that_broke() {
+        let outbox = Arc::new(Outbox::new("memory:a"));
+        outbox.open(Box::new(OwnedMessages::new(1024)), 8);
+        let call = OutgoingCall {
+            endpoint: "Echo.Say",
+            content_type: "text/plain",
+            patience: Patience::Unlimited,
+            time_left: None,
+            metadata: &Metadata::new(),
+            body: &Bytes::from_static(b"hi"),
+            form: BodyForm::PREFERRED,
+        };
+        let [one, other] = [(); 2].map(|()| outbox.call(&call, None, None).unwrap());
+        assert!(outbox.queued() > 0);
+        outbox.fail(0, TransportError::Closed);
+        assert_eq!(outbox.queued(), 0);
+        assert!(outbox.state.lock().encoder.is_none());
+        assert!(matches!(one.await, Answer::Failed(_)));
+        assert!(!outbox.state.lock().calls.is_at_rest(), "an answer has not been taken");
+        drop(other);
+        assert!(outbox.state.lock().calls.is_at_rest());
     }
 }
