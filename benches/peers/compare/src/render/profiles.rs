@@ -1,5 +1,7 @@
 //! The profiles of bars that are missed: where the difference goes.
 
+mod stalls;
+
 use super::table;
 use crate::bars::Bar;
 use crate::number::digits;
@@ -68,6 +70,7 @@ fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
     if !columns.is_empty() {
         parts.extend([groups(case.per, &columns), delays(&columns)]);
         parts.extend(found.iter().flat_map(|profile| holders(profile)));
+        parts.push(stalls::render(&found));
         parts.push("<details><summary>functions</summary>\n\n".to_owned());
         parts.extend(columns.iter().map(|(name, side)| symbols(name, side)));
         parts.push("</details>\n\n".to_owned());

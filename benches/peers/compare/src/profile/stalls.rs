@@ -1,0 +1,86 @@
+//! Time in which a server could run and did not, beside what its client measured. Pure.
+
+use std::time::Duration;
+
+use callboard_benches::worker::Sample;
+use serde::{Deserialize, Serialize};
+
+use super::switches::{Wait, Waits};
+
+/// What a run says about what made its calls late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stalls {
+    /// With the scheduler's events recorded meanwhile.
+    Seen(Seen),
+    /// Why it cannot be said.
+    Unseen(String),
+}
+
+/// A run of which the scheduler's events were recorded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) sample: Sample,
+    /// The server was woken and did not run while its processor had nobody.
+    pub(crate) idle: Waited,
+    /// It could run and did not while another program had its processor.
+    pub(crate) held: Waited,
+}
+
+/// Time of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Waited {
+    /// The longest at once, in ms.
+    pub(crate) longest: f64,
+    /// Time in ms per second, without what was [shorter](LONG): that is what a wake-up takes.
+    pub(crate) long: f64,
+}
+
+impl Seen {
+    /// Condenses the waits of a server; an error where it got no processor twice.
+    pub(super) fn of(sample: Sample, waits: &Waits) -> Result<Self, String> {
+        if waits.span.is_zero() {
+            return Err("no switch to the server was recorded".into());
+        }
+        let waited = |of: fn(&Wait) -> Duration| {
+            let times = waits.all.iter().map(of);
+            let long: Duration = times.clone().filter(|time| *time >= LONG).sum();
+            let longest = times.max().unwrap_or_default();
+            let long = millis(long) / waits.span.as_secs_f64();
+            Waited { longest: rounded(millis(longest)), long: rounded(long) }
+        };
+        Ok(Self { sample, idle: waited(|wait| wait.idle), held: waited(|wait| wait.held) })
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// To microseconds.
+fn rounded(millis: f64) -> f64 {
+    (millis * 1e3).round() / 1e3
+}
+
+/// A server that is woken runs within a tenth of that; five p50s are some more.
+pub(crate) const LONG: Duration = Duration::from_micros(200);
+
+#[cfg(test)]
+mod tests {
+    use super::super::switches::{RECORDED, parse, waits};
+    use super::*;
+
+    #[test]
+    fn what_a_wake_up_takes_is_no_stall() {
+        let waits = waits(&parse(RECORDED), &[7]);
+        let seen = Seen::of(Sample::default(), &waits).unwrap();
+        // 3 of idle and 0.7 of other programs within a millisecond; 0.02 and 0.03 do not count.
+        assert_eq!(seen.idle, Waited { longest: 3.0, long: 3000.0 });
+        assert_eq!(seen.held, Waited { longest: 0.7, long: 700.0 });
+    }
+
+    #[test]
+    fn a_server_that_never_ran_says_nothing() {
+        assert!(Seen::of(Sample::default(), &Waits::default()).is_err());
+    }
+}
