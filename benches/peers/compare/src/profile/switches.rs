@@ -91,8 +91,6 @@ struct Account {
     idle: BTreeMap<u32, Duration>,
     /// Threads that wait.
     waiting: BTreeMap<u32, Waiting>,
-    /// Threads of which it is known that they can only wait once they are woken.
-    asleep: BTreeSet<u32>,
     all: Vec<Wait>,
     first: Option<Duration>,
     last: Option<Duration>,
@@ -109,12 +107,7 @@ struct Waiting {
 impl Account {
     fn add(&mut self, Event { at, processor, kind }: Event) {
         match kind {
-            Kind::Waking { thread, target } => {
-                // One that is about to sleep is woken without ever having slept.
-                if self.asleep.remove(&thread) {
-                    self.begin(thread, at, target);
-                }
-            }
+            Kind::Waking { thread, target } => self.begin(thread, at, target),
             Kind::Switch { from, is_runnable, to } => {
                 if from == NOBODY {
                     self.end_idle(processor, at);
@@ -124,14 +117,13 @@ impl Account {
                 }
                 if is_runnable {
                     self.begin(from, at, processor);
-                } else if self.threads.contains(&from) {
-                    self.asleep.insert(from);
                 }
                 self.run(to, at);
             }
         }
     }
 
+    /// Instead of one that began before: who was about to sleep was woken without having slept.
     fn begin(&mut self, thread: u32, since: Duration, processor: u32) {
         if self.threads.contains(&thread) {
             let idle = Duration::ZERO;
@@ -151,7 +143,6 @@ impl Account {
         if !self.threads.contains(&thread) {
             return;
         }
-        self.asleep.remove(&thread);
         self.first.get_or_insert(at);
         self.last = Some(at);
         if let Some(Waiting { since, idle, .. }) = self.waiting.remove(&thread) {
@@ -171,6 +162,7 @@ pub(super) const RECORDED: &str = "\
 [000] 10.000000000: sched:sched_switch: prev_comm=load prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=swapper/0 next_pid=0 next_prio=120
 [001] 10.000100000:       sched:sched_waking: comm=load pid=7 prio=120 target_cpu=000
 [001] 10.000150000: sched:sched_switch: prev_comm=load prev_pid=9 prev_prio=120 prev_state=S ==> next_comm=swapper/1 next_pid=0 next_prio=120
+[001] 10.001000000: sched:sched_switch: prev_comm=swapper/1 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=load next_pid=9 next_prio=120
 [000] 10.003100000: sched:sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=load next_pid=7 next_prio=120
 [001] 10.003150000:       sched:sched_waking: comm=load pid=7 prio=120 target_cpu=000
 [000] 10.003200000: sched:sched_switch: prev_comm=load prev_pid=7 prev_prio=120 prev_state=S ==> next_comm=swapper/0 next_pid=0 next_prio=120
@@ -192,13 +184,13 @@ mod tests {
     #[test]
     fn events_are_read_whatever_a_command_is_called() {
         let events = parse(RECORDED);
-        assert_eq!(events.len(), 11);
+        assert_eq!(events.len(), 12);
         let at = Duration::new(10, 100_000);
         let kind = Kind::Waking { thread: 7, target: 0 };
         assert_eq!(events[1], Event { at, processor: 1, kind });
         let kind = Kind::Switch { from: 5, is_runnable: true, to: 7 };
-        assert_eq!((events[8].processor, events[8].kind), (0, kind));
-        let Kind::Switch { is_runnable, .. } = events[10].kind else { panic!("it is a switch") };
+        assert_eq!((events[9].processor, events[9].kind), (0, kind));
+        let Kind::Switch { is_runnable, .. } = events[11].kind else { panic!("it is a switch") };
         assert!(!is_runnable);
     }
 
@@ -220,6 +212,20 @@ mod tests {
         ];
         assert_eq!(all, expected);
         assert_eq!(span, micros(1000));
+    }
+
+    #[test]
+    fn who_is_woken_before_its_processor_is_idle_waits_for_nobody_from_then_on() {
+        let switch = |at, from, to| Event {
+            at: micros(at),
+            processor: 0,
+            kind: Kind::Switch { from, is_runnable: false, to },
+        };
+        let kind = Kind::Waking { thread: 7, target: 0 };
+        let woken = Event { at: micros(20), processor: 1, kind };
+        let events = [switch(10, 7, 5), woken, switch(30, 5, 0), switch(90, 0, 7)];
+        let wait = Wait { idle: micros(60), held: micros(10) };
+        assert_eq!(waits(&events, &[7]).all, [wait]);
     }
 
     #[test]
