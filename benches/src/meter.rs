@@ -133,7 +133,6 @@ pub fn begin(mut windows: Windows) -> Instant {
     let now = Instant::now();
     windows.begin(now);
     COUNTED.set(Counted { windows, other: Histogram::default() });
-    LOOKS.take();
     PHASE.set(Phase::Measuring);
     now
 }

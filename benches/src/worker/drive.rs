@@ -72,10 +72,7 @@ pub async fn drive<C: Caller>(
 /// When nothing was answered in the measured time, or the server is gone.
 pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
     let time = Duration::from_secs_f64(workload.seconds);
-    let windows = match workload.shape {
-        Shape::Open => Windows::of(time),
-        _ => Windows::default(),
-    };
+    let windows = windows(workload);
     sleep(WARM_UP).await;
     let before = used(server);
     let begun = begin(windows);
@@ -104,6 +101,14 @@ pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
         window_p99: measured.windows.map(|windows| micros(windows.p99)),
         late_windows: measured.windows.map(|windows| windows.late),
         client_away: measured.away.map(micros),
+    }
+}
+
+/// Only where calls come due at fixed times has each window as many.
+fn windows(workload: &Workload) -> Windows {
+    match workload.shape {
+        Shape::Open => Windows::of(Duration::from_secs_f64(workload.seconds)),
+        _ => Windows::default(),
     }
 }
 
@@ -177,6 +182,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
     use crate::echo::Echo;
+    use crate::meter::count;
 
     /// Publishes this many events per lap.
     #[derive(Clone)]
@@ -197,6 +203,16 @@ mod tests {
         assert_eq!((callers::<Speaker<1>>(&workload), per_lap::<Speaker<1>>(&workload)), (256, 8));
         assert_eq!(callers::<Speaker<128>>(&workload), 2);
         assert_eq!(per_lap::<Speaker<128>>(&workload), 1024);
+    }
+
+    #[test]
+    fn only_an_open_loop_is_told_by_windows() {
+        for shape in [Shape::Open, Shape::Unary] {
+            let workload = Workload { shape, ..Workload::default() };
+            let begun = begin(windows(&workload));
+            count(begun, begun + Duration::from_micros(1));
+            assert_eq!(end().windows.is_some(), shape == Shape::Open);
+        }
     }
 
     #[test]
