@@ -37,8 +37,14 @@ pub(crate) struct Waited {
 }
 
 impl Seen {
-    /// Condenses the waits of a server; an error where it got no processor twice.
+    /// Condenses the waits of a server; an error where they are not known.
     pub(super) fn of(sample: Sample, waits: &Waits) -> Result<Self, String> {
+        let (known, unknown) = (waits.all.len(), waits.unknown);
+        if unknown > (known + unknown) / FEW {
+            // A recording that begins late on one processor lacks the wake-ups that were made there.
+            let whole = known + unknown;
+            return Err(format!("{unknown} of {whole} of its wake-ups were not recorded"));
+        }
         if waits.span.is_zero() {
             return Err("no switch to the server was recorded".into());
         }
@@ -65,6 +71,9 @@ fn rounded(millis: f64) -> f64 {
 /// A server that is woken runs within a tenth of that; five p50s are some more.
 pub(crate) const LONG: Duration = Duration::from_micros(200);
 
+/// One of so many wake-ups may be unknown, as the first ones are.
+const FEW: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::super::switches::{RECORDED, parse, waits};
@@ -82,5 +91,16 @@ mod tests {
     #[test]
     fn a_server_that_never_ran_says_nothing() {
         assert!(Seen::of(Sample::default(), &Waits::default()).is_err());
+    }
+
+    #[test]
+    fn where_wake_ups_are_missing_nothing_is_said() {
+        let of = |unknown| {
+            let all = vec![Wait::default(); 99];
+            let waits = Waits { all, unknown, span: Duration::from_secs(1) };
+            Seen::of(Sample::default(), &waits).err()
+        };
+        assert_eq!(of(1), None);
+        assert_eq!(of(2).as_deref(), Some("2 of 101 of its wake-ups were not recorded"));
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Wait {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Waits {
     pub(super) all: Vec<Wait>,
+    /// How often one of them got a processor without it being known since when it waited.
+    pub(super) unknown: usize,
     /// From the first to the last time that one of them got a processor.
     pub(super) span: Duration,
 }
@@ -78,9 +80,9 @@ pub(super) fn waits(events: &[Event], threads: &[u32]) -> Waits {
     for event in events {
         account.add(*event);
     }
-    let Account { all, first, last, .. } = account;
+    let Account { all, unknown, first, last, .. } = account;
     let span = first.zip(last).map(|(first, last)| last.saturating_sub(first));
-    Waits { all, span: span.unwrap_or_default() }
+    Waits { all, unknown, span: span.unwrap_or_default() }
 }
 
 /// What is known after some events.
@@ -92,6 +94,7 @@ struct Account {
     /// Threads that wait.
     waiting: BTreeMap<u32, Waiting>,
     all: Vec<Wait>,
+    unknown: usize,
     first: Option<Duration>,
     last: Option<Duration>,
 }
@@ -145,9 +148,12 @@ impl Account {
         }
         self.first.get_or_insert(at);
         self.last = Some(at);
-        if let Some(Waiting { since, idle, .. }) = self.waiting.remove(&thread) {
-            let held = at.saturating_sub(since).saturating_sub(idle);
-            self.all.push(Wait { idle, held });
+        match self.waiting.remove(&thread) {
+            Some(Waiting { since, idle, .. }) => {
+                let held = at.saturating_sub(since).saturating_sub(idle);
+                self.all.push(Wait { idle, held });
+            }
+            None => self.unknown += 1,
         }
     }
 }
@@ -203,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_by_whether_anybody_had_the_processor() {
-        let Waits { all, span } = waits(&parse(RECORDED), &[7]);
+        let Waits { all, unknown, span } = waits(&parse(RECORDED), &[7]);
         let expected = [
             // Woken at 100 µs, idle until 3,100 µs, though the other processor was too.
             Wait { idle: micros(3000), held: micros(0) },
@@ -211,7 +217,7 @@ mod tests {
             Wait { idle: micros(0), held: micros(700) },
         ];
         assert_eq!(all, expected);
-        assert_eq!(span, micros(1000));
+        assert_eq!((unknown, span), (0, micros(1000)));
     }
 
     #[test]
@@ -231,7 +237,8 @@ mod tests {
     #[test]
     fn of_others_nothing_is_told() {
         assert_eq!(waits(&parse(RECORDED), &[]), Waits::default());
-        assert_eq!(waits(&parse(RECORDED), &[9]).all, []);
+        let other = waits(&parse(RECORDED), &[9]);
+        assert_eq!((other.all, other.unknown), (vec![], 1));
         assert_eq!(waits(&[], &[7]), Waits::default());
     }
 }
