@@ -25,6 +25,9 @@ pub(crate) struct Seen {
     pub(crate) idle: Waited,
     /// It could run and did not while another program had its processor.
     pub(crate) held: Waited,
+    /// Time in ms per second in which processors had something to do and were not run by whatever
+    /// this system runs on, of all together.
+    pub(crate) stolen: f64,
 }
 
 /// Time of one kind.
@@ -38,7 +41,13 @@ pub(crate) struct Waited {
 
 impl Seen {
     /// Condenses the waits of a server; an error where they are not known.
-    pub(super) fn of(sample: Sample, waits: &Waits) -> Result<Self, String> {
+    ///
+    /// So much was stolen from the client's start to its end, which took so long.
+    pub(super) fn of(
+        sample: Sample,
+        waits: &Waits,
+        (stolen, elapsed): (Duration, Duration),
+    ) -> Result<Self, String> {
         let (known, unknown) = (waits.all.len(), waits.unknown);
         if unknown > (known + unknown) / FEW {
             // A recording that begins late on one processor lacks the wake-ups that were made there.
@@ -55,7 +64,9 @@ impl Seen {
             let long = millis(long) / waits.span.as_secs_f64();
             Waited { longest: rounded(millis(longest)), long: rounded(long) }
         };
-        Ok(Self { sample, idle: waited(|wait| wait.idle), held: waited(|wait| wait.held) })
+        let (idle, held) = (waited(|wait| wait.idle), waited(|wait| wait.held));
+        let stolen = rounded(millis(stolen) / elapsed.as_secs_f64());
+        Ok(Self { sample, idle, held, stolen })
     }
 }
 
@@ -79,18 +90,21 @@ mod tests {
     use super::super::switches::{RECORDED, parse, waits};
     use super::*;
 
+    const STOLEN: (Duration, Duration) = (Duration::from_millis(30), Duration::from_secs(2));
+
     #[test]
     fn what_a_wake_up_takes_is_no_stall() {
         let waits = waits(&parse(RECORDED), &[7]);
-        let seen = Seen::of(Sample::default(), &waits).unwrap();
+        let seen = Seen::of(Sample::default(), &waits, STOLEN).unwrap();
         // 3 of idle and 0.7 of other programs within a millisecond; 0.02 and 0.03 do not count.
         assert_eq!(seen.idle, Waited { longest: 3.0, long: 3000.0 });
         assert_eq!(seen.held, Waited { longest: 0.7, long: 700.0 });
+        assert!((seen.stolen - 15.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_server_that_never_ran_says_nothing() {
-        assert!(Seen::of(Sample::default(), &Waits::default()).is_err());
+        assert!(Seen::of(Sample::default(), &Waits::default(), STOLEN).is_err());
     }
 
     #[test]
@@ -98,7 +112,7 @@ mod tests {
         let of = |unknown| {
             let all = vec![Wait::default(); 99];
             let waits = Waits { all, unknown, span: Duration::from_secs(1) };
-            Seen::of(Sample::default(), &waits).err()
+            Seen::of(Sample::default(), &waits, STOLEN).err()
         };
         assert_eq!(of(1), None);
         assert_eq!(of(2).as_deref(), Some("2 of 101 of its wake-ups were not recorded"));

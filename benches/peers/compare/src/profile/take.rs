@@ -13,7 +13,7 @@ use callboard_benches::worker::{Answer, Client, Sample, Server, Workload};
 
 use super::cases::{Case, Run, Way};
 use super::condense::{IsOf, enough, holders, parts, side};
-use super::delay::Delay;
+use super::delay::{Delay, stolen};
 use super::perf::{Recording, What, why_not};
 use super::script::{Taken, parse};
 use super::{Holder, Profile, Profiles, Seen, Side, Stalls, switches};
@@ -117,6 +117,7 @@ fn sample(client: Client) -> Result<Sample, String> {
 fn stalls(options: &Options, comparison: &Comparison, at: (Point, &str)) -> Result<Seen, String> {
     let seconds = options.profile_time.as_secs_f64();
     let workload = at.0.workload(seconds, comparison.peak(at.1, 0)).ok_or(NO_PEAK)?;
+    let (begun, before) = (Instant::now(), stolen());
     let (client, server) = begin(options, at, &workload)?;
     // From the client's start, since it must see the whole of what the client measures.
     let time = Duration::from_secs_f64(workload.seconds) + WARM_UP;
@@ -124,8 +125,9 @@ fn stalls(options: &Options, comparison: &Comparison, at: (Point, &str)) -> Resu
     sleep(WARM_UP);
     let threads = threads(server.id());
     let sample = sample(client)?;
+    let stolen = (stolen().saturating_sub(before), begun.elapsed());
     let events = switches::parse(&recording.end()?);
-    Seen::of(sample, &switches::waits(&events, &threads))
+    Seen::of(sample, &switches::waits(&events, &threads), stolen)
 }
 
 /// The threads of a process.

@@ -39,10 +39,12 @@ fn introduction() -> String {
         "Who stalled: each ran once more while the scheduler's events were recorded. They tell when \
          the server was woken and when it ran. *Idle*: it did not run although its processor had \
          nobody, so whatever this system itself runs on did not run that processor. *Held*: another \
-         program had it. Waits of less than {} ms, the time of a wake-up, are left out of the sums. \
+         program had it, or would have had it if the processor had been run. *Stolen* is the time that \
+         processors had something to do and were not run, as the kernel counts it, to 10 ms of the \
+         whole run. Waits of less than {} ms, the time of a wake-up, are left out of the sums. \
          At half of the peak catching up takes as long as the stall, so the calls of twice that time \
          are late: 5 ms of a second make a hundredth of all calls late, and so the p99 of a whole \
-         run. The client's absence is its own longest stall.\n\n",
+         run. The client's absence is its own longest stall, or its longest turn of work.\n\n",
         digits(LONG.as_secs_f64() * 1e3),
     )
 }
@@ -50,7 +52,7 @@ fn introduction() -> String {
 /// A row's name, and where its figures are.
 type Row = (&'static str, fn(&Seen) -> f64);
 
-const ROWS: [Row; 8] = [
+const ROWS: [Row; 9] = [
     ("p99 in p50s, whole run", |seen| Metric::Tail.of(&seen.sample)),
     ("p99 in p50s, median window", |seen| Metric::WindowTail.of(&seen.sample)),
     ("late windows, %", |seen| Metric::LateWindows.of(&seen.sample)),
@@ -59,6 +61,7 @@ const ROWS: [Row; 8] = [
     ("server idle, ms per second", |seen| long(seen.idle)),
     ("server held, longest, ms", |seen| longest(seen.held)),
     ("server held, ms per second", |seen| long(seen.held)),
+    ("stolen, ms per second", |seen| seen.stolen),
 ];
 
 fn longest(waited: Waited) -> f64 {
@@ -91,7 +94,7 @@ mod tests {
             ..Sample::default()
         };
         let idle = Waited { longest: 7.0, long: 14.5 };
-        let seen = Seen { sample, idle, held: Waited::default() };
+        let seen = Seen { sample, idle, held: Waited::default(), stolen: 2.5 };
         let seen = profile("callboard", Some(Stalls::Seen(seen)));
         let unseen = profile("floor", Some(Stalls::Unseen("perf record: no such event".into())));
         let text = render(&[&seen, &unseen]);
@@ -102,7 +105,7 @@ mod tests {
             "| p99 in p50s, whole run | 30.0 |\n| p99 in p50s, median window | 3.00 |",
             "| late windows, % | 25.0 |\n| client away from the clock, longest, ms | 0.30 |",
             "| server idle, longest, ms | 7.00 |\n| server idle, ms per second | 14.5 |",
-            "| server held, longest, ms | 0.00 |\n| server held, ms per second | 0.00 |",
+            "| server held, longest, ms | 0.00 |\n| server held, ms per second | 0.00 |\n| stolen, ms per second | 2.50 |",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
