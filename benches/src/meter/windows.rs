@@ -31,7 +31,7 @@ pub struct Summary {
 
 impl Windows {
     /// Time of a window.
-    pub const WIDTH: Duration = Duration::from_millis(50);
+    pub const WIDTH: Duration = Duration::from_nanos(WIDTH_NANOS as u64);
 
     /// Beyond so many p50s a window's p99 is late.
     pub const LATE: u32 = 5;
@@ -43,15 +43,16 @@ impl Windows {
         Self { begun: None, all }
     }
 
-    /// The first one begins.
+    /// The first one begins, if there is one: else nothing is looked for afterwards.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.begun = Some(now);
+        self.begun = (!self.all.is_empty()).then_some(now);
     }
 
     /// The window of a call that began then, if there is one.
     pub(super) fn find(&mut self, begun: Instant) -> Option<&mut Histogram> {
         let since = begun.checked_duration_since(self.begun?)?;
-        let index = since.as_millis() / Self::WIDTH.as_millis();
+        // Of whole seconds and the rest apart, as a division of all nanoseconds takes 128 bits.
+        let index = since.as_secs() * PER_SECOND + u64::from(since.subsec_nanos() / WIDTH_NANOS);
         self.all.get_mut(usize::try_from(index).ok()?)
     }
 
@@ -92,6 +93,11 @@ fn touched() -> Histogram {
     black_box(&mut histogram.buckets).fill(0);
     histogram
 }
+
+const WIDTH_NANOS: u32 = 50_000_000;
+
+/// Windows of a second, which is a multiple of theirs.
+const PER_SECOND: u64 = 1_000_000_000 / WIDTH_NANOS as u64;
 
 /// Most windows.
 const MOST: u128 = 400;
@@ -180,6 +186,14 @@ mod tests {
         assert!(windows.find(before + 2 * Windows::WIDTH).is_some());
         assert!(windows.find(begun + 2 * Windows::WIDTH).is_none());
         assert!(Windows::default().find(begun).is_none());
+    }
+
+    #[test]
+    fn windows_follow_each_other_beyond_a_second() {
+        let mut windows = begun(45);
+        (0..45).for_each(|index| fill(&mut windows, index, index + 1, 50 * MICRO));
+        let counts = windows.all.iter().map(Histogram::count);
+        assert_eq!(counts.collect::<Vec<_>>(), (1..=45).collect::<Vec<_>>());
     }
 
     #[test]
