@@ -54,7 +54,8 @@ pub(super) fn render(comparison: &Comparison) -> String {
          with, and so decides a whole run's p99. By windows of 50 ms it does not: the median window \
          has the system's own latency, and of *late* windows, whose p99 is above five p50s of the \
          median window, the share is told. *Away* is the longest time in which the client, which \
-         never sleeps, did not look at the clock.\n\n"
+         never sleeps, did not look at the clock. Where calls wait for longer than a window there is \
+         a queue, and windows say nothing.\n\n"
             .to_owned(),
         page.table("calls/s: median (least – most)", &offered, |cell| cell.spread(Metric::Rate)),
         page.table("µs: p50 / p99 / p99.9", &offered, Cell::latency),
