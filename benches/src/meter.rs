@@ -109,7 +109,8 @@ pub fn count(begun: Instant, now: Instant) {
     }
 }
 
-/// Reads the clock; while it is measured, [`away`](Measured::away) tells for how long nobody did.
+/// Reads the clock; while it is measured, [`away`](Measured::away) tells for how long this was not
+/// called. Not for what is done with each call, which would pay for it.
 pub fn look() -> Instant {
     let now = Instant::now();
     if PHASE.get() == Phase::Measuring {

@@ -2,7 +2,7 @@
 //!
 //! The pacer never sleeps, as a timer of this runtime is a millisecond coarse: it looks at the
 //! clock whenever the runtime has nothing else to do, and so keeps the client's processor busy. Where
-//! nobody looked at it for long, the client had no processor, or one turn of its work was long.
+//! it did not look for long, the client had no processor, or one turn of its work was long.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -73,7 +73,7 @@ async fn call<C: Caller>(caller: C, mut messages: Messages, this: Rc<Loop>) {
         let Some(due) = (if due.is_some() { due } else { this.wait(&place).await }) else { return };
         let id = next_number();
         let reply = caller.call(messages.next(id)).await;
-        now = look();
+        now = Instant::now();
         count(due, now);
         messages.check(id, reply);
     }
