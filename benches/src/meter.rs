@@ -3,8 +3,12 @@
 //! A closed loop reads the clock once per call: the end of one is the beginning of the next. In an
 //! open loop a call counts from when it should have begun.
 
+mod windows;
+
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
+
+pub use self::windows::{Summary, Windows};
 
 /// How far a measurement has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,12 @@ impl Histogram {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.buckets[bucket(nanos)] += 1;
         self.count += 1;
+    }
+
+    /// Counts all that another one has.
+    fn add(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(own, count)| *own += count);
+        self.count += other.count;
     }
 
     /// How many there are.
@@ -84,7 +94,7 @@ impl Laps {
         match (PHASE.get(), begun) {
             (Phase::Over, _) => return None,
             (Phase::Measuring, Some(begun)) => {
-                LATENCIES.with_borrow_mut(|latencies| latencies.record(now - begun));
+                COUNTED.with_borrow_mut(|counted| counted.record(begun, now));
             }
             _ => {}
         }
@@ -95,8 +105,18 @@ impl Laps {
 /// Counts a call that began, or with an open loop should have begun, at `begun` and is over `now`.
 pub fn count(begun: Instant, now: Instant) {
     if PHASE.get() == Phase::Measuring {
-        LATENCIES.with_borrow_mut(|latencies| latencies.record(now - begun));
+        COUNTED.with_borrow_mut(|counted| counted.record(begun, now));
     }
+}
+
+/// Reads the clock; while it is measured, [`away`](Measured::away) tells for how long this was not
+/// called. Not for what is done with each call, which would pay for it.
+pub fn look() -> Instant {
+    let now = Instant::now();
+    if PHASE.get() == Phase::Measuring {
+        LOOKS.set(LOOKS.get().next(now));
+    }
+    now
 }
 
 /// A number that this thread has not used.
@@ -109,16 +129,68 @@ pub fn phase() -> Phase {
     PHASE.get()
 }
 
-/// Enters a phase on this thread; returns what was counted in the one before.
-pub fn enter(phase: Phase) -> Histogram {
-    PHASE.set(phase);
-    LATENCIES.take()
+/// Begins to measure on this thread, with these windows; returns when that was.
+pub fn begin(mut windows: Windows) -> Instant {
+    let now = Instant::now();
+    windows.begin(now);
+    COUNTED.set(Counted { windows, other: Histogram::default() });
+    PHASE.set(Phase::Measuring);
+    now
+}
+
+/// Ends what [`begin`] began.
+pub fn end() -> Measured {
+    PHASE.set(Phase::Over);
+    let Counted { windows, other: mut whole } = COUNTED.take();
+    windows.add_to(&mut whole);
+    Measured { whole, windows: windows.summary(), away: LOOKS.take().longest }
+}
+
+/// What was measured on a thread.
+#[derive(Debug)]
+pub struct Measured {
+    /// All latencies.
+    pub whole: Histogram,
+    /// What the windows say, where there were any.
+    pub windows: Option<Summary>,
+    /// The longest time between two [looks](look) at the clock, if there were two.
+    pub away: Option<Duration>,
+}
+
+/// What has been counted.
+#[derive(Debug, Default)]
+struct Counted {
+    windows: Windows,
+    /// What is in none of them.
+    other: Histogram,
+}
+
+impl Counted {
+    fn record(&mut self, begun: Instant, now: Instant) {
+        let histogram = self.windows.find(begun).unwrap_or(&mut self.other);
+        histogram.record(now - begun);
+    }
+}
+
+/// Looks at the clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Looks {
+    last: Option<Instant>,
+    longest: Option<Duration>,
+}
+
+impl Looks {
+    fn next(self, now: Instant) -> Self {
+        let away = self.last.map(|last| now - last);
+        Self { last: Some(now), longest: self.longest.max(away) }
+    }
 }
 
 thread_local! {
     static PHASE: Cell<Phase> = const { Cell::new(Phase::Warming) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
-    static LATENCIES: RefCell<Histogram> = RefCell::default();
+    static COUNTED: RefCell<Counted> = RefCell::default();
+    static LOOKS: Cell<Looks> = const { Cell::new(Looks { last: None, longest: None }) };
 }
 
 const STEP_BITS: u32 = 5;
@@ -150,5 +222,29 @@ mod tests {
         (1..=60).for_each(|nanos| histogram.record(Duration::from_nanos(nanos)));
         assert_eq!(histogram.quantile(0.5), Duration::from_nanos(30));
         assert_eq!(histogram.quantile(1.0), Duration::from_nanos(60));
+    }
+
+    #[test]
+    fn only_what_is_measured_counts() {
+        let micro = Duration::from_micros(1);
+        count(Instant::now(), Instant::now() + micro);
+        let before = look();
+        let begun = begin(Windows::of(Windows::WIDTH));
+        count(begun, begun + micro);
+        count(before, begun + micro);
+        let measured = end();
+        assert_eq!(measured.whole.count(), 2);
+        assert_eq!(measured.windows.map(|windows| windows.late), Some(0.0));
+        assert_eq!(measured.away, None, "nobody looked twice meanwhile");
+        count(begun, begun + micro);
+        assert_eq!(end().whole.count(), 0);
+    }
+
+    #[test]
+    fn the_longest_absence_is_between_two_looks() {
+        let (now, milli) = (Instant::now(), Duration::from_millis(1));
+        let looks = [0, 3, 10, 11].map(|millis| now + milli * millis);
+        let looks = looks.into_iter().fold(Looks::default(), Looks::next);
+        assert_eq!(looks.longest, Some(7 * milli));
     }
 }

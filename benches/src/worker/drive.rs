@@ -1,7 +1,7 @@
 //! Drives a workload on the present thread.
 
 use std::process;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::message::Messages;
 use super::open;
 use super::{Caller, Sample, Shape, Unsupported, Workload};
-use crate::meter::{Laps, Phase, enter};
+use crate::meter::{Laps, Windows, begin, end};
 use crate::talk;
 use crate::usage::{Usage, usage, usage_with_children};
 
@@ -71,33 +71,49 @@ pub async fn drive<C: Caller>(
 /// # Panics
 /// When nothing was answered in the measured time, or the server is gone.
 pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
+    let time = Duration::from_secs_f64(workload.seconds);
+    let windows = windows(workload);
     sleep(WARM_UP).await;
     let before = used(server);
-    enter(Phase::Measuring);
-    let begun = Instant::now();
-    sleep(Duration::from_secs_f64(workload.seconds)).await;
+    let begun = begin(windows);
+    sleep(time).await;
     let elapsed = begun.elapsed();
-    let histogram = enter(Phase::Over);
+    let measured = end();
     let after = used(server);
-    assert!(histogram.count() > 0, "nothing was answered in {elapsed:?}");
-    let messages = histogram.count() as f64 * f64::from(per_lap);
-    let micros = |share| histogram.quantile(share).as_secs_f64() * 1e6;
+    assert!(measured.whole.count() > 0, "nothing was answered in {elapsed:?}");
+    let messages = measured.whole.count() as f64 * f64::from(per_lap);
+    let quantile = |share| micros(measured.whole.quantile(share));
     let cpu = |side: fn(&[Usage; 2]) -> &Usage| {
-        let time = side(&after).cpu.saturating_sub(side(&before).cpu);
-        time.as_secs_f64() * 1e6 / messages
+        micros(side(&after).cpu.saturating_sub(side(&before).cpu)) / messages
     };
     let per_second = messages / elapsed.as_secs_f64();
     Sample {
         per_second,
-        p50: micros(0.5),
-        p99: micros(0.99),
-        p999: micros(0.999),
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        p999: quantile(0.999),
         client_cpu: cpu(|[client, _]| client),
         server_cpu: cpu(|[_, server]| server),
         client_memory: after[0].memory as f64 / 1024.0,
         server_memory: after[1].memory as f64 / 1024.0,
         bytes_per_second: per_second * workload.body as f64,
+        window_p50: measured.windows.map(|windows| micros(windows.p50)),
+        window_p99: measured.windows.map(|windows| micros(windows.p99)),
+        late_windows: measured.windows.map(|windows| windows.late),
+        client_away: measured.away.map(micros),
     }
+}
+
+/// Only where calls come due at fixed times has each window as many.
+fn windows(workload: &Workload) -> Windows {
+    match workload.shape {
+        Shape::Open => Windows::of(Duration::from_secs_f64(workload.seconds)),
+        _ => Windows::default(),
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// Who calls, or publishes: of those, together, no more events are under way than asked for.
@@ -166,6 +182,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 mod tests {
     use super::*;
     use crate::echo::Echo;
+    use crate::meter::count;
 
     /// Publishes this many events per lap.
     #[derive(Clone)]
@@ -186,6 +203,16 @@ mod tests {
         assert_eq!((callers::<Speaker<1>>(&workload), per_lap::<Speaker<1>>(&workload)), (256, 8));
         assert_eq!(callers::<Speaker<128>>(&workload), 2);
         assert_eq!(per_lap::<Speaker<128>>(&workload), 1024);
+    }
+
+    #[test]
+    fn only_an_open_loop_is_told_by_windows() {
+        for shape in [Shape::Open, Shape::Unary] {
+            let workload = Workload { shape, ..Workload::default() };
+            let begun = begin(windows(&workload));
+            count(begun, begun + Duration::from_micros(1));
+            assert_eq!(end().windows.is_some(), shape == Shape::Open);
+        }
     }
 
     #[test]

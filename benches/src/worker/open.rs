@@ -1,7 +1,8 @@
 //! The open loop: calls begin at fixed times.
 //!
 //! The pacer never sleeps, as a timer of this runtime is a millisecond coarse: it looks at the
-//! clock whenever the runtime has nothing else to do, and so keeps the client's processor busy.
+//! clock whenever the runtime has nothing else to do, and so keeps the client's processor busy. Where
+//! it did not look for long, the client had no processor, or one turn of its work was long.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -14,7 +15,7 @@ use tokio::task::{JoinHandle, spawn_local, yield_now};
 use super::Caller;
 use super::message::Messages;
 use super::schedule::Schedule;
-use crate::meter::{Phase, count, next_number, phase};
+use crate::meter::{Phase, count, look, next_number, phase};
 
 /// What the pacer and its callers share.
 struct Loop {
@@ -48,7 +49,7 @@ pub(super) fn spawn<C: Caller>(
 /// Gives calls that come due to callers without one, until the measurement is over.
 async fn pace(this: Rc<Loop>) {
     while phase() != Phase::Over {
-        let now = Instant::now();
+        let now = look();
         while let Some(place) = this.pop_idle() {
             let Some(due) = this.take_due(now) else {
                 this.idle.borrow_mut().push(place);

@@ -27,6 +27,19 @@ pub struct Sample {
     pub server_memory: f64,
     /// Text per second, one way.
     pub bytes_per_second: f64,
+    /// With `open`, of [windows](crate::meter::Windows) of 50 ms the median p50 in µs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_p50: Option<f64>,
+    /// With `open`, of such windows the median p99 in µs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_p99: Option<f64>,
+    /// With `open`, share of such windows whose p99 is above five of `window_p50`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_windows: Option<f64>,
+    /// With `open`, the longest time in µs in which the client, which never sleeps, did not look at
+    /// the clock: it had no processor, or one turn of its work took as long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_away: Option<f64>,
 }
 
 impl Sample {
@@ -71,5 +84,25 @@ mod tests {
         let line = sample.to_line();
         assert!(!line.contains('\n'));
         assert_eq!(Sample::from_line(&line), Some(sample));
+    }
+
+    #[test]
+    fn results_from_before_there_were_windows_are_read() {
+        let line = Sample { p99: 2.0, ..Sample::default() }.to_line();
+        assert!(!line.contains("window"));
+        assert_eq!(Sample::from_line(&line).unwrap().window_p99, None);
+    }
+
+    #[test]
+    fn windows_are_read_as_they_were_written() {
+        let some = Some(2.5);
+        let sample = Sample {
+            window_p50: some,
+            window_p99: some,
+            late_windows: some,
+            client_away: some,
+            ..Sample::default()
+        };
+        assert_eq!(Sample::from_line(&sample.to_line()), Some(sample));
     }
 }

@@ -2,12 +2,14 @@
 
 mod demand;
 mod elsewhere;
+mod tail;
 
 use callboard_benches::figure::Figure;
 
 pub(crate) use self::demand::Demand;
+pub(crate) use self::tail::subject as tail_subject;
 use crate::number::{bytes, thousands};
-use crate::point::{BODIES, IN_FLIGHT, LOADED, Point, REAL_TIME};
+use crate::point::{BODIES, IN_FLIGHT, LOADED, Point};
 use crate::record::{Comparison, Metric};
 use crate::systems::{
     AXUM, FLOOR, PING_PONG, PLAIN, Role, SUBJECT, SYSTEMS, System, TARPC, TARPC_THREADS,
@@ -116,26 +118,8 @@ fn latency(comparison: &Comparison) -> Vec<Bar> {
     }
     let cpu = (Point::InFlight(256), Metric::Cpu, Demand::AtMost(1.6));
     bars.push(beside(comparison, "CPU per call of both sides, 256 in flight", FLOOR, cpu));
-    bars.extend(
-        [Point::Offered(50), Point::RealTime(REAL_TIME)].map(|half| tail(comparison, half)),
-    );
+    bars.extend(tail::bars(comparison));
     bars
-}
-
-/// p99 in p50s.
-fn tail(comparison: &Comparison, point: Point) -> Bar {
-    let of = |system| Some(comparison.spread(system, point, Metric::Tail)?.median);
-    let measured = of(SUBJECT);
-    Bar {
-        subject: format!("p99 at {point}"),
-        demand: Demand::AtMost(5.0),
-        unit: "x its p50".into(),
-        measured,
-        remark: measured.map_or_else(|| missing(comparison, SUBJECT, point), |_| String::new()),
-        // What is offered to it is half of its own peak, which is another load.
-        yardstick: of(FLOOR).map(|median| Yardstick { name: FLOOR, median, rounds: Vec::new() }),
-        is_added: matches!(point, Point::RealTime(_)),
-    }
 }
 
 fn bodies(comparison: &Comparison) -> Vec<Bar> {
@@ -305,21 +289,6 @@ mod tests {
         assert!(is_beyond([200.0; 3], [225.0; 3]));
         assert!(!is_beyond([200.0; 3], [225.0, 225.0, 610.0]));
         assert!(!is_beyond([230.0; 3], [225.0; 3]));
-    }
-
-    #[test]
-    fn the_floor_s_tail_is_shown_and_decides_nothing() {
-        for point in [Point::Offered(50), Point::RealTime(50)] {
-            let mut this = comparison(point, &[(SUBJECT, &[1.0]), (FLOOR, &[1.0])]);
-            for run in &mut this.runs {
-                let sample = run.sample.as_mut().unwrap();
-                sample.p99 = 30.0 * sample.p50;
-            }
-            let bars = bars(&this, &[]);
-            let bar = find(&bars, &format!("p99 at {point}"), "x its p50");
-            assert_eq!((bar.is_met(), bar.is_beyond()), (Some(false), false));
-            assert_eq!(bar.yardstick.as_ref().map(|it| it.name), Some(FLOOR));
-        }
     }
 
     #[test]

@@ -56,7 +56,9 @@ fn metrics(point: Point) -> &'static [Metric] {
         Point::OneWay | Point::Stream(..) | Point::Publish(_) => {
             &[Metric::Rate, Metric::Cpu, Metric::Memory]
         }
-        Point::Offered(_) | Point::RealTime(_) => &[Metric::P50, Metric::P99, Metric::P999],
+        Point::Offered(_) | Point::RealTime(_) => {
+            &[Metric::P50, Metric::P99, Metric::P999, Metric::WindowP99]
+        }
     }
 }
 
@@ -90,6 +92,18 @@ mod tests {
             assert_eq!((losses[0].metric, losses[0].point), (Metric::Rate, point));
             assert_eq!(losses[0].better, [(other, 0.625)]);
         }
+    }
+
+    #[test]
+    fn at_offered_rates_the_median_window_is_looked_at_too() {
+        let point = Point::Offered(50);
+        let mut this = comparison(point, &[(SUBJECT, &[50.0]), ("tarpc", &[40.0])]);
+        assert_eq!(losses(&this), [], "as it was before there were windows");
+        for (run, p99) in this.runs.iter_mut().zip([90.0, 60.0]) {
+            run.sample.as_mut().unwrap().window_p99 = Some(p99);
+        }
+        let better = vec![("tarpc", 1.5)];
+        assert_eq!(losses(&this), [Loss { point, metric: Metric::WindowP99, better }]);
     }
 
     #[test]

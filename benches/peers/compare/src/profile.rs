@@ -6,11 +6,14 @@ mod delay;
 mod group;
 mod perf;
 mod script;
+mod stalls;
+mod switches;
 mod take;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::group::Group;
+pub(crate) use self::stalls::{LONG, Seen, Stalls, Waited};
 pub(crate) use self::take::take;
 
 /// All that were taken.
@@ -35,6 +38,9 @@ pub(crate) struct Profile {
     /// Who had the processors, where that is the question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) holders: Vec<Holder>,
+    /// What made calls late, where that is the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stalls: Option<Stalls>,
     /// Why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
@@ -106,6 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn profiles_from_before_there_were_stalls_are_read() {
+        let json = serde_json::to_string(&Profile::default()).unwrap();
+        assert!(!json.contains("stalls"));
+        assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), Profile::default());
+    }
+
+    #[test]
     fn json_is_read_as_it_was_written() {
         let symbol = Symbol { name: "tcp_ack".into(), share: 0.25 };
         let side = Side {
@@ -115,7 +128,9 @@ mod tests {
             ..Side::default()
         };
         let holder = Holder { processor: 1, command: "load".into(), share: 0.5 };
-        let profile = Profile { sides: vec![side], holders: vec![holder], ..Profile::default() };
+        let stalls = Some(Stalls::Seen(Seen::default()));
+        let profile =
+            Profile { sides: vec![side], holders: vec![holder], stalls, ..Profile::default() };
         let note = Some("no \"perf\"".to_owned());
         for (note, all) in [(None, vec![profile.clone(), profile]), (note, vec![])] {
             let this = Profiles { note, all, ..Profiles::default() };

@@ -48,10 +48,23 @@ pub(crate) enum Metric {
     Bytes,
     /// p99 in p50s.
     Tail,
+    /// Of the median window.
+    WindowP50,
+    /// Likewise.
+    WindowP99,
+    /// p99 in p50s of the median window.
+    WindowTail,
+    /// Windows whose p99 is above five p50s, in per cent.
+    LateWindows,
+    /// The longest time in which the client of an open loop did not look at the clock.
+    ClientAway,
 }
 
 impl Metric {
-    fn of(self, sample: &Sample) -> f64 {
+    /// Not a number where the sample has none.
+    pub(crate) fn of(self, sample: &Sample) -> f64 {
+        let (window_p50, window_p99) = (sample.window_p50, sample.window_p99);
+        let [window_p50, window_p99] = [window_p50, window_p99].map(|it| it.unwrap_or(f64::NAN));
         match self {
             Self::Rate => sample.per_second,
             Self::P50 => sample.p50,
@@ -63,6 +76,11 @@ impl Metric {
             Self::Memory => sample.client_memory + sample.server_memory,
             Self::Bytes => sample.bytes_per_second,
             Self::Tail => sample.p99 / sample.p50,
+            Self::WindowP50 => window_p50,
+            Self::WindowP99 => window_p99,
+            Self::WindowTail => window_p99 / window_p50,
+            Self::LateWindows => sample.late_windows.unwrap_or(f64::NAN) * 100.0,
+            Self::ClientAway => sample.client_away.unwrap_or(f64::NAN),
         }
     }
 
@@ -83,6 +101,11 @@ impl Metric {
             Self::Memory => "memory, both sides",
             Self::Bytes => "bytes per second",
             Self::Tail => "p99 / p50",
+            Self::WindowP50 => "p50, median window",
+            Self::WindowP99 => "p99, median window",
+            Self::WindowTail => "p99 / p50, median window",
+            Self::LateWindows => "late windows",
+            Self::ClientAway => "client away from the clock",
         }
     }
 }

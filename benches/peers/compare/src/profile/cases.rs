@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use callboard_benches::alone::Alone;
 
-use crate::bars::Bar;
+use crate::bars::{Bar, tail_subject};
 use crate::number::{bytes, thousands};
-use crate::point::{BODIES, LOADED, Point, REAL_TIME};
+use crate::point::{BODIES, HALF, LOADED, Point};
+use crate::record::Metric;
 use crate::systems::{FLOOR, PLAIN, SUBJECT, System, TARPC};
 
 /// Profiles that are read side by side.
@@ -83,11 +84,12 @@ fn in_flight(count: usize) -> Case {
 
 fn tail() -> Case {
     // With real-time priority other things decide, and it is over before enough can be sampled.
-    let half = Point::Offered(REAL_TIME);
+    let half = Point::Offered(HALF);
+    let subjects = [Metric::Tail, Metric::WindowTail].map(|metric| tail_subject(half, metric));
     Case {
         title: format!("p99 at {half}"),
         per: "call",
-        bars: vec![(format!("p99 at {half}"), None)],
+        bars: subjects.map(|subject| (subject, None)).into(),
         ways: pairs(half, &[SUBJECT, FLOOR]),
     }
 }
@@ -199,7 +201,9 @@ mod tests {
         assert!(!calls("x tarpc-threads") && !calls("x tonic"));
         let bodies = |best| is_seen(bar("MB/s, bodies of 1 MiB", "x the best rival", best));
         assert!(bodies("tarpc") && !bodies("tonic"));
-        let tail = |point: Point| is_seen(bar(&format!("p99 at {point}"), "x its p50", ""));
-        assert!(tail(Point::Offered(50)) && !tail(Point::RealTime(50)));
+        let tail = |point, metric| is_seen(bar(&tail_subject(point, metric), "x its p50", ""));
+        assert!(tail(Point::Offered(50), Metric::Tail));
+        assert!(tail(Point::Offered(50), Metric::WindowTail));
+        assert!(!tail(Point::RealTime(50), Metric::WindowTail));
     }
 }

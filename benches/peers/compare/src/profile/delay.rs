@@ -1,6 +1,7 @@
 //! What the kernel knows about time in which a process was runnable and not running.
 
 use std::fs;
+use std::time::Duration;
 
 /// All threads of a process together, since they began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +35,22 @@ impl Delay {
     }
 }
 
+/// Time, of all processors together, in which they had something to do and whatever this system runs
+/// on did not run them; to 10 ms, and none where it does not tell.
+pub(super) fn stolen() -> Duration {
+    TICK * stolen_ticks(&fs::read_to_string("/proc/stat").unwrap_or_default())
+}
+
+/// The eighth number of the first line, which is of all processors.
+fn stolen_ticks(stat: &str) -> u32 {
+    let numbers = stat.lines().find_map(|line| line.strip_prefix("cpu "));
+    let ticks = numbers.and_then(|numbers| numbers.split_whitespace().nth(7)?.parse().ok());
+    ticks.unwrap_or(0)
+}
+
+/// The kernel tells such time in hundredths of a second.
+const TICK: Duration = Duration::from_millis(10);
+
 /// The second of three numbers: time on a processor, time runnable but not running, turns.
 fn waited(schedstat: &str) -> u64 {
     schedstat.split_whitespace().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
@@ -55,6 +72,9 @@ mod tests {
         let status = "Name:\tload\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t12\n";
         assert_eq!(taken(status), 12);
         assert_eq!(taken("Name:\tload\n"), 0);
+        let stat = "cpu  9 8 7 6 5 4 3 5902 1 0\ncpu0 9 8 7 6 5 4 3 3028 1 0\nintr 1\n";
+        assert_eq!(stolen_ticks(stat), 5902);
+        assert_eq!(stolen_ticks("cpu  9 8 7\n"), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sampling with the program `perf`.
+//! Recording with the program `perf`.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -6,11 +6,24 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::script::{FIELDS, Taken, parse};
+use super::{script, switches};
 
-/// Samples being taken; ended when dropped.
+/// What is recorded, of all programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Who has a processor and in which functions, some thousand times a second.
+    ///
+    /// Not of a few processes, as their timers would be stopped and set anew whenever they give way:
+    /// much of what is sampled would then be the sampling.
+    Samples,
+    /// Whom the scheduler wakes, and whom it gives a processor.
+    Switches,
+}
+
+/// A recording that is being made; ended when dropped.
 #[derive(Debug)]
 pub(super) struct Recording {
+    what: What,
     process: Child,
     file: PathBuf,
     limit: Duration,
@@ -18,27 +31,24 @@ pub(super) struct Recording {
 
 /// Why nothing can be sampled here, if so.
 pub(super) fn why_not() -> Option<String> {
-    Recording::start(LOOK).and_then(Recording::end).err()
+    Recording::start(What::Samples, LOOK).and_then(Recording::end).err()
 }
 
 impl Recording {
-    /// Begins to take samples of all programs, and goes on for that time.
-    ///
-    /// Not of a few processes, as their timers would be stopped and set anew whenever they give way:
-    /// much of what is sampled would then be the sampling.
-    pub(super) fn start(time: Duration) -> Result<Self, String> {
+    /// Begins to record, and goes on for that time.
+    pub(super) fn start(what: What, time: Duration) -> Result<Self, String> {
         let file = std::env::temp_dir().join(format!("callboard-{}.perf", std::process::id()));
         let mut command = Command::new(PERF);
-        command.args(["record", "--quiet", "--event", "cpu-clock", "--freq", PER_SECOND]);
-        command.args(["--all-cpus", "--call-graph", "fp", "--output"]).arg(&file);
+        command.args(["record", "--quiet", "--all-cpus"]).args(what.to_record());
+        command.arg("--output").arg(&file);
         command.args(["--", "sleep", &time.as_secs_f64().to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let process = command.spawn().map_err(|error| format!("{PERF}: {error}"))?;
-        Ok(Self { process, file, limit: time + PATIENCE })
+        Ok(Self { what, process, file, limit: time + PATIENCE })
     }
 
-    /// Waits until all have been taken.
-    pub(super) fn end(mut self) -> Result<Vec<Taken>, String> {
+    /// Waits until all is recorded, and prints it.
+    pub(super) fn end(mut self) -> Result<String, String> {
         let begun = Instant::now();
         let status = loop {
             match self.process.try_wait() {
@@ -54,19 +64,35 @@ impl Recording {
             return Err(failure("record", status, &errors.unwrap_or_default()));
         }
         let mut command = Command::new(PERF);
-        command.args(["script", "--no-inline", "--max-stack", DEEPEST, "--fields", FIELDS]);
+        command.arg("script").args(self.what.to_print());
         let output = command.arg("--input").arg(&self.file).stdin(Stdio::null()).output();
         let output = output.map_err(|error| format!("{PERF} script: {error}"))?;
         read(&output)
     }
 }
 
-/// The samples that were printed; those of a program that broke are not all.
-fn read(output: &Output) -> Result<Vec<Taken>, String> {
+impl What {
+    fn to_record(self) -> &'static [&'static str] {
+        match self {
+            Self::Samples => &["--event", "cpu-clock", "--freq", PER_SECOND, "--call-graph", "fp"],
+            Self::Switches => &["--event", EVENTS, "--mmap-pages", PAGES],
+        }
+    }
+
+    fn to_print(self) -> &'static [&'static str] {
+        match self {
+            Self::Samples => &["--no-inline", "--max-stack", DEEPEST, "--fields", script::FIELDS],
+            Self::Switches => &["--ns", "--fields", switches::FIELDS],
+        }
+    }
+}
+
+/// What was printed; of a program that broke it is not all.
+fn read(output: &Output) -> Result<String, String> {
     if !output.status.success() {
         return Err(failure("script", output.status, &String::from_utf8_lossy(&output.stderr)));
     }
-    Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// What `perf` says about its end, or else how it ended.
@@ -92,6 +118,12 @@ const PERF: &str = "perf";
 /// Samples; a prime, so that nothing that recurs is always met or always missed.
 const PER_SECOND: &str = "3989";
 
+/// Of the scheduler: whom it wakes, and who follows whom on a processor.
+const EVENTS: &str = "sched:sched_waking,sched:sched_switch";
+
+/// Of a buffer per processor, together 8 MiB: so `perf` itself seldom needs a processor.
+const PAGES: &str = "2048";
+
 /// Functions of a stack that are looked at; of the kernel's a packet over loopback has some 40.
 const DEEPEST: &str = "64";
 
@@ -112,7 +144,7 @@ mod tests {
             stdout: RECORDED.into(),
             stderr: errors.into(),
         };
-        assert_eq!(read(&ended(0, "")).map(|taken| taken.len()), Ok(6));
+        assert_eq!(read(&ended(0, "")).as_deref(), Ok(RECORDED));
         let broken = read(&ended(1, "Error:\n  no such field\n"));
         assert_eq!(broken, Err("perf script: no such field".to_owned()));
         assert_eq!(read(&ended(1, "")), Err("perf script: exit status: 1".to_owned()));

@@ -1,5 +1,6 @@
 //! Takes the profiles.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use callboard_benches::alone::Alone;
 use callboard_benches::figure::Figure;
-use callboard_benches::worker::{Answer, Workload};
+use callboard_benches::worker::{Answer, Client, Sample, Server, Workload};
 
 use super::cases::{Case, Run, Way};
 use super::condense::{IsOf, enough, holders, parts, side};
-use super::delay::Delay;
-use super::perf::{Recording, why_not};
-use super::script::Taken;
-use super::{Holder, Profile, Profiles, Side};
+use super::delay::{Delay, stolen};
+use super::perf::{Recording, What, why_not};
+use super::script::{Taken, parse};
+use super::{Holder, Profile, Profiles, Seen, Side, Stalls, switches};
 use crate::about::About;
 use crate::measure::{progress, start};
 use crate::options::Options;
@@ -55,7 +56,11 @@ pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
                     Profile { note: Some(why), ..base }
                 }
             };
-            profiles.all.push(profile);
+            let stalls = tail_of(way).map(|at| match stalls(options, comparison, at) {
+                Ok(seen) => Stalls::Seen(seen),
+                Err(why) => Stalls::Unseen(why),
+            });
+            profiles.all.push(Profile { stalls, ..profile });
         }
     }
     bar.finish_with_message("profiled");
@@ -81,30 +86,75 @@ fn profile(options: &Options, comparison: &Comparison, way: &Way) -> Result<Part
     Ok((enough(sides)?, holders))
 }
 
+/// Of a way whose question is what makes calls late, where it is and the system.
+fn tail_of(way: &Way) -> Option<(Point, &str)> {
+    match way.run {
+        Run::Pair(point @ Point::Offered(_)) => Some((point, &way.name)),
+        _ => None,
+    }
+}
+
+/// A client and a server that work.
+fn begin(
+    options: &Options,
+    (point, name): (Point, &str),
+    workload: &Workload,
+) -> Result<(Client, Server), String> {
+    let system = System::find(name).ok_or("there is no such system")?;
+    let server = start(options, (point, system), workload)?;
+    Ok((server.client(workload)?, server))
+}
+
+/// What a client measured.
+fn sample(client: Client) -> Result<Sample, String> {
+    match client.answer() {
+        Answer::Measured(sample) => Ok(sample),
+        Answer::Unsupported(why) | Answer::Failed(why) => Err(why),
+    }
+}
+
+/// When the server could run and did not, in a run that is as long as those that are compared.
+fn stalls(options: &Options, comparison: &Comparison, at: (Point, &str)) -> Result<Seen, String> {
+    let seconds = options.profile_time.as_secs_f64();
+    let workload = at.0.workload(seconds, comparison.peak(at.1, 0)).ok_or(NO_PEAK)?;
+    let (begun, before) = (Instant::now(), stolen());
+    let (client, server) = begin(options, at, &workload)?;
+    // From the client's start, since it must see the whole of what the client measures.
+    let time = Duration::from_secs_f64(workload.seconds) + WARM_UP;
+    let recording = Recording::start(What::Switches, time)?;
+    sleep(WARM_UP);
+    let threads = threads(server.id());
+    let sample = sample(client)?;
+    let stolen = (stolen().saturating_sub(before), begun.elapsed());
+    let events = switches::parse(&recording.end()?);
+    Seen::of(sample, &switches::waits(&events, &threads), stolen)
+}
+
+/// The threads of a process.
+fn threads(process: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// A client and a server.
 fn pair(
     options: &Options,
     comparison: &Comparison,
     (point, name): (Point, &str),
 ) -> Result<Parts, String> {
-    let system = System::find(name).ok_or("there is no such system")?;
     let time = options.profile_time;
-    let workload = point.workload(1.0, comparison.peak(name, 0)).ok_or("its peak is not known")?;
+    let workload = point.workload(1.0, comparison.peak(name, 0)).ok_or(NO_PEAK)?;
     let workload = Workload { seconds: (time + START).as_secs_f64(), ..workload };
-    let server = start(options, (point, system), &workload)?;
-    let client = server.client(&workload)?;
+    let (client, server) = begin(options, (point, name), &workload)?;
     sleep(WARM_UP);
     let processes = [client.id(), server.id()];
-    let recording = Recording::start(time)?;
+    let recording = Recording::start(What::Samples, time)?;
     let (begun, before) = (Instant::now(), processes.map(Delay::of));
     sleep(time);
     let (elapsed, after) = (begun.elapsed().as_secs_f64(), processes.map(Delay::of));
     // Its samples are read when nothing is measured any more.
-    let sample = match client.answer() {
-        Answer::Measured(sample) => sample,
-        Answer::Unsupported(why) | Answer::Failed(why) => return Err(why),
-    };
-    let taken = recording.end()?;
+    let sample = sample(client)?;
+    let taken = parse(&recording.end()?);
     let cpu = [("client", sample.client_cpu), ("server", sample.server_cpu)];
     let sides = cpu.iter().enumerate().map(|(index, (name, micros))| {
         let own: Vec<_> = taken.iter().filter(|it| it.process == processes[index]).collect();
@@ -137,7 +187,7 @@ fn process(
 ) -> Result<Vec<Side>, String> {
     let alone = Alone { time: time + START, ..alone.clone() };
     let mut running = Running::start(program, &alone)?;
-    let taken = Recording::start(time)?.end()?;
+    let taken = parse(&Recording::start(What::Samples, time)?.end()?);
     let figure = running.figure()?;
     Ok(parts(&taken, running.0.id(), figure.value / f64::from(each), of))
 }
@@ -180,6 +230,9 @@ impl Drop for Running {
         let _ = self.0.wait();
     }
 }
+
+/// Why nothing can be offered.
+const NO_PEAK: &str = "its peak is not known";
 
 /// Time for a client's warm-up, and its start.
 const WARM_UP: Duration = Duration::from_millis(400);

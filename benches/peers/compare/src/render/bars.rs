@@ -18,8 +18,8 @@ pub(super) fn bars(comparison: &Comparison, figures: &[Figure]) -> String {
         "## Bars\n\nOf the bars that were set at the beginning {}. Of those that were added later \
          (marked \"added\") {}.{} Beside another system a number is the median over the rounds of the \
          ratio within a round, and where that is a rival it is said what the yardstick reaches \
-         against it in the same rounds. p99 is told in p50s of the same run, as the median over the \
-         rounds; the yardstick has half of its own peak there, which is another load, so its figure \
+         against it in the same rounds. p99 is told in p50s of the same run, or of its median window \
+         of 50 ms, as the median over the rounds; the yardstick has half of its own peak there, which is another load, so its figure \
          decides nothing. Events are the median rate as a multiple of the one that is demanded. \
          What is within a process, of memory, or about growth are figures of `micro` and `growth`, \
          of several the worst.\n\n{}",

@@ -1,5 +1,7 @@
 //! Where and how it was measured.
 
+use callboard_benches::meter::Windows;
+
 use crate::number::{digits, thousands};
 use crate::point::{OFFERED_LONGER, REAL_TIME_SECONDS};
 use crate::record::Comparison;
@@ -55,6 +57,9 @@ pub(super) fn method(comparison: &Comparison) -> String {
          - *Open loop*: evenly spaced beginnings; a call that begins late, because as many as may \
          be in flight are, counts from when it should have begun. The client looks at the clock \
          whenever it has nothing else to do and never sleeps, so its processor time says nothing.\n\
+         - *Windows* have the calls of an open loop that should have begun within the same {} ms. Told \
+         are the medians of their p50s and p99s, and how many are late: with a p99 above {} of that \
+         p50.\n\
          - *With real-time priority* it is the same, but no other program can take the processors \
          from server and client (`chrt --fifo`), where that is permitted.\n\
          - *Large bodies*: a client sends the text of a reply again instead of writing a new one, so \
@@ -65,5 +70,7 @@ pub(super) fn method(comparison: &Comparison) -> String {
          | system | |\n|---|---|\n{systems}\n",
         comparison.about.rounds,
         digits(comparison.about.seconds),
+        Windows::WIDTH.as_millis(),
+        Windows::LATE,
     )
 }

@@ -1,5 +1,7 @@
 //! The profiles of bars that are missed: where the difference goes.
 
+mod stalls;
+
 use super::table;
 use crate::bars::Bar;
 use crate::number::digits;
@@ -72,6 +74,7 @@ fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
         parts.extend(columns.iter().map(|(name, side)| symbols(name, side)));
         parts.push("</details>\n\n".to_owned());
     }
+    parts.push(stalls::render(&found));
     parts.concat()
 }
 
@@ -157,6 +160,7 @@ mod tests {
     use super::*;
     use crate::bars::bars;
     use crate::point::Point;
+    use crate::profile::{Seen, Stalls};
     use crate::record::tests::comparison;
 
     fn profile(case: &str, system: &str) -> Profile {
@@ -223,6 +227,22 @@ mod tests {
         assert!(text.contains("No profile of tarpc: only 3 samples of server."), "{text}");
         let (_, unseen) = text.split_once("without a profile: ").unwrap();
         assert_eq!(unseen, "calls/s, 256 in flight, at least 6.00 x tarpc: 2.00.\n\n");
+    }
+
+    #[test]
+    fn stalls_are_told_without_samples_too() {
+        let point = Point::Offered(50);
+        let mut this = comparison(point, &[("callboard", &[20.0])]);
+        for sample in this.runs.iter_mut().filter_map(|run| run.sample.as_mut()) {
+            sample.p99 = 9.0 * sample.p50;
+        }
+        let stalls = Some(Stalls::Seen(Seen::default()));
+        let note = Some("only 3 samples of server".to_owned());
+        let title = "p99 at 50 % of own peak";
+        let failed = Profile { sides: vec![], note, stalls, ..profile(title, "callboard") };
+        let text =
+            render(&Profiles { all: vec![failed], ..Profiles::default() }, &bars(&this, &[]));
+        assert!(text.contains("| a run of its own | callboard |"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::table;
 use crate::number::{digits, short};
 use crate::point::{
-    BODIES, CONNECTIONS, DOOR, IN_FLIGHT, OFFERED, Point, REAL_TIME, STREAMS, SUBSCRIBERS, WAYS,
+    BODIES, CONNECTIONS, DOOR, HALF, IN_FLIGHT, OFFERED, Point, STREAMS, SUBSCRIBERS, WAYS,
 };
 use crate::record::{Comparison, Metric, Spread};
 use crate::systems::{AXUM, FLOOR, NATS_PUBLISH, PLAIN, SYSTEMS};
@@ -13,7 +13,7 @@ pub(super) fn render(comparison: &Comparison) -> String {
     let in_flight: Vec<Point> = IN_FLIGHT.map(Point::InFlight).to_vec();
     let bodies: Vec<Point> = BODIES.map(Point::Body).to_vec();
     let mut offered: Vec<Point> = OFFERED.map(Point::Offered).to_vec();
-    offered.push(Point::RealTime(REAL_TIME));
+    offered.push(Point::RealTime(HALF));
     let mut connections = vec![Point::InFlight(256)];
     connections.extend(CONNECTIONS.map(Point::Connections));
     let page = Page(comparison);
@@ -49,11 +49,18 @@ pub(super) fn render(comparison: &Comparison) -> String {
         page.table("messages/s, x floor", &[Point::OneWay], |cell| cell.ratio(FLOOR, Metric::Rate)),
         "## Latency at offered rates\n\nCalls begin at fixed times, at a share of the system's own \
          best rate of the same round; latency counts from when a call should have begun. With real-time \
-         priority no other program has the processors meanwhile, so that what is late is late by the \
-         system's own work; such a run is shorter, as the kernel bounds it.\n\n"
+         priority no other program has the processors meanwhile; such a run is shorter, as the kernel \
+         bounds it. A stall of the machine makes all calls late that come due until it is caught up \
+         with, and so decides a whole run's p99. By windows of 50 ms it does not: the median window \
+         has the system's own latency, and of *late* windows, whose p99 is above five p50s of the \
+         median window, the share is told. *Away* is the longest time in which the client, which \
+         never sleeps, did not look at the clock. Where calls wait for longer than a window there is \
+         a queue, and windows say nothing.\n\n"
             .to_owned(),
         page.table("calls/s: median (least – most)", &offered, |cell| cell.spread(Metric::Rate)),
         page.table("µs: p50 / p99 / p99.9", &offered, Cell::latency),
+        page.table("median window, µs: p50 / p99 (in p50s)", &offered, Cell::window),
+        page.table("late windows, % / away, µs", &offered, Cell::stalls),
         streams(&page),
         publish(&page),
         door(&page),
@@ -192,6 +199,20 @@ impl Cell<'_> {
         Some(format!("{} / {} / {}", p50?, p99?, p999?))
     }
 
+    fn window(&self) -> Option<String> {
+        let metrics = [Metric::WindowP50, Metric::WindowP99, Metric::WindowTail];
+        let [p50, p99, tail] = metrics.map(|metric| self.median(metric));
+        Some(format!("{} / {} ({})", p50?, p99?, tail?))
+    }
+
+    /// Of the rounds' absences the longest.
+    fn stalls(&self) -> Option<String> {
+        let Spread { least, median, greatest } = self.figures(Metric::LateWindows)?;
+        let [least, median, greatest] = [least, median, greatest].map(|it| format!("{it:.0}"));
+        let away = digits(self.figures(Metric::ClientAway)?.greatest);
+        Some(format!("{median} ({least} – {greatest}) / {away}"))
+    }
+
     fn cpu(&self) -> Option<String> {
         let [client, server] = [Metric::ClientCpu, Metric::ServerCpu].map(|it| self.median(it));
         Some(format!("{} + {}", client?, server?))
@@ -210,6 +231,23 @@ mod tests {
 
     use super::*;
     use crate::record::tests::comparison;
+
+    #[test]
+    fn windows_have_tables_once_they_are_measured() {
+        let point = Point::Offered(50);
+        let mut this = comparison(point, &[("callboard", &[50.0, 50.0, 50.0])]);
+        assert!(!render(&this).contains("| median window"));
+        for (run, late) in this.runs.iter_mut().zip([0.0, 0.125, 0.5]) {
+            let sample = run.sample.as_mut().unwrap();
+            (sample.window_p50, sample.window_p99) = (Some(40.0), Some(120.0));
+            (sample.late_windows, sample.client_away) = (Some(late), Some(late * 1000.0));
+        }
+        let text = render(&this);
+        for row in ["| – | 40.0 / 120 (3.00) | – | – |", "| – | 12 (0 – 50) / 500 | – | – |"]
+        {
+            assert!(text.contains(row), "{row}\n{text}");
+        }
+    }
 
     #[test]
     fn streams_topics_and_the_door_have_tables_once_they_are_measured() {
