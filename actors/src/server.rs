@@ -107,6 +107,9 @@ pub trait Lane: Send {
 
     /// Drops what came from connection `origin` and, when `id` is given, is that request.
     fn cancel(&self, origin: u64, id: Option<RequestId>);
+
+    /// Gives back what only a busy connection needs; nothing, unless it says otherwise.
+    fn rest(&mut self) {}
 }
 
 /// A request that has arrived.

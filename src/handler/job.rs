@@ -21,13 +21,36 @@ use crate::system::SystemPlace;
 
 /// A message, its way back, and what an inbox wants to know of it.
 pub(super) struct TypedJob<A, M: Delivery> {
-    pub(super) message: Option<M>,
-    pub(super) way: Option<WayBack<M>>,
-    pub(super) key: JobKey,
-    pub(super) endpoint: usize,
+    message: Option<M>,
+    way: Option<WayBack<M>>,
+    key: JobKey,
+    endpoint: usize,
+    /// Whether its memory goes back to a lane, which fills it anew.
+    is_lent: bool,
     /// What the caller is told, until the job goes back to it.
-    pub(super) reply: Option<Answer<M::Value>>,
-    pub(super) actor: PhantomData<fn() -> A>,
+    reply: Option<Answer<M::Value>>,
+    actor: PhantomData<fn() -> A>,
+}
+
+impl<A, M: Delivery> TypedJob<A, M> {
+    pub(super) fn new(message: M, way: WayBack<M>, key: JobKey, endpoint: usize) -> Self {
+        let (message, way) = (Some(message), Some(way));
+        Self { message, way, key, endpoint, is_lent: false, reply: None, actor: PhantomData }
+    }
+
+    /// The same of a lane, which uses its memory again; unless it is so much that the lane had better
+    /// keep none of it.
+    pub(super) fn lent(message: M, way: WayBack<M>, key: JobKey, endpoint: usize) -> Self {
+        let is_lent = size_of::<Self>() <= LENT_MOST;
+        Self { is_lent, ..Self::new(message, way, key, endpoint) }
+    }
+
+    /// Takes the place of one that has been answered.
+    pub(super) fn fill(&mut self, message: M, way: WayBack<M>, key: JobKey) {
+        self.message = Some(message);
+        self.way = Some(way);
+        self.key = key;
+    }
 }
 
 /// The way back to a caller; the message's stay ends behind the answer.
@@ -121,10 +144,18 @@ where
         respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
     }
 
-    fn finish(mut self: Box<Self>) {
+    fn finish(mut self: Box<Self>) -> Option<Box<dyn Job<A>>> {
+        if self.is_lent {
+            return Some(self);
+        }
         if let (Some(reply), Some(way)) = (self.reply.take(), self.way.take()) {
             way.give_back(reply, self);
         }
+        None
+    }
+
+    fn spare(&mut self) -> Option<&mut dyn Any> {
+        Some(self)
     }
 
     fn panicked(&mut self, _: &Panic) {
@@ -274,6 +305,9 @@ pub(super) fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, Fro
     }
     Err(value.expect("only the branch above takes it"))
 }
+
+/// Bytes of a request whose memory is used again.
+const LENT_MOST: usize = 512;
 
 /// What is answered in place of a handler that panicked.
 pub(super) fn panicked(endpoint: &'static str) -> Status {

@@ -49,8 +49,14 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
 
 /// An endpoint of an actor, without its request's type.
 pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
-    /// Decodes a request; one that cannot be is refused.
-    fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>>;
+    /// Decodes a request, and puts it where an answered one was, if there is any to spare; one that
+    /// cannot be decoded is refused.
+    fn job(
+        &self,
+        codec: Codec,
+        arrival: Arrival,
+        spare: Option<Box<dyn Job<A>>>,
+    ) -> Option<Box<dyn Job<A>>>;
 
     /// Decodes a request and has the actor of this index handle it inside middleware.
     fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, codec: Codec, arrival: Arrival);
@@ -261,11 +267,22 @@ where
     <A as Handler<M>>::Result: 'static,
     M: Delivery,
 {
-    fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>> {
+    fn job(
+        &self,
+        codec: Codec,
+        arrival: Arrival,
+        mut spare: Option<Box<dyn Job<A>>>,
+    ) -> Option<Box<dyn Job<A>>> {
         let (message, slot) = decode::<M>(codec, arrival)?;
         let (origin, id) = slot.key();
-        let responder = Responder::Remote { slot, codec };
-        Some(self.pack(message, responder, JobKey { origin, id: id.0 }))
+        let key = JobKey { origin, id: id.0 };
+        let way = WayBack { responder: Responder::Remote { slot, codec }, stay: self.stay(&message) };
+        let place = spare.as_mut().and_then(|spare| spare.spare()?.downcast_mut());
+        match place {
+            Some(place) => TypedJob::<A, M>::fill(place, message, way, key),
+            None => return Some(Box::new(TypedJob::lent(message, way, key, self.index))),
+        }
+        spare
     }
 
     fn serve_wrapped(
@@ -319,15 +336,8 @@ where
     M: Delivery,
 {
     pub(super) fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
-        let stay = self.stay(&message);
-        Box::new(TypedJob {
-            message: Some(message),
-            way: Some(WayBack { responder, stay }),
-            key,
-            endpoint: self.index,
-            reply: None,
-            actor: PhantomData,
-        })
+        let way = WayBack { responder, stay: self.stay(&message) };
+        Box::new(TypedJob::new(message, way, key, self.index))
     }
 
     /// Hands a message that comes out of middleware to an actor.

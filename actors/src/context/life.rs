@@ -155,10 +155,9 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         let job = desk.current.insert(job);
         let (key, endpoint) = (job.key(), job.endpoint());
         let progress = job.run(&mut self.actor, &mut self.ctx);
-        if let Some(job) = desk.current.take()
-            && let Err(panic) = contain(|| job.finish())
-        {
-            tracing::error!(%panic, "a request panicked when it was let go of");
+        let spare = desk.current.take().and_then(let_go);
+        if let (Some(inbox), Some(spare)) = (desk.inbox.as_deref_mut(), spare) {
+            inbox.keep(spare);
         }
         match progress {
             Progress::Done => {
@@ -307,6 +306,14 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     pub(super) fn is_waiting(&self) -> bool {
         !self.waits.is_empty()
     }
+}
+
+/// Lets go of a request that has been run; what is left of it.
+fn let_go<A: Actor>(job: Box<dyn Job<A>>) -> Option<Box<dyn Job<A>>> {
+    contain(|| job.finish()).unwrap_or_else(|panic| {
+        tracing::error!(%panic, "a request panicked when it was let go of");
+        None
+    })
 }
 
 enum Step {

@@ -21,6 +21,7 @@ use super::cancels::Cancels;
 use super::entry::Entry;
 use super::options::{InboxOptions, Overflow};
 use super::receiver::InboxReceiver;
+use super::spares::Spares;
 use super::{InboxStatus, Job};
 use crate::bell::Bell;
 use crate::context::take_turn;
@@ -50,6 +51,7 @@ pub(super) struct Shared<A: Actor> {
     pub(super) bell: Bell,
     /// The [place](place) at which the actor was polled last.
     home: AtomicUsize,
+    pub(super) spares: Apart<Spares<A>>,
     idle: Notify,
     /// Those who wait until it is idle.
     listeners: AtomicUsize,
@@ -95,6 +97,7 @@ impl<A: Actor> Inbox<A> {
             has_guest: AtomicBool::new(false),
             bell: Bell::default(),
             home: AtomicUsize::new(0),
+            spares: Apart::default(),
             idle: Notify::new(),
         });
         let receiver = InboxReceiver::new(Arc::clone(&shared), options.concurrency);
@@ -195,6 +198,17 @@ impl<A: Actor> Inbox<A> {
         };
         let (mut job, is_closed) = refused;
         job.refuse(self.shared.refusal(is_closed, now));
+    }
+
+    /// Moves some answered requests to `spares`, if there are any, so that their memory is used
+    /// [again](Job::spare); at most 256 are kept for that.
+    pub fn take_spares(&self, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.take(spares);
+    }
+
+    /// Gives back memory that only a busy inbox needs.
+    pub fn rest(&self) {
+        self.shared.spares.rest();
     }
 
     /// The part of it that does not depend on the actor's type.

@@ -11,6 +11,7 @@ use super::Job;
 use super::cancels::Cancels;
 use super::entry::Entry;
 use super::queue::Shared;
+use super::spares::PORTION;
 use crate::bell::Bell;
 use crate::contain::contain;
 use crate::deadline::Deadline;
@@ -27,6 +28,8 @@ pub(crate) struct InboxReceiver<A: Actor> {
     unblocked: VecDeque<Entry<A>>,
     /// Answered, and not counted out yet.
     finished: usize,
+    /// Answered, to be filled anew; less than a portion.
+    spares: Vec<Box<dyn Job<A>>>,
     clock: Clock,
     /// Of this poll, for what is put aside in it.
     now: Now,
@@ -67,6 +70,7 @@ impl<A: Actor> InboxReceiver<A> {
             lanes,
             unblocked: VecDeque::new(),
             finished: 0,
+            spares: Vec::new(),
             clock: Clock::default(),
             now: Now::unread(),
         }
@@ -136,6 +140,14 @@ impl<A: Actor> InboxReceiver<A> {
     pub(crate) fn answered(&mut self, endpoint: usize) {
         self.leave(endpoint);
         self.finished += 1;
+    }
+
+    /// Keeps what a request left when it was [let go of](Job::finish).
+    pub(crate) fn keep(&mut self, spare: Box<dyn Job<A>>) {
+        self.spares.push(spare);
+        if self.spares.len() >= PORTION {
+            self.shared.spares.give(&mut self.spares);
+        }
     }
 
     /// Takes in a request that was not queued, unless something is ahead of it or its endpoint has no

@@ -201,6 +201,10 @@ impl Role for ServerRole {
     fn idle_due(&self) -> Option<Instant> {
         Some(self.heard + self.idle_time)
     }
+
+    fn rest(&mut self) {
+        self.lanes.iter_mut().flatten().for_each(|open| open.lane.rest());
+    }
 }
 
 impl ServerRole {
