@@ -70,18 +70,10 @@ pub(super) enum Responder<M: Delivery> {
 
 impl<M: Delivery> WayBack<M> {
     fn answer(self, result: Result<Annotated<M::Value>, Status>) {
-        match (self.responder, result) {
-            (Responder::Remote { mut slot, codec }, Ok(reply)) => {
-                M::reply(&mut slot, codec, &reply);
-            }
-            (Responder::Remote { mut slot, .. }, Err(status)) => slot.status(&status),
-            (Responder::Local(local), result) => local.answer(result),
+        match self.responder {
+            Responder::Remote { mut slot, codec } => answer_remote::<M>(&mut slot, codec, result),
+            Responder::Local(local) => local.answer(result),
         }
-    }
-
-    /// Whether the memory of a job comes from another arbiter, and is to go back with the answer.
-    fn takes_job(&self) -> bool {
-        matches!(&self.responder, Responder::Local(local) if local.crosses())
     }
 
     /// Answers, and gives the job back.
@@ -96,6 +88,37 @@ impl<M: Delivery> WayBack<M> {
         match self.responder {
             Responder::Remote { mut slot, .. } => slot.refuse(refusal, None),
             Responder::Local(local) => local.refuse(refusal, message.map(M::into_payload)),
+        }
+    }
+}
+
+/// Answers a caller behind a connection.
+fn answer_remote<M: Delivery>(
+    slot: &mut ReplySlot,
+    codec: Codec,
+    result: Result<Annotated<M::Value>, Status>,
+) {
+    match result {
+        Ok(reply) => M::reply(slot, codec, &reply),
+        Err(status) => slot.status(&status),
+    }
+}
+
+impl<A, M: Delivery> TypedJob<A, M> {
+    /// Answers what needs no time, from where the way back is: moving it would cost more.
+    fn answer_at_once(&mut self, result: Answer<M::Value>) {
+        match self.way.as_mut().map(|way| &mut way.responder) {
+            Some(Responder::Remote { slot, codec }) => {
+                answer_remote::<M>(slot, *codec, result.map(Annotated::new));
+                self.way = None;
+            }
+            // The memory comes from another arbiter, and goes back there with the answer.
+            Some(Responder::Local(local)) if local.crosses() => self.reply = Some(result),
+            _ => {
+                if let Some(way) = self.way.take() {
+                    way.answer(result.map(Annotated::new));
+                }
+            }
         }
     }
 }
@@ -125,21 +148,20 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        let (Some(message), Some(way)) = (self.message.take(), &self.way) else {
+        if let Some(way) = &self.way {
+            way.stay.begin();
+        }
+        // The way back stays behind, so that a panic here can be answered.
+        let Some((result, deadline)) = deliver(&mut self.message, actor, ctx) else {
             return Progress::Done;
         };
-        way.stay.begin();
-        // The way back stays behind, so that a panic here can be answered.
-        let (mut result, deadline) = deliver(message, actor, ctx);
-        if way.takes_job() {
-            result = match take_as::<_, Answer<M::Value>>(result) {
-                Ok(reply) => {
-                    self.reply = Some(reply);
-                    return Progress::Done;
-                }
-                Err(result) => result,
-            };
-        }
+        let result = match take_as::<_, Answer<M::Value>>(result) {
+            Ok(reply) => {
+                self.answer_at_once(reply);
+                return Progress::Done;
+            }
+            Err(result) => result,
+        };
         let Some(way) = self.way.take() else { return Progress::Done };
         respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
     }
@@ -172,17 +194,19 @@ where
     }
 }
 
-/// Has the actor handle a message; its result, and until when one that takes time may take.
+/// Has the actor handle a message, which is taken from its place; its result, and until when one that
+/// takes time may take. Nothing if it has been taken before.
 pub(super) fn deliver<A, M>(
-    mut message: M,
+    place: &mut Option<M>,
     actor: &mut A,
     ctx: &mut Context<A>,
-) -> (<A as Handler<M>>::Result, Option<Deadline>)
+) -> Option<(<A as Handler<M>>::Result, Option<Deadline>)>
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     <A as Handler<M>>::Result: 'static,
     M: Delivery,
 {
+    let message = place.as_mut()?;
     if message.context_ref().peer.is_none()
         && let Some(place) = ctx.provided::<SystemPlace>()
     {
@@ -191,7 +215,7 @@ where
     // Where the answer is there when the handler returns nobody needs to know.
     let is_answer = is_answer::<<A as Handler<M>>::Result, M::Value>();
     let deadline = if is_answer { None } else { message.context_ref().deadline() };
-    (actor.handle(message, ctx), deadline)
+    Some((actor.handle(place.take()?, ctx), deadline))
 }
 
 /// Answers at once when the result is there, else returns what will answer.

@@ -38,7 +38,9 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         let port = &self.port;
         if port.middleware[endpoint].is_empty() {
             let spare = self.spares.take(endpoint, &port.inboxes[index]);
-            self.batches[index].extend(port.endpoints[endpoint].job(codec, arrival, spare));
+            if let Some(job) = port.endpoints[endpoint].job(codec, arrival, spare) {
+                self.batches[index].push(job);
+            }
         } else {
             port.endpoints[endpoint].serve_wrapped(port, index, codec, arrival);
         }

@@ -170,20 +170,21 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
 
 impl<A: Actor<Context = Context<A>>> TypedPort<A> {
     /// Which actor gets a request that came on the arbiter of `home`.
+    #[inline]
     pub(super) fn choose(&self, home: usize, next: &mut usize) -> usize {
         match self.placement {
             Placement::Single => 0,
             Placement::PerArbiter => home,
-            Placement::Pool(count) => {
-                *next = (*next + 1) % count;
-                let other = rand::rng().random_range(0..count);
-                if self.inboxes[other].queued() < self.inboxes[*next].queued() {
-                    other
-                } else {
-                    *next
-                }
-            }
+            Placement::Pool(count) => self.choose_of(count, next),
         }
+    }
+
+    /// The one with less to do of two, of which one is the next in turn.
+    fn choose_of(&self, count: usize, next: &mut usize) -> usize {
+        *next = (*next + 1) % count;
+        let other = rand::rng().random_range(0..count);
+        let is_less = self.inboxes[other].queued() < self.inboxes[*next].queued();
+        if is_less { other } else { *next }
     }
 }
 
@@ -273,11 +274,13 @@ where
         arrival: Arrival,
         mut spare: Option<Box<dyn Job<A>>>,
     ) -> Option<Box<dyn Job<A>>> {
+        // Found before there is anything to put there: it is written to its place at once then.
+        let place = spare.as_mut().and_then(|spare| spare.spare()?.downcast_mut());
         let (message, slot) = decode::<M>(codec, arrival)?;
         let (origin, id) = slot.key();
         let key = JobKey { origin, id: id.0 };
-        let way = WayBack { responder: Responder::Remote { slot, codec }, stay: self.stay(&message) };
-        let place = spare.as_mut().and_then(|spare| spare.spare()?.downcast_mut());
+        let stay = self.stay(&message);
+        let way = WayBack { responder: Responder::Remote { slot, codec }, stay };
         match place {
             Some(place) => TypedJob::<A, M>::fill(place, message, way, key),
             None => return Some(Box::new(TypedJob::lent(message, way, key, self.index))),

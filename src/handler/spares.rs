@@ -12,7 +12,16 @@ impl<A: Actor> Spares<A> {
     }
 
     /// One of this endpoint; from the inbox, where there is none at hand.
+    #[inline]
     pub(super) fn take(&mut self, endpoint: usize, inbox: &Inbox<A>) -> Option<Box<dyn Job<A>>> {
+        match self.0.last() {
+            Some(last) if last.endpoint() == endpoint => self.0.pop(),
+            _ => self.look_further(endpoint, inbox),
+        }
+    }
+
+    #[inline(never)]
+    fn look_further(&mut self, endpoint: usize, inbox: &Inbox<A>) -> Option<Box<dyn Job<A>>> {
         self.find(endpoint).or_else(|| {
             // What is left of other endpoints has not been needed for a while.
             self.0.clear();

@@ -299,7 +299,12 @@ impl<A: Actor> Shared<A> {
 
     fn move_entries(&self, most: usize, queue: &mut Queue<A>, into: &mut VecDeque<Entry<A>>) {
         let count = queue.entries.len().min(most);
-        into.extend(queue.entries.drain(..count));
+        if count == queue.entries.len() {
+            // As a whole, not one by one.
+            into.append(&mut queue.entries);
+        } else {
+            into.extend(queue.entries.drain(..count));
+        }
         self.taken_out(count, queue);
         self.queue_fewer(count, queue);
     }

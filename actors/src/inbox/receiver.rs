@@ -196,6 +196,7 @@ impl<A: Actor> InboxReceiver<A> {
     }
 
     /// Gives up a place; the next request of this endpoint gets it.
+    #[inline]
     fn leave(&mut self, endpoint: usize) {
         if let Some(lane) = self.lanes.get_mut(endpoint) {
             match lane.held_back.pop_front() {
@@ -323,15 +324,16 @@ fn refuse<A: Actor>(mut entry: Entry<A>, refusal: Refusal) {
 #[derive(Default)]
 struct Clock {
     read: Option<Instant>,
+    /// What is due by then is compared with a clock read for it.
+    near: Option<Instant>,
     /// Pieces of work that may still go by the latest reading.
     credit: u32,
 }
 
 impl Clock {
+    #[inline]
     fn has_passed(&mut self, deadline: Deadline) -> bool {
-        if let (Some(read), true) = (self.read, self.credit > 0)
-            && deadline.time_left_at(read) > SPARE
-        {
+        if self.credit > 0 && self.near.is_some_and(|near| deadline.instant() > near) {
             self.credit -= 1;
             return false;
         }
@@ -348,6 +350,7 @@ impl Clock {
         }
     }
 
+    #[inline(never)]
     fn read(&mut self) -> Instant {
         let now = Instant::now();
         let was_quick = self.read.is_some_and(|read| now - read < QUICK);
@@ -355,7 +358,7 @@ impl Clock {
         if !was_quick {
             waiting::flush();
         }
-        self.read = Some(now);
+        (self.read, self.near) = (Some(now), Some(now + SPARE));
         now
     }
 }

@@ -232,12 +232,19 @@ impl ServerRole {
                     }
                     let target = self.target(route)?;
                     let deadline = time_left.map(|left| Deadline::after(now, left));
-                    let peer = Arc::clone(&self.peer);
-                    let reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
                     unanswered += 1;
-                    let target = self.admit(target, unanswered);
-                    let arrival = Arrival { reply, deadline, metadata, peer, body, stream: None };
-                    self.serve(target, arrival, stream, one_way);
+                    // What is to become of it is settled before it is put together: it is large.
+                    let place = self.admit(target, unanswered, (stream, one_way));
+                    let mut reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
+                    match place {
+                        Ok((handler, endpoint, codec)) => {
+                            let peer = Arc::clone(&self.peer);
+                            let stream = stream.then(|| self.outbox.take_stream(id));
+                            let arrival = Arrival { reply, deadline, metadata, peer, body, stream };
+                            self.lane(handler).push(endpoint, codec, arrival);
+                        }
+                        Err((refusal, detail)) => reply.refuse(refusal, detail),
+                    }
                 }
                 Message::Cancel { id } => self.cancel(id, now),
                 Message::GoAway { reason: GoAway::Error(reason) } => {
@@ -293,53 +300,38 @@ impl ServerRole {
         })
     }
 
-    /// Decides whether a request may go on; its reply slot counts it out in either case.
-    fn admit(&self, target: Result<Target, Refusal>, unanswered: usize) -> Result<Target, Refusal> {
+    /// Decides whether a request may go on, and to which endpoint of which handler, with which codec;
+    /// its reply slot counts it out in either case.
+    fn admit(
+        &self,
+        target: Result<Target, Refusal>,
+        unanswered: usize,
+        (stream, one_way): (bool, bool),
+    ) -> Result<(usize, usize, u16), (Refusal, Option<&'static str>)> {
+        let plain = |refusal| (refusal, None);
         if self.server.gate() == Gate::Refusing {
-            return Err(Refusal::Draining);
+            return Err(plain(Refusal::Draining));
         }
         if unanswered > self.server.options().max_in_flight as usize {
-            return Err(Refusal::Overloaded { retry_after: RETRY_AFTER });
+            return Err(plain(Refusal::Overloaded { retry_after: RETRY_AFTER }));
         }
-        target
+        let target = target.map_err(plain)?;
+        if target.is_stream != stream || (stream && one_way) {
+            return Err((Refusal::Other, Some(wrong_kind(target.is_stream))));
+        }
+        Ok((target.handler, target.endpoint, target.codec.map_err(plain)?))
     }
 
-    /// Hands a request on, or refuses it.
-    fn serve(
-        &mut self,
-        target: Result<Target, Refusal>,
-        mut arrival: Arrival,
-        stream: bool,
-        one_way: bool,
-    ) {
-        match target {
-            Err(refusal) => arrival.reply.refuse(refusal, None),
-            Ok(target) if target.is_stream != stream || (stream && one_way) => {
-                arrival.reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
-            }
-            Ok(target) => {
-                let (_, id) = arrival.reply.key();
-                arrival.stream = stream.then(|| self.outbox.take_stream(id));
-                self.push(target, arrival);
-            }
-        }
-    }
-
-    fn push(&mut self, target: Target, mut arrival: Arrival) {
-        let codec = match target.codec {
-            Ok(codec) => codec,
-            Err(refusal) => return arrival.reply.refuse(refusal, None),
-        };
+    /// The way to a handler; from now on there is something in it.
+    fn lane(&mut self, handler: usize) -> &mut dyn Lane {
         let handlers = self.server.routes().handlers();
         if self.lanes.is_empty() {
             self.lanes.resize_with(handlers.len(), || None);
         }
-        let open = self.lanes[target.handler].get_or_insert_with(|| OpenLane {
-            lane: handlers[target.handler].lane(),
-            is_dirty: false,
-        });
+        let open = self.lanes[handler]
+            .get_or_insert_with(|| OpenLane { lane: handlers[handler].lane(), is_dirty: false });
         open.is_dirty = true;
-        open.lane.push(target.endpoint, codec, arrival);
+        &mut *open.lane
     }
 
     fn flush(&mut self, now: Instant) {
