@@ -79,9 +79,8 @@ pub trait Job<A: Actor>: Send {
         None
     }
 
-    /// The request itself, to be filled anew by those who know its type; nothing unless
-    /// [`finish`](Self::finish) returned it.
-    fn spare(&mut self) -> Option<&mut dyn Any> {
+    /// The request itself, to be filled anew by those who know its type; none by default.
+    fn spare(self: Box<Self>) -> Option<Box<dyn Any>> {
         None
     }
 

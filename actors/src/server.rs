@@ -25,11 +25,10 @@ use crate::message::{Refusal, RequestId};
 use crate::metadata::Metadata;
 use crate::registry::EndpointInfo;
 use crate::stream::StreamSide;
-use crate::transport::Hello;
 
 pub use self::acceptor::{Acceptor, AcceptorOptions, Server};
 pub use self::reply::ReplySlot;
-pub(crate) use self::reply::STATUS_ID;
+pub(crate) use self::reply::{Asker, STATUS_ID};
 pub use self::routes::{DuplicateEndpoint, RouteTable};
 
 /// A handler: one actor, or several alike, and the endpoints it answers.
@@ -115,14 +114,12 @@ pub trait Lane: Send {
 /// A request that has arrived.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Where the answer goes.
+    /// Where the answer goes, and who asks.
     pub reply: ReplySlot,
     /// When the caller stops waiting.
     pub deadline: Option<Deadline>,
     /// Pairs beside the body.
     pub metadata: Metadata,
-    /// Who asks.
-    pub peer: Arc<Hello>,
     /// The encoded request.
     pub body: Bytes,
     /// Set when the request opens a stream; accepted or not, its end is the answer.

@@ -12,7 +12,7 @@ use callboard_actors::stream::StreamSide;
 
 use crate::codec::{Codec, EncodedReply, decode_request};
 use crate::middleware::CallKind;
-use crate::request::{Annotated, Due, Endpoint, Request, RequestContext};
+use crate::request::{Annotated, Due, Endpoint, Peer, Request, RequestContext};
 
 /// A message as a handler gets it: what was sent, and what came with it.
 pub(crate) trait Delivery:
@@ -82,15 +82,14 @@ pub(crate) trait Stay: Send + 'static {
 impl Stay for () {}
 
 /// Decodes straight from the receive buffer; refuses what cannot be decoded.
-///
-/// Inlined, as each step of the way would move the message once more.
-#[inline]
+#[allow(clippy::inline_always, reason = "else the message is moved twice more on its way")]
+#[inline(always)]
 pub(super) fn decode<M: Delivery>(codec: Codec, arrival: Arrival) -> Option<(M, ReplySlot)> {
-    let Arrival { mut reply, deadline, metadata, peer, body, stream } = arrival;
+    let Arrival { mut reply, deadline, metadata, body, stream } = arrival;
     // The user's `Deserialize` may panic; the connection must not.
     let failure = match contain(|| M::decode(codec, &body)) {
         Ok(Ok(payload)) => {
-            let (due, peer) = (Due::At(deadline), Some(peer));
+            let (due, peer) = (Due::At(deadline), Peer::default());
             let context = RequestContext { endpoint: M::ENDPOINT, metadata, due, peer };
             match M::arrived(payload, codec, context, stream) {
                 Ok(message) => return Some((message, reply)),

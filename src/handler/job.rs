@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use actix::dev::MessageResponse;
 use actix::prelude::{Actor, ActorFutureExt, Handler, Message, ResponseActFuture, ResponseFuture};
@@ -9,6 +10,7 @@ use callboard_actors::contain::Panic;
 use callboard_actors::inbox::{Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
 use callboard_actors::server::ReplySlot;
+use callboard_actors::transport::Hello;
 use callboard_actors::{Context, Deadline, Status};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -38,14 +40,18 @@ impl<A, M: Delivery> TypedJob<A, M> {
         Self { message, way, key, endpoint, is_lent: false, reply: None, actor: PhantomData }
     }
 
-    /// The same of a lane, which uses its memory again; unless it is so much that the lane had better
-    /// keep none of it.
-    pub(super) fn lent(message: M, way: WayBack<M>, key: JobKey, endpoint: usize) -> Self {
-        let is_lent = size_of::<Self>() <= LENT_MOST;
-        Self { is_lent, ..Self::new(message, way, key, endpoint) }
+    /// Whether lanes use the memory of such a one again: it is not too much to be kept.
+    pub(super) const IS_LENT: bool = size_of::<Self>() <= LENT_MOST;
+
+    /// An empty one for a lane.
+    pub(super) fn lent(endpoint: usize) -> Self {
+        let (key, is_lent) = (JobKey { origin: 0, id: 0 }, Self::IS_LENT);
+        let (message, way, reply) = (None, None, None);
+        Self { message, way, key, endpoint, is_lent, reply, actor: PhantomData }
     }
 
-    /// Takes the place of one that has been answered.
+    /// Puts a message where there is none.
+    #[inline]
     pub(super) fn fill(&mut self, message: M, way: WayBack<M>, key: JobKey) {
         self.message = Some(message);
         self.way = Some(way);
@@ -66,6 +72,16 @@ pub(super) enum Responder<M: Delivery> {
     Remote { slot: ReplySlot, codec: Codec },
     /// A caller in this process, or middleware.
     Local(LocalReply<M>),
+}
+
+impl<M: Delivery> Responder<M> {
+    /// Who asks from elsewhere.
+    fn caller(&self) -> Option<&Arc<Hello>> {
+        match self {
+            Self::Remote { slot, .. } => slot.peer(),
+            Self::Local(_) => None,
+        }
+    }
 }
 
 impl<M: Delivery> WayBack<M> {
@@ -93,6 +109,7 @@ impl<M: Delivery> WayBack<M> {
 }
 
 /// Answers a caller behind a connection.
+#[inline]
 fn answer_remote<M: Delivery>(
     slot: &mut ReplySlot,
     codec: Codec,
@@ -148,11 +165,12 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        if let Some(way) = &self.way {
-            way.stay.begin();
-        }
         // The way back stays behind, so that a panic here can be answered.
-        let Some((result, deadline)) = deliver(&mut self.message, actor, ctx) else {
+        let caller = self.way.as_ref().and_then(|way| {
+            way.stay.begin();
+            way.responder.caller()
+        });
+        let Some((result, deadline)) = deliver(&mut self.message, caller, actor, ctx) else {
             return Progress::Done;
         };
         let result = match take_as::<_, Answer<M::Value>>(result) {
@@ -176,7 +194,7 @@ where
         None
     }
 
-    fn spare(&mut self) -> Option<&mut dyn Any> {
+    fn spare(self: Box<Self>) -> Option<Box<dyn Any>> {
         Some(self)
     }
 
@@ -198,6 +216,7 @@ where
 /// takes time may take. Nothing if it has been taken before.
 pub(super) fn deliver<A, M>(
     place: &mut Option<M>,
+    caller: Option<&Arc<Hello>>,
     actor: &mut A,
     ctx: &mut Context<A>,
 ) -> Option<(<A as Handler<M>>::Result, Option<Deadline>)>
@@ -207,10 +226,12 @@ where
     M: Delivery,
 {
     let message = place.as_mut()?;
-    if message.context_ref().peer.is_none()
-        && let Some(place) = ctx.provided::<SystemPlace>()
-    {
-        place.introduce(message.context_mut());
+    if message.context_ref().peer.is_unknown() {
+        if let Some(caller) = caller {
+            message.context_mut().peer.set(caller);
+        } else if let Some(place) = ctx.provided::<SystemPlace>() {
+            place.introduce(message.context_mut());
+        }
     }
     // Where the answer is there when the handler returns nobody needs to know.
     let is_answer = is_answer::<<A as Handler<M>>::Result, M::Value>();
@@ -367,3 +388,6 @@ impl<A: Actor, T: 'static> actix::prelude::ActorFuture<A> for WithDeadline<A, T>
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

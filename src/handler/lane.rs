@@ -27,7 +27,8 @@ impl<A: Actor<Context = Context<A>>> TypedLane<A> {
     pub(super) fn new(port: Arc<TypedPort<A>>) -> Self {
         let batches = port.inboxes.iter().map(|_| Vec::new()).collect();
         let home = thread_hint() % port.inboxes.len();
-        Self { port, batches, spares: Spares::new(), home, next: home }
+        let spares = Spares::new(port.endpoints.len());
+        Self { port, batches, spares, home, next: home }
     }
 }
 
@@ -37,8 +38,8 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         let index = self.port.choose(self.home, &mut self.next);
         let port = &self.port;
         if port.middleware[endpoint].is_empty() {
-            let spare = self.spares.take(endpoint, &port.inboxes[index]);
-            if let Some(job) = port.endpoints[endpoint].job(codec, arrival, spare) {
+            let spares = (&mut self.spares, &port.inboxes[index]);
+            if let Some(job) = port.endpoints[endpoint].job(codec, arrival, spares) {
                 self.batches[index].push(job);
             }
         } else {

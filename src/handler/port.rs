@@ -22,6 +22,7 @@ use super::delivery::{Delivery, decode};
 use super::job::{Responder, TypedJob, WayBack};
 use super::lane::TypedLane;
 use super::local::{LocalEndpoint, LocalFailure, LocalReply, LocalWay};
+use super::spares::Spares;
 use super::subscription::SinkOf;
 use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
@@ -49,13 +50,13 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
 
 /// An endpoint of an actor, without its request's type.
 pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
-    /// Decodes a request, and puts it where an answered one was, if there is any to spare; one that
-    /// cannot be decoded is refused.
+    /// Decodes a request, and puts it where an answered one was, if any is at hand or in the inbox;
+    /// one that cannot be decoded is refused.
     fn job(
         &self,
         codec: Codec,
         arrival: Arrival,
-        spare: Option<Box<dyn Job<A>>>,
+        spares: (&mut Spares<A>, &Inbox<A>),
     ) -> Option<Box<dyn Job<A>>>;
 
     /// Decodes a request and has the actor of this index handle it inside middleware.
@@ -272,20 +273,18 @@ where
         &self,
         codec: Codec,
         arrival: Arrival,
-        mut spare: Option<Box<dyn Job<A>>>,
+        (spares, inbox): (&mut Spares<A>, &Inbox<A>),
     ) -> Option<Box<dyn Job<A>>> {
+        let spare = if TypedJob::<A, M>::IS_LENT { spares.take(self.index, inbox) } else { None };
         // Found before there is anything to put there: it is written to its place at once then.
-        let place = spare.as_mut().and_then(|spare| spare.spare()?.downcast_mut());
+        let spare = spare.and_then(|spare| spare.spare()?.downcast().ok());
+        let mut job = spare.unwrap_or_else(|| Box::new(TypedJob::lent(self.index)));
         let (message, slot) = decode::<M>(codec, arrival)?;
         let (origin, id) = slot.key();
-        let key = JobKey { origin, id: id.0 };
         let stay = self.stay(&message);
         let way = WayBack { responder: Responder::Remote { slot, codec }, stay };
-        match place {
-            Some(place) => TypedJob::<A, M>::fill(place, message, way, key),
-            None => return Some(Box::new(TypedJob::lent(message, way, key, self.index))),
-        }
-        spare
+        job.fill(message, way, JobKey { origin, id: id.0 });
+        Some(job)
     }
 
     fn serve_wrapped(
@@ -295,7 +294,10 @@ where
         codec: Codec,
         arrival: Arrival,
     ) {
-        let Some((message, mut slot)) = decode::<M>(codec, arrival) else { return };
+        let Some((mut message, mut slot)) = decode::<M>(codec, arrival) else { return };
+        if let Some(caller) = slot.peer() {
+            message.context_mut().peer.set(caller);
+        }
         let (origin, id) = slot.key();
         let key = JobKey { origin, id: id.0 };
         let (port, endpoint) = (Arc::clone(port), *self);

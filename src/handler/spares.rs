@@ -3,40 +3,40 @@
 use actix::prelude::Actor;
 use callboard_actors::inbox::{Inbox, Job};
 
-/// A few answered requests.
-pub(super) struct Spares<A: Actor>(Vec<Box<dyn Job<A>>>);
+/// A few answered requests of each endpoint.
+pub(super) struct Spares<A: Actor> {
+    of_endpoints: Vec<Vec<Box<dyn Job<A>>>>,
+}
 
 impl<A: Actor> Spares<A> {
-    pub(super) fn new() -> Self {
-        Self(Vec::new())
+    pub(super) fn new(endpoints: usize) -> Self {
+        Self { of_endpoints: std::iter::repeat_with(Vec::new).take(endpoints).collect() }
     }
 
     /// One of this endpoint; from the inbox, where there is none at hand.
     #[inline]
     pub(super) fn take(&mut self, endpoint: usize, inbox: &Inbox<A>) -> Option<Box<dyn Job<A>>> {
-        match self.0.last() {
-            Some(last) if last.endpoint() == endpoint => self.0.pop(),
-            _ => self.look_further(endpoint, inbox),
+        match self.of_endpoints.get_mut(endpoint)?.pop() {
+            Some(spare) => Some(spare),
+            None => self.take_from(endpoint, inbox),
         }
     }
 
     #[inline(never)]
-    fn look_further(&mut self, endpoint: usize, inbox: &Inbox<A>) -> Option<Box<dyn Job<A>>> {
-        self.find(endpoint).or_else(|| {
-            // What is left of other endpoints has not been needed for a while.
-            self.0.clear();
-            inbox.take_spares(&mut self.0);
-            self.find(endpoint)
-        })
-    }
-
-    fn find(&mut self, endpoint: usize) -> Option<Box<dyn Job<A>>> {
-        let place = self.0.iter().rposition(|job| job.endpoint() == endpoint)?;
-        Some(self.0.swap_remove(place))
+    fn take_from(&mut self, endpoint: usize, inbox: &Inbox<A>) -> Option<Box<dyn Job<A>>> {
+        if self.of_endpoints.iter().map(Vec::len).sum::<usize>() >= MOST {
+            self.of_endpoints.iter_mut().for_each(Vec::clear);
+        }
+        let of_endpoint = self.of_endpoints.get_mut(endpoint)?;
+        inbox.take_spares(endpoint, of_endpoint);
+        of_endpoint.pop()
     }
 
     /// Gives their memory back.
     pub(super) fn rest(&mut self) {
-        self.0 = Vec::new();
+        self.of_endpoints.fill_with(Vec::new);
     }
 }
+
+/// Requests of all endpoints from which on those that are at hand are dropped instead of getting more.
+const MOST: usize = 64;

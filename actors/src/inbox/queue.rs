@@ -200,10 +200,10 @@ impl<A: Actor> Inbox<A> {
         job.refuse(self.shared.refusal(is_closed, now));
     }
 
-    /// Moves some answered requests to `spares`, if there are any, so that their memory is used
+    /// Moves up to 16 answered requests of an endpoint to `spares`, so that their memory is used
     /// [again](Job::spare); at most 256 are kept for that.
-    pub fn take_spares(&self, spares: &mut Vec<Box<dyn Job<A>>>) {
-        self.shared.spares.take(spares);
+    pub fn take_spares(&self, endpoint: usize, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.take(endpoint, spares);
     }
 
     /// Gives back memory that only a busy inbox needs.

@@ -198,12 +198,16 @@ impl<A: Actor> InboxReceiver<A> {
     /// Gives up a place; the next request of this endpoint gets it.
     #[inline]
     fn leave(&mut self, endpoint: usize) {
-        if let Some(lane) = self.lanes.get_mut(endpoint) {
-            match lane.held_back.pop_front() {
-                Some(entry) => self.unblocked.push_back(entry),
-                None => lane.running -= 1,
-            }
+        match self.lanes.get_mut(endpoint) {
+            Some(lane) if lane.held_back.is_empty() => lane.running -= 1,
+            Some(_) => self.unblock(endpoint),
+            None => {}
         }
+    }
+
+    #[cold]
+    fn unblock(&mut self, endpoint: usize) {
+        self.unblocked.extend(self.lanes[endpoint].held_back.pop_front());
     }
 
     /// Takes the cancellations that arrived, drops what they name of the queue, and returns them

@@ -13,50 +13,80 @@ use super::Job;
 /// back the memory of one would cost more instructions than anything else that is done for it here.
 /// They come and go [`PORTION`] at a time: a lock for each would cost as much as it spares.
 pub(super) struct Spares<A: Actor> {
-    jobs: Mutex<Vec<Box<dyn Job<A>>>>,
+    kept: Mutex<Kept<A>>,
     /// How many there are; read without the lock by those who find none.
     count: AtomicUsize,
 }
 
+struct Kept<A: Actor> {
+    /// By endpoint: the requests of one are of one type, and of one size.
+    of_endpoints: Vec<Vec<Box<dyn Job<A>>>>,
+    count: usize,
+}
+
 impl<A: Actor> Spares<A> {
-    /// Takes all of `jobs` that there is room for, and drops the others.
+    /// Takes those of `jobs` that there is room for, and drops the others.
     pub(super) fn give(&self, jobs: &mut Vec<Box<dyn Job<A>>>) {
         {
-            let mut spares = self.jobs.lock();
-            let room = MOST.saturating_sub(spares.len()).min(jobs.len());
-            spares.extend(jobs.drain(..room));
-            self.count.store(spares.len(), Ordering::Relaxed);
+            let mut kept = self.kept.lock();
+            while kept.count < MOST
+                && let Some(job) = jobs.pop()
+            {
+                kept.put(job);
+            }
+            self.count.store(kept.count, Ordering::Relaxed);
         }
         jobs.clear();
     }
 
-    /// Moves a portion to `jobs`; those that were answered last, which a processor still knows.
-    pub(super) fn take(&self, jobs: &mut Vec<Box<dyn Job<A>>>) {
+    /// Moves a portion of those of an endpoint to `jobs`.
+    pub(super) fn take(&self, endpoint: usize, jobs: &mut Vec<Box<dyn Job<A>>>) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let mut spares = self.jobs.lock();
-        let left = spares.len().saturating_sub(PORTION);
-        jobs.extend(spares.drain(left..));
-        self.count.store(left, Ordering::Relaxed);
+        let mut kept = self.kept.lock();
+        let Some(of_endpoint) = kept.of_endpoints.get_mut(endpoint) else { return };
+        let left = of_endpoint.len().saturating_sub(PORTION);
+        let taken = of_endpoint.len() - left;
+        // Those that came last, which a processor still knows.
+        jobs.extend(of_endpoint.drain(left..));
+        kept.count -= taken;
+        self.count.store(kept.count, Ordering::Relaxed);
     }
 
     /// Gives all memory back.
     pub(super) fn rest(&self) {
         if self.count.load(Ordering::Relaxed) > 0 {
-            let spares = {
-                let mut spares = self.jobs.lock();
+            let kept = {
+                let mut kept = self.kept.lock();
                 self.count.store(0, Ordering::Relaxed);
-                std::mem::take(&mut *spares)
+                std::mem::take(&mut *kept)
             };
-            drop(spares);
+            drop(kept);
         }
+    }
+}
+
+impl<A: Actor> Kept<A> {
+    fn put(&mut self, job: Box<dyn Job<A>>) {
+        let endpoint = job.endpoint();
+        if self.of_endpoints.len() <= endpoint {
+            self.of_endpoints.resize_with(endpoint + 1, Vec::new);
+        }
+        self.of_endpoints[endpoint].push(job);
+        self.count += 1;
     }
 }
 
 impl<A: Actor> Default for Spares<A> {
     fn default() -> Self {
-        Self { jobs: Mutex::default(), count: AtomicUsize::new(0) }
+        Self { kept: Mutex::default(), count: AtomicUsize::new(0) }
+    }
+}
+
+impl<A: Actor> Default for Kept<A> {
+    fn default() -> Self {
+        Self { of_endpoints: Vec::new(), count: 0 }
     }
 }
 

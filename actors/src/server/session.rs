@@ -12,7 +12,7 @@ use actix::prelude::{Actor, ActorFuture, ActorFutureExt, AsyncContext, WrapFutur
 use tokio::time::{Instant, timeout};
 
 use super::acceptor::{Gate, Guest, Place, Server};
-use super::{Arrival, Lane, ReplySlot};
+use super::{Arrival, Asker, Lane, ReplySlot};
 use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
@@ -21,7 +21,7 @@ use crate::stream::StreamFrame;
 use crate::supervisor::Exit;
 use crate::transport::outbox::{Outbox, QUEUE_LIMIT};
 use crate::transport::pump::{Pump, Role};
-use crate::transport::{Hello, Socket, TransportError};
+use crate::transport::{Socket, TransportError};
 
 /// Serves one connection.
 pub(super) struct Session {
@@ -51,8 +51,7 @@ impl Session {
         }
         self.role = Some(ServerRole {
             server: Arc::clone(&self.server),
-            outbox: Arc::clone(&outbox),
-            peer,
+            asker: Arc::new(Asker { outbox: Arc::clone(&outbox), peer }),
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
@@ -68,9 +67,9 @@ impl Session {
             match &error {
                 TransportError::Closed => {}
                 TransportError::Protocol(_) | TransportError::TooLarge { .. } => {
-                    tracing::warn!(peer = role.peer.node, %error, "connection closed");
+                    tracing::warn!(peer = role.asker.peer.node, %error, "connection closed");
                 }
-                _ => tracing::debug!(peer = role.peer.node, %error, "connection ended"),
+                _ => tracing::debug!(peer = role.asker.peer.node, %error, "connection ended"),
             }
             if let Some(pump) = &self.pump {
                 pump.fail(error);
@@ -143,8 +142,7 @@ impl ActorFuture<Session> for Run {
 /// What the server does with messages.
 struct ServerRole {
     server: Arc<Server>,
-    outbox: Arc<Outbox>,
-    peer: Arc<Hello>,
+    asker: Arc<Asker>,
     /// What the client's route slots stand for; bounded by [`RouteSlot::MAX`].
     routes: Vec<Option<Result<Target, Refusal>>>,
     /// By handler.
@@ -191,11 +189,11 @@ impl Role for ServerRole {
     }
 
     fn is_expecting(&self) -> bool {
-        self.outbox.unanswered() > 0
+        self.asker.outbox.unanswered() > 0
     }
 
     fn is_idle(&mut self, now: Instant) -> bool {
-        self.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
+        self.asker.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
     }
 
     fn idle_due(&self) -> Option<Instant> {
@@ -213,7 +211,7 @@ impl ServerRole {
         let is_request = |message: &&Message| matches!(message, Message::Request { .. });
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
-        let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
+        let mut unanswered = if requests > 0 { self.asker.outbox.accepted(requests) } else { 0 };
         let mut messages = messages.drain(..);
         while let Some(message) = messages.next() {
             match message {
@@ -235,12 +233,11 @@ impl ServerRole {
                     unanswered += 1;
                     // What is to become of it is settled before it is put together: it is large.
                     let place = self.admit(target, unanswered, (stream, one_way));
-                    let mut reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
+                    let mut reply = ReplySlot::new(Arc::clone(&self.asker), id, one_way);
                     match place {
                         Ok((handler, endpoint, codec)) => {
-                            let peer = Arc::clone(&self.peer);
-                            let stream = stream.then(|| self.outbox.take_stream(id));
-                            let arrival = Arrival { reply, deadline, metadata, peer, body, stream };
+                            let stream = stream.then(|| self.asker.outbox.take_stream(id));
+                            let arrival = Arrival { reply, deadline, metadata, body, stream };
                             self.lane(handler).push(endpoint, codec, arrival);
                         }
                         Err((refusal, detail)) => reply.refuse(refusal, detail),
@@ -252,15 +249,15 @@ impl ServerRole {
                 }
                 Message::StreamData { id, body } => {
                     self.has_items = true;
-                    self.outbox.note_items(id, body.into(), &mut messages)?;
+                    self.asker.outbox.note_items(id, body.into(), &mut messages)?;
                 }
                 Message::StreamItems { id, items } => {
                     self.has_items = true;
-                    self.outbox.note_items(id, items, &mut messages)?;
+                    self.asker.outbox.note_items(id, items, &mut messages)?;
                 }
-                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
+                Message::StreamEnd { id } => self.asker.outbox.note_stream(id, StreamFrame::End),
                 Message::StreamCredit { id, items, bytes } => {
-                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
+                    self.asker.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
                 }
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }
@@ -351,13 +348,13 @@ impl ServerRole {
             if open.is_dirty {
                 open.lane.hand_over(now);
             }
-            open.lane.cancel(self.outbox.number(), Some(id));
+            open.lane.cancel(self.asker.outbox.number(), Some(id));
         }
     }
 
     fn cancel_all(&self) {
         for open in self.lanes.iter().flatten() {
-            open.lane.cancel(self.outbox.number(), None);
+            open.lane.cancel(self.asker.outbox.number(), None);
         }
     }
 }

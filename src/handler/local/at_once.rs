@@ -69,7 +69,7 @@ where
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
         self.stay.iter().for_each(Stay::begin);
-        let Some((result, deadline)) = deliver(self.message, actor, ctx) else {
+        let Some((result, deadline)) = deliver(self.message, None, actor, ctx) else {
             return Progress::Done;
         };
         let result = match take_as::<_, Answer<M::Value>>(result) {
