@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_that_is_given_up_serves_the_next_request_of_the_same_caller() {
+    fn a_thread_keeps_one_reference_and_takes_it_for_no_other_caller() {
         let callers = ["a", "b"].map(|node| Arc::new(Hello::new("greeter", node, 1)));
         let counts = || callers.each_ref().map(Arc::strong_count);
         let first = Peer::of(&callers[0]);
