@@ -9,6 +9,7 @@ mod job;
 mod lane;
 mod local;
 mod port;
+mod spares;
 mod streaming;
 mod subscription;
 mod wrapped;

@@ -2,12 +2,11 @@
 
 mod annotated;
 mod due;
+mod peer;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 
-use callboard_actors::transport::Hello;
 use callboard_actors::{Deadline, Metadata, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +14,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use self::annotated::Inner;
 pub use self::annotated::{Annotated, AnnotatedReply};
 pub(crate) use self::due::Due;
+pub(crate) use self::peer::Peer;
 use crate::codec::ProtobufCodec;
 use crate::schema::EndpointSchema;
 
@@ -108,9 +108,9 @@ pub struct RequestContext {
     pub(crate) endpoint: &'static str,
     pub(crate) metadata: Metadata,
     pub(crate) due: Due,
-    /// Who calls; nobody yet on the way to a handler in the same process, where it is filled in when
-    /// the actor gets it: a reference counted by two threads costs more than the rest of it.
-    pub(crate) peer: Option<Arc<Hello>>,
+    /// Who calls; unknown on the way to a handler, and filled in when the actor gets it: a reference
+    /// counted by two threads costs more than the rest of it.
+    pub(crate) peer: Peer,
 }
 
 /// The questions that a [`RequestContext`] answers, for types that dereference to their message.
@@ -144,12 +144,12 @@ macro_rules! context_methods {
 
         /// The name of the service that calls; empty when it did not tell.
         pub fn peer_service(&self) -> &str {
-            self.context.peer.as_ref().map_or("", |peer| &peer.service)
+            self.context.peer.hello().map_or("", |peer| &peer.service)
         }
 
         /// The id of the node that calls.
         pub fn peer_node(&self) -> &str {
-            self.context.peer.as_ref().map_or("", |peer| &peer.node)
+            self.context.peer.hello().map_or("", |peer| &peer.node)
         }
     };
 }

@@ -225,8 +225,8 @@ impl ServiceSystem {
         Arc::clone(topics.entry(topic.into()).or_insert(publisher))
     }
 
-    pub(crate) fn hello(&self) -> Arc<Hello> {
-        Arc::clone(&self.inner.hello)
+    pub(crate) fn hello(&self) -> &Arc<Hello> {
+        &self.inner.hello
     }
 
     pub(crate) fn form(&self) -> Form {

@@ -46,20 +46,25 @@ impl fmt::Display for Panic {
 /// let panic = contain(|| panic!("out of {}", "tea")).unwrap_err();
 /// assert_eq!(panic.message, "out of tea");
 /// ```
+#[inline]
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     let outer = DEPTH.replace(DEPTH.get() + 1);
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     DEPTH.set(outer);
-    result.map_err(|payload| {
-        let message = text_of(payload.as_ref());
-        // A payload may panic in its own drop.
-        if panic::catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
-            tracing::error!("the payload of a panic panicked when it was dropped");
-        }
-        // Unknown while the thread ends.
-        let location = LOCATION.try_with(RefCell::take).unwrap_or_default();
-        Panic { message, location }
-    })
+    result.map_err(caught)
+}
+
+/// What a panic left.
+#[cold]
+fn caught(payload: Box<dyn Any + Send>) -> Panic {
+    let message = text_of(payload.as_ref());
+    // A payload may panic in its own drop.
+    if panic::catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
+        tracing::error!("the payload of a panic panicked when it was dropped");
+    }
+    // Unknown while the thread ends.
+    let location = LOCATION.try_with(RefCell::take).unwrap_or_default();
+    Panic { message, location }
 }
 
 /// Drops `value`, and catches and logs the panic if that panics.

@@ -12,7 +12,9 @@ mod entry;
 mod options;
 mod queue;
 mod receiver;
+mod spares;
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -71,8 +73,16 @@ pub trait Job<A: Actor>: Send {
     ///
     /// Memory that one thread takes and another one gives back is dear: the C library locks what it
     /// came from, and both threads meet there. So what came from another thread may go back there,
-    /// with the answer.
-    fn finish(self: Box<Self>) {}
+    /// with the answer. What is returned is kept to be [filled anew](Self::spare), and so must hold
+    /// nothing any more.
+    fn finish(self: Box<Self>) -> Option<Box<dyn Job<A>>> {
+        None
+    }
+
+    /// The request itself, to be filled anew by those who know its type; none by default.
+    fn spare(self: Box<Self>) -> Option<Box<dyn Any>> {
+        None
+    }
 
     /// Answers that handling it panicked.
     fn panicked(&mut self, panic: &Panic);

@@ -25,11 +25,10 @@ use crate::message::{Refusal, RequestId};
 use crate::metadata::Metadata;
 use crate::registry::EndpointInfo;
 use crate::stream::StreamSide;
-use crate::transport::Hello;
 
 pub use self::acceptor::{Acceptor, AcceptorOptions, Server};
 pub use self::reply::ReplySlot;
-pub(crate) use self::reply::STATUS_ID;
+pub(crate) use self::reply::{Asker, STATUS_ID};
 pub use self::routes::{DuplicateEndpoint, RouteTable};
 
 /// A handler: one actor, or several alike, and the endpoints it answers.
@@ -107,19 +106,20 @@ pub trait Lane: Send {
 
     /// Drops what came from connection `origin` and, when `id` is given, is that request.
     fn cancel(&self, origin: u64, id: Option<RequestId>);
+
+    /// Gives back what only a busy connection needs; nothing, unless it says otherwise.
+    fn rest(&mut self) {}
 }
 
 /// A request that has arrived.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Where the answer goes.
+    /// Where the answer goes, and who asks.
     pub reply: ReplySlot,
     /// When the caller stops waiting.
     pub deadline: Option<Deadline>,
     /// Pairs beside the body.
     pub metadata: Metadata,
-    /// Who asks.
-    pub peer: Arc<Hello>,
     /// The encoded request.
     pub body: Bytes,
     /// Set when the request opens a stream; accepted or not, its end is the answer.

@@ -18,7 +18,7 @@ use crate::codec::Form;
 use crate::handler::{
     LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult, LocalSent, expired,
 };
-use crate::request::{Annotated, Due, Endpoint, Request, RequestContext};
+use crate::request::{Annotated, Due, Endpoint, Peer, Request, RequestContext};
 
 /// What became of a message that was handed to a handler in this process.
 #[allow(clippy::large_enum_variant, reason = "the large one is common")]
@@ -276,7 +276,8 @@ fn request<T: Endpoint>(
         None => Due::within(options.timeout),
         Some(now) => Due::At(Some(options.deadline_at(now))),
     };
-    let peer = handler.is_wrapped().then(|| service.system().hello());
+    let own = || Peer::of(service.system().hello());
+    let peer = handler.is_wrapped().then(own).unwrap_or_default();
     let metadata = options.metadata.clone();
     let context = RequestContext { endpoint: T::NAME, metadata, due, peer };
     Ok((Request::new(message, context), now))

@@ -12,7 +12,7 @@ use callboard_actors::stream::StreamSide;
 
 use crate::codec::{Codec, EncodedReply, decode_request};
 use crate::middleware::CallKind;
-use crate::request::{Annotated, Due, Endpoint, Request, RequestContext};
+use crate::request::{Annotated, Due, Endpoint, Peer, Request, RequestContext};
 
 /// A message as a handler gets it: what was sent, and what came with it.
 pub(crate) trait Delivery:
@@ -45,9 +45,15 @@ pub(crate) trait Delivery:
     ///
     /// # Errors
     /// The text says what is wrong with it.
-    fn decode(
+    fn decode(codec: Codec, body: &Bytes) -> Result<Self::Payload, String>;
+
+    /// Puts what was sent together with what came with it.
+    ///
+    /// # Errors
+    /// The text says what is missing.
+    fn arrived(
+        payload: Self::Payload,
         codec: Codec,
-        body: &Bytes,
         context: RequestContext,
         stream: Option<Arc<StreamSide>>,
     ) -> Result<Self, String>
@@ -76,17 +82,20 @@ pub(crate) trait Stay: Send + 'static {
 impl Stay for () {}
 
 /// Decodes straight from the receive buffer; refuses what cannot be decoded.
+#[allow(clippy::inline_always, reason = "else the message is moved twice more on its way")]
+#[inline(always)]
 pub(super) fn decode<M: Delivery>(codec: Codec, arrival: Arrival) -> Option<(M, ReplySlot)> {
-    let Arrival { mut reply, deadline, metadata, peer, body, stream } = arrival;
-    let context = RequestContext {
-        endpoint: M::ENDPOINT,
-        metadata,
-        due: Due::At(deadline),
-        peer: Some(peer),
-    };
+    let Arrival { mut reply, deadline, metadata, body, stream } = arrival;
     // The user's `Deserialize` may panic; the connection must not.
-    let failure = match contain(|| M::decode(codec, &body, context, stream)) {
-        Ok(Ok(message)) => return Some((message, reply)),
+    let failure = match contain(|| M::decode(codec, &body)) {
+        Ok(Ok(payload)) => {
+            let (due, peer) = (Due::At(deadline), Peer::default());
+            let context = RequestContext { endpoint: M::ENDPOINT, metadata, due, peer };
+            match M::arrived(payload, codec, context, stream) {
+                Ok(message) => return Some((message, reply)),
+                Err(missing) => missing,
+            }
+        }
         Ok(Err(error)) => error,
         Err(_) => "decoding it panicked".to_owned(),
     };
@@ -104,13 +113,16 @@ impl<T: Endpoint> Delivery for Request<T> {
 
     const ENDPOINT: &'static str = T::NAME;
 
-    fn decode(
-        codec: Codec,
-        body: &Bytes,
+    fn decode(codec: Codec, body: &Bytes) -> Result<T, String> {
+        decode_request::<T>(codec, body).map_err(|error| error.to_string())
+    }
+
+    fn arrived(
+        message: T,
+        _: Codec,
         context: RequestContext,
         _: Option<Arc<StreamSide>>,
     ) -> Result<Self, String> {
-        let message = decode_request::<T>(codec, body).map_err(|error| error.to_string())?;
         Ok(Self::new(message, context))
     }
 

@@ -2,6 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use actix::dev::MessageResponse;
 use actix::prelude::{Actor, ActorFutureExt, Handler, Message, ResponseActFuture, ResponseFuture};
@@ -9,6 +10,7 @@ use callboard_actors::contain::Panic;
 use callboard_actors::inbox::{Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
 use callboard_actors::server::ReplySlot;
+use callboard_actors::transport::Hello;
 use callboard_actors::{Context, Deadline, Status};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -21,13 +23,40 @@ use crate::system::SystemPlace;
 
 /// A message, its way back, and what an inbox wants to know of it.
 pub(super) struct TypedJob<A, M: Delivery> {
-    pub(super) message: Option<M>,
-    pub(super) way: Option<WayBack<M>>,
-    pub(super) key: JobKey,
-    pub(super) endpoint: usize,
+    message: Option<M>,
+    way: Option<WayBack<M>>,
+    key: JobKey,
+    endpoint: usize,
+    /// Whether its memory goes back to a lane, which fills it anew.
+    is_lent: bool,
     /// What the caller is told, until the job goes back to it.
-    pub(super) reply: Option<Answer<M::Value>>,
-    pub(super) actor: PhantomData<fn() -> A>,
+    reply: Option<Answer<M::Value>>,
+    actor: PhantomData<fn() -> A>,
+}
+
+impl<A, M: Delivery> TypedJob<A, M> {
+    pub(super) fn new(message: M, way: WayBack<M>, key: JobKey, endpoint: usize) -> Self {
+        let (message, way) = (Some(message), Some(way));
+        Self { message, way, key, endpoint, is_lent: false, reply: None, actor: PhantomData }
+    }
+
+    /// Whether lanes use the memory of such a one again: it is not too much to be kept.
+    pub(super) const IS_LENT: bool = size_of::<Self>() <= LENT_MOST;
+
+    /// An empty one for a lane.
+    pub(super) fn lent(endpoint: usize) -> Self {
+        let (key, is_lent) = (JobKey { origin: 0, id: 0 }, Self::IS_LENT);
+        let (message, way, reply) = (None, None, None);
+        Self { message, way, key, endpoint, is_lent, reply, actor: PhantomData }
+    }
+
+    /// Puts a message where there is none.
+    #[inline]
+    pub(super) fn fill(&mut self, message: M, way: WayBack<M>, key: JobKey) {
+        self.message = Some(message);
+        self.way = Some(way);
+        self.key = key;
+    }
 }
 
 /// The way back to a caller; the message's stay ends behind the answer.
@@ -45,20 +74,22 @@ pub(super) enum Responder<M: Delivery> {
     Local(LocalReply<M>),
 }
 
-impl<M: Delivery> WayBack<M> {
-    fn answer(self, result: Result<Annotated<M::Value>, Status>) {
-        match (self.responder, result) {
-            (Responder::Remote { mut slot, codec }, Ok(reply)) => {
-                M::reply(&mut slot, codec, &reply);
-            }
-            (Responder::Remote { mut slot, .. }, Err(status)) => slot.status(&status),
-            (Responder::Local(local), result) => local.answer(result),
+impl<M: Delivery> Responder<M> {
+    /// Who asks from elsewhere.
+    fn caller(&self) -> Option<&Arc<Hello>> {
+        match self {
+            Self::Remote { slot, .. } => slot.peer(),
+            Self::Local(_) => None,
         }
     }
+}
 
-    /// Whether the memory of a job comes from another arbiter, and is to go back with the answer.
-    fn takes_job(&self) -> bool {
-        matches!(&self.responder, Responder::Local(local) if local.crosses())
+impl<M: Delivery> WayBack<M> {
+    fn answer(self, result: Result<Annotated<M::Value>, Status>) {
+        match self.responder {
+            Responder::Remote { mut slot, codec } => answer_remote::<M>(&mut slot, codec, result),
+            Responder::Local(local) => local.answer(result),
+        }
     }
 
     /// Answers, and gives the job back.
@@ -73,6 +104,38 @@ impl<M: Delivery> WayBack<M> {
         match self.responder {
             Responder::Remote { mut slot, .. } => slot.refuse(refusal, None),
             Responder::Local(local) => local.refuse(refusal, message.map(M::into_payload)),
+        }
+    }
+}
+
+/// Answers a caller behind a connection.
+#[inline]
+fn answer_remote<M: Delivery>(
+    slot: &mut ReplySlot,
+    codec: Codec,
+    result: Result<Annotated<M::Value>, Status>,
+) {
+    match result {
+        Ok(reply) => M::reply(slot, codec, &reply),
+        Err(status) => slot.status(&status),
+    }
+}
+
+impl<A, M: Delivery> TypedJob<A, M> {
+    /// Answers what needs no time, from where the way back is: moving it would cost more.
+    fn answer_at_once(&mut self, result: Answer<M::Value>) {
+        match self.way.as_mut().map(|way| &mut way.responder) {
+            Some(Responder::Remote { slot, codec }) => {
+                answer_remote::<M>(slot, *codec, result.map(Annotated::new));
+                self.way = None;
+            }
+            // The memory comes from another arbiter, and goes back there with the answer.
+            Some(Responder::Local(local)) if local.crosses() => self.reply = Some(result),
+            _ => {
+                if let Some(way) = self.way.take() {
+                    way.answer(result.map(Annotated::new));
+                }
+            }
         }
     }
 }
@@ -102,29 +165,37 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        let (Some(message), Some(way)) = (self.message.take(), &self.way) else {
+        // The way back stays behind, so that a panic here can be answered.
+        let caller = self.way.as_ref().and_then(|way| {
+            way.stay.begin();
+            way.responder.caller()
+        });
+        let Some((result, deadline)) = deliver(&mut self.message, caller, actor, ctx) else {
             return Progress::Done;
         };
-        way.stay.begin();
-        // The way back stays behind, so that a panic here can be answered.
-        let (mut result, deadline) = deliver(message, actor, ctx);
-        if way.takes_job() {
-            result = match take_as::<_, Answer<M::Value>>(result) {
-                Ok(reply) => {
-                    self.reply = Some(reply);
-                    return Progress::Done;
-                }
-                Err(result) => result,
-            };
-        }
+        let result = match take_as::<_, Answer<M::Value>>(result) {
+            Ok(reply) => {
+                self.answer_at_once(reply);
+                return Progress::Done;
+            }
+            Err(result) => result,
+        };
         let Some(way) = self.way.take() else { return Progress::Done };
         respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
     }
 
-    fn finish(mut self: Box<Self>) {
+    fn finish(mut self: Box<Self>) -> Option<Box<dyn Job<A>>> {
+        if self.is_lent {
+            return Some(self);
+        }
         if let (Some(reply), Some(way)) = (self.reply.take(), self.way.take()) {
             way.give_back(reply, self);
         }
+        None
+    }
+
+    fn spare(self: Box<Self>) -> Option<Box<dyn Any>> {
+        Some(self)
     }
 
     fn panicked(&mut self, _: &Panic) {
@@ -141,26 +212,31 @@ where
     }
 }
 
-/// Has the actor handle a message; its result, and until when one that takes time may take.
+/// Has the actor handle a message, which is taken from its place; its result, and until when one that
+/// takes time may take. Nothing if it has been taken before.
 pub(super) fn deliver<A, M>(
-    mut message: M,
+    place: &mut Option<M>,
+    caller: Option<&Arc<Hello>>,
     actor: &mut A,
     ctx: &mut Context<A>,
-) -> (<A as Handler<M>>::Result, Option<Deadline>)
+) -> Option<(<A as Handler<M>>::Result, Option<Deadline>)>
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     <A as Handler<M>>::Result: 'static,
     M: Delivery,
 {
-    if message.context_ref().peer.is_none()
-        && let Some(place) = ctx.provided::<SystemPlace>()
-    {
-        place.introduce(message.context_mut());
+    let message = place.as_mut()?;
+    if message.context_ref().peer.is_unknown() {
+        if let Some(caller) = caller {
+            message.context_mut().peer.set(caller);
+        } else if let Some(place) = ctx.provided::<SystemPlace>() {
+            place.introduce(message.context_mut());
+        }
     }
     // Where the answer is there when the handler returns nobody needs to know.
     let is_answer = is_answer::<<A as Handler<M>>::Result, M::Value>();
     let deadline = if is_answer { None } else { message.context_ref().deadline() };
-    (actor.handle(message, ctx), deadline)
+    Some((actor.handle(place.take()?, ctx), deadline))
 }
 
 /// Answers at once when the result is there, else returns what will answer.
@@ -275,6 +351,9 @@ pub(super) fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, Fro
     Err(value.expect("only the branch above takes it"))
 }
 
+/// Bytes of a request whose memory is used again.
+const LENT_MOST: usize = 512;
+
 /// What is answered in place of a handler that panicked.
 pub(super) fn panicked(endpoint: &'static str) -> Status {
     Status::internal(endpoint, "the handler panicked")
@@ -309,3 +388,6 @@ impl<A: Actor, T: 'static> actix::prelude::ActorFuture<A> for WithDeadline<A, T>
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

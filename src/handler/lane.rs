@@ -5,17 +5,19 @@ use std::sync::Arc;
 use actix::prelude::Actor;
 use callboard_actors::Context;
 use callboard_actors::client::thread_hint;
-use callboard_actors::inbox::Job;
+use callboard_actors::inbox::{Inbox, Job};
 use callboard_actors::message::RequestId;
 use callboard_actors::server::{Arrival, Lane};
 use tokio::time::Instant;
 
 use super::port::TypedPort;
+use super::spares::Spares;
 
 /// Collects a batch for each of the handler's actors.
 pub(super) struct TypedLane<A: Actor<Context = Context<A>>> {
     port: Arc<TypedPort<A>>,
     batches: Vec<Vec<Box<dyn Job<A>>>>,
+    spares: Spares<A>,
     /// The actor on this connection's own arbiter.
     home: usize,
     next: usize,
@@ -25,7 +27,8 @@ impl<A: Actor<Context = Context<A>>> TypedLane<A> {
     pub(super) fn new(port: Arc<TypedPort<A>>) -> Self {
         let batches = port.inboxes.iter().map(|_| Vec::new()).collect();
         let home = thread_hint() % port.inboxes.len();
-        Self { port, batches, home, next: home }
+        let spares = Spares::new(port.endpoints.len());
+        Self { port, batches, spares, home, next: home }
     }
 }
 
@@ -35,7 +38,10 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         let index = self.port.choose(self.home, &mut self.next);
         let port = &self.port;
         if port.middleware[endpoint].is_empty() {
-            self.batches[index].extend(port.endpoints[endpoint].job(codec, arrival));
+            let spares = (&mut self.spares, &port.inboxes[index]);
+            if let Some(job) = port.endpoints[endpoint].job(codec, arrival, spares) {
+                self.batches[index].push(job);
+            }
         } else {
             port.endpoints[endpoint].serve_wrapped(port, index, codec, arrival);
         }
@@ -58,5 +64,11 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         for inbox in &self.port.inboxes {
             inbox.status().cancel(origin, id.map(|id| id.0));
         }
+    }
+
+    fn rest(&mut self) {
+        self.spares.rest();
+        self.batches.iter_mut().for_each(Vec::shrink_to_fit);
+        self.port.inboxes.iter().for_each(Inbox::rest);
     }
 }

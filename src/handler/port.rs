@@ -22,6 +22,7 @@ use super::delivery::{Delivery, decode};
 use super::job::{Responder, TypedJob, WayBack};
 use super::lane::TypedLane;
 use super::local::{LocalEndpoint, LocalFailure, LocalReply, LocalWay};
+use super::spares::Spares;
 use super::subscription::SinkOf;
 use super::wrapped::serve;
 use super::{HandlerBuilder, HandlerHome, Placement};
@@ -49,8 +50,14 @@ pub(super) struct TypedPort<A: Actor<Context = Context<A>>> {
 
 /// An endpoint of an actor, without its request's type.
 pub(super) trait AnyEndpoint<A: Actor<Context = Context<A>>>: Send + Sync {
-    /// Decodes a request; one that cannot be is refused.
-    fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>>;
+    /// Decodes a request, and puts it where an answered one was, if any is at hand or in the inbox;
+    /// one that cannot be decoded is refused.
+    fn job(
+        &self,
+        codec: Codec,
+        arrival: Arrival,
+        spares: (&mut Spares<A>, &Inbox<A>),
+    ) -> Option<Box<dyn Job<A>>>;
 
     /// Decodes a request and has the actor of this index handle it inside middleware.
     fn serve_wrapped(&self, port: &Arc<TypedPort<A>>, actor: usize, codec: Codec, arrival: Arrival);
@@ -164,20 +171,21 @@ pub(super) fn build<A: Actor<Context = Context<A>>>(
 
 impl<A: Actor<Context = Context<A>>> TypedPort<A> {
     /// Which actor gets a request that came on the arbiter of `home`.
+    #[inline]
     pub(super) fn choose(&self, home: usize, next: &mut usize) -> usize {
         match self.placement {
             Placement::Single => 0,
             Placement::PerArbiter => home,
-            Placement::Pool(count) => {
-                *next = (*next + 1) % count;
-                let other = rand::rng().random_range(0..count);
-                if self.inboxes[other].queued() < self.inboxes[*next].queued() {
-                    other
-                } else {
-                    *next
-                }
-            }
+            Placement::Pool(count) => self.choose_of(count, next),
         }
+    }
+
+    /// The one with less to do of two, of which one is the next in turn.
+    fn choose_of(&self, count: usize, next: &mut usize) -> usize {
+        *next = (*next + 1) % count;
+        let other = rand::rng().random_range(0..count);
+        let is_less = self.inboxes[other].queued() < self.inboxes[*next].queued();
+        if is_less { other } else { *next }
     }
 }
 
@@ -261,11 +269,22 @@ where
     <A as Handler<M>>::Result: 'static,
     M: Delivery,
 {
-    fn job(&self, codec: Codec, arrival: Arrival) -> Option<Box<dyn Job<A>>> {
+    fn job(
+        &self,
+        codec: Codec,
+        arrival: Arrival,
+        (spares, inbox): (&mut Spares<A>, &Inbox<A>),
+    ) -> Option<Box<dyn Job<A>>> {
+        let spare = if TypedJob::<A, M>::IS_LENT { spares.take(self.index, inbox) } else { None };
+        // Found before there is anything to put there: it is written to its place at once then.
+        let spare = spare.and_then(|spare| spare.spare()?.downcast().ok());
+        let mut job = spare.unwrap_or_else(|| Box::new(TypedJob::lent(self.index)));
         let (message, slot) = decode::<M>(codec, arrival)?;
         let (origin, id) = slot.key();
-        let responder = Responder::Remote { slot, codec };
-        Some(self.pack(message, responder, JobKey { origin, id: id.0 }))
+        let stay = self.stay(&message);
+        let way = WayBack { responder: Responder::Remote { slot, codec }, stay };
+        job.fill(message, way, JobKey { origin, id: id.0 });
+        Some(job)
     }
 
     fn serve_wrapped(
@@ -275,7 +294,10 @@ where
         codec: Codec,
         arrival: Arrival,
     ) {
-        let Some((message, mut slot)) = decode::<M>(codec, arrival) else { return };
+        let Some((mut message, mut slot)) = decode::<M>(codec, arrival) else { return };
+        if let Some(caller) = slot.peer() {
+            message.context_mut().peer.set(caller);
+        }
         let (origin, id) = slot.key();
         let key = JobKey { origin, id: id.0 };
         let (port, endpoint) = (Arc::clone(port), *self);
@@ -319,15 +341,8 @@ where
     M: Delivery,
 {
     pub(super) fn pack(&self, message: M, responder: Responder<M>, key: JobKey) -> Box<dyn Job<A>> {
-        let stay = self.stay(&message);
-        Box::new(TypedJob {
-            message: Some(message),
-            way: Some(WayBack { responder, stay }),
-            key,
-            endpoint: self.index,
-            reply: None,
-            actor: PhantomData,
-        })
+        let way = WayBack { responder, stay: self.stay(&message) };
+        Box::new(TypedJob::new(message, way, key, self.index))
     }
 
     /// Hands a message that comes out of middleware to an actor.

@@ -47,16 +47,18 @@ impl<T: StreamEndpoint> Delivery for Streaming<T> {
         takes_items::<T>()
     }
 
-    fn decode(
+    fn decode(codec: Codec, body: &Bytes) -> Result<T, String> {
+        StreamCodec::new(codec).decode_opening(body).map_err(|error| error.to_string())
+    }
+
+    fn arrived(
+        opening: T,
         codec: Codec,
-        body: &Bytes,
         context: RequestContext,
         stream: Option<Arc<StreamSide>>,
     ) -> Result<Self, String> {
         let side = stream.ok_or_else(|| "it does not open a stream".to_owned())?;
-        let codec = StreamCodec::new(codec);
-        let opening = codec.decode_opening(body).map_err(|error| error.to_string())?;
-        Ok(Self::new(opening, context, ItemSide::Remote(side, codec)))
+        Ok(Self::new(opening, context, ItemSide::Remote(side, StreamCodec::new(codec))))
     }
 
     fn context_mut(&mut self) -> &mut RequestContext {

@@ -26,7 +26,7 @@ pub(super) async fn serve<M: Delivery>(
         endpoint: M::ENDPOINT,
         metadata: context.metadata.clone(),
         deadline: context.deadline(),
-        peer: context.peer.as_ref().map(|peer| peer.node.clone()).unwrap_or_default(),
+        peer: context.peer.hello().map(|peer| peer.node.clone()).unwrap_or_default(),
     };
     let last = move |info: &CallInfo| {
         let context = message.context_mut();

@@ -16,7 +16,7 @@ use super::{StreamEndpoint, Streaming};
 use crate::client::{Alarm, ServiceRef};
 use crate::codec::length;
 use crate::handler::{LocalAnswer, LocalEndpoint, LocalFailure, LocalResult};
-use crate::request::{Due, RequestContext};
+use crate::request::{Due, Peer, RequestContext};
 
 /// A conversation with a handler in this process; dropping it cancels it there.
 pub(super) struct LocalTalk<T: StreamEndpoint> {
@@ -68,7 +68,7 @@ impl<T: StreamEndpoint> LocalTalk<T> {
             endpoint: T::NAME,
             metadata: options.metadata.clone(),
             due: Due::At(whole),
-            peer: Some(service.system().hello()),
+            peer: Peer::of(service.system().hello()),
         };
         let streaming = Streaming::new(opening, context, ItemSide::Local(Arc::clone(&stream)));
         let (answer, number) = handler.send(streaming, Instant::now());

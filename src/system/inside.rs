@@ -94,8 +94,8 @@ impl SystemPlace {
 
     /// Says of a request without a caller that it comes from this very system.
     pub(crate) fn introduce(&self, context: &mut RequestContext) {
-        if context.peer.is_none() {
-            context.peer = self.0.get().map(ServiceSystem::hello);
+        if let (true, Some(system)) = (context.peer.is_unknown(), self.0.get()) {
+            context.peer.set(system.hello());
         }
     }
 }

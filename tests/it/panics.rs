@@ -122,6 +122,24 @@ async fn a_request_whose_decoding_panics_is_refused_and_harms_nobody() {
     stop(&[&client, &server]).await;
 }
 
+#[actix::test]
+async fn a_reply_whose_encoding_panics_is_a_status_and_harms_nobody() {
+    let house = House::default();
+    let server = house.stage("one").handler(Critic::default, |h| h.request::<Verse>());
+    let server = start(server).await;
+    let client = house.client().await;
+    let stage = client.service("stage");
+    for _ in 0..3 {
+        let error = within(LONG, stage.send(Verse)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Critic.Verse: the handler panicked (500 Internal Server Error)"
+        );
+        within(LONG, stage.send(Count)).await.unwrap();
+    }
+    stop(&[&client, &server]).await;
+}
+
 #[derive(Debug, Serialize, Deserialize, Endpoint)]
 #[endpoint(name = "Critic.Review", reply = ())]
 struct Review {
@@ -136,6 +154,22 @@ struct Mine;
 impl<'de> Deserialize<'de> for Mine {
     fn deserialize<D: callboard::serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         panic!("stepped on");
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Endpoint)]
+#[endpoint(name = "Critic.Verse", reply = Rhyme)]
+struct Verse;
+
+/// Panics when half of it has been encoded.
+#[derive(Debug, Deserialize)]
+struct Rhyme;
+
+impl Serialize for Rhyme {
+    fn serialize<S: callboard::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use callboard::serde::ser::SerializeTuple;
+        serializer.serialize_tuple(2)?.serialize_element(&true)?;
+        panic!("no word rhymes");
     }
 }
 
@@ -161,5 +195,13 @@ impl Handler<Request<Mine>> for Critic {
 
     fn handle(&mut self, _: Request<Mine>, _: &mut Context<Self>) -> Reply<Mine> {
         Ok(())
+    }
+}
+
+impl Handler<Request<Verse>> for Critic {
+    type Result = Reply<Verse>;
+
+    fn handle(&mut self, _: Request<Verse>, _: &mut Context<Self>) -> Reply<Verse> {
+        Ok(Rhyme)
     }
 }

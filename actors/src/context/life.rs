@@ -153,25 +153,17 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         desk.work.requests += 1;
         // Kept outside this frame, so that a panic can be answered after the unwinding.
         let job = desk.current.insert(job);
-        let (key, endpoint) = (job.key(), job.endpoint());
         let progress = job.run(&mut self.actor, &mut self.ctx);
-        if let Some(job) = desk.current.take()
-            && let Err(panic) = contain(|| job.finish())
-        {
-            tracing::error!(%panic, "a request panicked when it was let go of");
+        let endpoint = job.endpoint();
+        let rest = rest_of(progress).map(|rest| (Origin::Request(job.key(), endpoint), rest));
+        let spare = desk.current.take().and_then(let_go);
+        if let Some((origin, rest)) = rest {
+            desk.tasks.insert(origin, rest);
+        } else if let Some(inbox) = desk.inbox.as_deref_mut() {
+            inbox.answered(endpoint);
         }
-        match progress {
-            Progress::Done => {
-                if let Some(inbox) = desk.inbox.as_deref_mut() {
-                    inbox.answered(endpoint);
-                }
-            }
-            Progress::Free(future) => {
-                desk.tasks.insert(Origin::Request(key, endpoint), TaskWork::Free(future));
-            }
-            Progress::Actor(future) => {
-                desk.tasks.insert(Origin::Request(key, endpoint), TaskWork::Actor(future));
-            }
+        if let (Some(inbox), Some(spare)) = (desk.inbox.as_deref_mut(), spare) {
+            inbox.keep(spare);
         }
     }
 
@@ -207,12 +199,7 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
         let (key, endpoint) = (job.key(), job.endpoint());
         let progress = job.run(&mut self.actor, &mut self.ctx);
         guest.end();
-        let rest = match progress {
-            Progress::Done => None,
-            Progress::Free(future) => Some(TaskWork::Free(future)),
-            Progress::Actor(future) => Some(TaskWork::Actor(future)),
-        };
-        match rest {
+        match rest_of(progress) {
             None => inbox.guest_answered(endpoint),
             Some(rest) => {
                 inbox.guest_stays();
@@ -252,7 +239,13 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     }
 
     /// Takes in what the actor's code asked for; true while it must do nothing else.
+    #[inline]
     fn is_blocked(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> bool {
+        // Asked after each request, and nearly always so.
+        !self.is_quiet() && self.waits_or_stops(desk, cx)
+    }
+
+    fn waits_or_stops(&mut self, desk: &mut Desk<'_, '_, A>, cx: &mut TaskContext<'_>) -> bool {
         loop {
             if self.ctx.news.any {
                 self.merge_news(desk.tasks);
@@ -307,6 +300,23 @@ impl<A: Actor<Context = Context<A>>> Life<A> {
     pub(super) fn is_waiting(&self) -> bool {
         !self.waits.is_empty()
     }
+}
+
+/// What has yet to answer a request.
+fn rest_of<A: Actor>(progress: Progress<A>) -> Option<TaskWork<A>> {
+    match progress {
+        Progress::Done => None,
+        Progress::Free(future) => Some(TaskWork::Free(future)),
+        Progress::Actor(future) => Some(TaskWork::Actor(future)),
+    }
+}
+
+/// Lets go of a request that has been run; what is left of it.
+fn let_go<A: Actor>(job: Box<dyn Job<A>>) -> Option<Box<dyn Job<A>>> {
+    contain(|| job.finish()).unwrap_or_else(|panic| {
+        tracing::error!(%panic, "a request panicked when it was let go of");
+        None
+    })
 }
 
 enum Step {

@@ -21,6 +21,7 @@ use super::cancels::Cancels;
 use super::entry::Entry;
 use super::options::{InboxOptions, Overflow};
 use super::receiver::InboxReceiver;
+use super::spares::Spares;
 use super::{InboxStatus, Job};
 use crate::bell::Bell;
 use crate::context::take_turn;
@@ -50,6 +51,7 @@ pub(super) struct Shared<A: Actor> {
     pub(super) bell: Bell,
     /// The [place](place) at which the actor was polled last.
     home: AtomicUsize,
+    pub(super) spares: Apart<Spares<A>>,
     idle: Notify,
     /// Those who wait until it is idle.
     listeners: AtomicUsize,
@@ -95,6 +97,7 @@ impl<A: Actor> Inbox<A> {
             has_guest: AtomicBool::new(false),
             bell: Bell::default(),
             home: AtomicUsize::new(0),
+            spares: Apart::default(),
             idle: Notify::new(),
         });
         let receiver = InboxReceiver::new(Arc::clone(&shared), options.concurrency);
@@ -197,6 +200,17 @@ impl<A: Actor> Inbox<A> {
         job.refuse(self.shared.refusal(is_closed, now));
     }
 
+    /// Moves up to 16 answered requests of an endpoint to `spares`, so that their memory is used
+    /// [again](Job::spare); at most 256 are kept for that.
+    pub fn take_spares(&self, endpoint: usize, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.take(endpoint, spares);
+    }
+
+    /// Gives back memory that only a busy inbox needs.
+    pub fn rest(&self) {
+        self.shared.spares.rest();
+    }
+
     /// The part of it that does not depend on the actor's type.
     pub fn status(&self) -> Arc<dyn InboxStatus>
     where
@@ -285,7 +299,12 @@ impl<A: Actor> Shared<A> {
 
     fn move_entries(&self, most: usize, queue: &mut Queue<A>, into: &mut VecDeque<Entry<A>>) {
         let count = queue.entries.len().min(most);
-        into.extend(queue.entries.drain(..count));
+        if count == queue.entries.len() {
+            // As a whole, not one by one.
+            into.append(&mut queue.entries);
+        } else {
+            into.extend(queue.entries.drain(..count));
+        }
         self.taken_out(count, queue);
         self.queue_fewer(count, queue);
     }

@@ -11,6 +11,7 @@ use super::Job;
 use super::cancels::Cancels;
 use super::entry::Entry;
 use super::queue::Shared;
+use super::spares::PORTION;
 use crate::bell::Bell;
 use crate::contain::contain;
 use crate::deadline::Deadline;
@@ -27,6 +28,8 @@ pub(crate) struct InboxReceiver<A: Actor> {
     unblocked: VecDeque<Entry<A>>,
     /// Answered, and not counted out yet.
     finished: usize,
+    /// Answered, to be filled anew; less than a portion.
+    spares: Vec<Box<dyn Job<A>>>,
     clock: Clock,
     /// Of this poll, for what is put aside in it.
     now: Now,
@@ -67,6 +70,7 @@ impl<A: Actor> InboxReceiver<A> {
             lanes,
             unblocked: VecDeque::new(),
             finished: 0,
+            spares: Vec::new(),
             clock: Clock::default(),
             now: Now::unread(),
         }
@@ -138,6 +142,14 @@ impl<A: Actor> InboxReceiver<A> {
         self.finished += 1;
     }
 
+    /// Keeps what a request left when it was [let go of](Job::finish).
+    pub(crate) fn keep(&mut self, spare: Box<dyn Job<A>>) {
+        self.spares.push(spare);
+        if self.spares.len() >= PORTION {
+            self.shared.spares.give(&mut self.spares);
+        }
+    }
+
     /// Takes in a request that was not queued, unless something is ahead of it or its endpoint has no
     /// place for it; [`guest_answered`](Self::guest_answered) or [`guest_stays`](Self::guest_stays)
     /// must follow.
@@ -184,13 +196,18 @@ impl<A: Actor> InboxReceiver<A> {
     }
 
     /// Gives up a place; the next request of this endpoint gets it.
+    #[inline]
     fn leave(&mut self, endpoint: usize) {
-        if let Some(lane) = self.lanes.get_mut(endpoint) {
-            match lane.held_back.pop_front() {
-                Some(entry) => self.unblocked.push_back(entry),
-                None => lane.running -= 1,
-            }
+        match self.lanes.get_mut(endpoint) {
+            Some(lane) if lane.held_back.is_empty() => lane.running -= 1,
+            Some(_) => self.unblock(endpoint),
+            None => {}
         }
+    }
+
+    #[cold]
+    fn unblock(&mut self, endpoint: usize) {
+        self.unblocked.extend(self.lanes[endpoint].held_back.pop_front());
     }
 
     /// Takes the cancellations that arrived, drops what they name of the queue, and returns them
@@ -311,15 +328,16 @@ fn refuse<A: Actor>(mut entry: Entry<A>, refusal: Refusal) {
 #[derive(Default)]
 struct Clock {
     read: Option<Instant>,
+    /// What is due by then is compared with a clock read for it.
+    near: Option<Instant>,
     /// Pieces of work that may still go by the latest reading.
     credit: u32,
 }
 
 impl Clock {
+    #[inline]
     fn has_passed(&mut self, deadline: Deadline) -> bool {
-        if let (Some(read), true) = (self.read, self.credit > 0)
-            && deadline.time_left_at(read) > SPARE
-        {
+        if self.credit > 0 && self.near.is_some_and(|near| deadline.instant() > near) {
             self.credit -= 1;
             return false;
         }
@@ -336,6 +354,7 @@ impl Clock {
         }
     }
 
+    #[inline(never)]
     fn read(&mut self) -> Instant {
         let now = Instant::now();
         let was_quick = self.read.is_some_and(|read| now - read < QUICK);
@@ -343,7 +362,7 @@ impl Clock {
         if !was_quick {
             waiting::flush();
         }
-        self.read = Some(now);
+        (self.read, self.near) = (Some(now), Some(now + SPARE));
         now
     }
 }

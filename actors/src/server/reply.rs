@@ -6,28 +6,40 @@ use crate::message::{Body, Outgoing, Refusal, RequestId};
 use crate::metadata::Metadata;
 use crate::server::{refusal_code, refusal_text};
 use crate::status::Status;
-use crate::transport::TransportError;
 use crate::transport::outbox::Outbox;
+use crate::transport::{Hello, TransportError};
+
+/// The other side of a connection, as all of its requests know it.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) peer: Arc<Hello>,
+}
 
 /// The right and the duty to answer one request, exactly once.
 ///
 /// What is dropped without an answer is answered with status 500.
 #[derive(Debug)]
 pub struct ReplySlot {
-    outbox: Option<Arc<Outbox>>,
+    asker: Option<Arc<Asker>>,
     id: RequestId,
     /// A one-way request counts as unanswered until it has been handled, but nothing is sent.
     one_way: bool,
 }
 
 impl ReplySlot {
-    pub(crate) fn new(outbox: Arc<Outbox>, id: RequestId, one_way: bool) -> Self {
-        Self { outbox: Some(outbox), id, one_way }
+    pub(crate) fn new(asker: Arc<Asker>, id: RequestId, one_way: bool) -> Self {
+        Self { asker: Some(asker), id, one_way }
+    }
+
+    /// Who asks; nobody any more once it has been answered.
+    pub fn peer(&self) -> Option<&Arc<Hello>> {
+        self.asker.as_ref().map(|asker| &asker.peer)
     }
 
     /// The connection's number and the request's.
     pub fn key(&self) -> (u64, RequestId) {
-        (self.outbox.as_ref().map_or(0, |outbox| outbox.number()), self.id)
+        (self.asker.as_ref().map_or(0, |asker| asker.outbox.number()), self.id)
     }
 
     /// Answers with a value, encoded straight into the connection's send queue.
@@ -64,20 +76,21 @@ impl ReplySlot {
                 tracing::warn!(%error, "a status was not sent");
             }
         }
-        if let Some(outbox) = self.outbox.take() {
-            outbox.answered();
+        if let Some(asker) = self.asker.take() {
+            asker.outbox.answered();
         }
     }
 
     /// Sends the answer; unless that fails the slot is done with.
+    #[inline]
     fn answer(&mut self, message: Outgoing<'_>) -> Result<(), TransportError> {
-        if let Some(outbox) = &self.outbox {
+        if let Some(asker) = &self.asker {
             if self.one_way {
-                outbox.answered();
+                asker.outbox.answered();
             } else {
-                outbox.answer_request(message)?;
+                asker.outbox.answer_request(message)?;
             }
-            self.outbox = None;
+            self.asker = None;
         }
         Ok(())
     }
@@ -85,7 +98,7 @@ impl ReplySlot {
 
 impl Drop for ReplySlot {
     fn drop(&mut self) {
-        if self.outbox.is_some() {
+        if self.asker.is_some() {
             self.status(&Status::internal(STATUS_ID, "the handler ended without an answer"));
         }
     }

@@ -12,7 +12,7 @@ use actix::prelude::{Actor, ActorFuture, ActorFutureExt, AsyncContext, WrapFutur
 use tokio::time::{Instant, timeout};
 
 use super::acceptor::{Gate, Guest, Place, Server};
-use super::{Arrival, Lane, ReplySlot};
+use super::{Arrival, Asker, Lane, ReplySlot};
 use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
@@ -21,7 +21,7 @@ use crate::stream::StreamFrame;
 use crate::supervisor::Exit;
 use crate::transport::outbox::{Outbox, QUEUE_LIMIT};
 use crate::transport::pump::{Pump, Role};
-use crate::transport::{Hello, Socket, TransportError};
+use crate::transport::{Socket, TransportError};
 
 /// Serves one connection.
 pub(super) struct Session {
@@ -51,8 +51,7 @@ impl Session {
         }
         self.role = Some(ServerRole {
             server: Arc::clone(&self.server),
-            outbox: Arc::clone(&outbox),
-            peer,
+            asker: Arc::new(Asker { outbox: Arc::clone(&outbox), peer }),
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
@@ -68,9 +67,9 @@ impl Session {
             match &error {
                 TransportError::Closed => {}
                 TransportError::Protocol(_) | TransportError::TooLarge { .. } => {
-                    tracing::warn!(peer = role.peer.node, %error, "connection closed");
+                    tracing::warn!(peer = role.asker.peer.node, %error, "connection closed");
                 }
-                _ => tracing::debug!(peer = role.peer.node, %error, "connection ended"),
+                _ => tracing::debug!(peer = role.asker.peer.node, %error, "connection ended"),
             }
             if let Some(pump) = &self.pump {
                 pump.fail(error);
@@ -143,8 +142,7 @@ impl ActorFuture<Session> for Run {
 /// What the server does with messages.
 struct ServerRole {
     server: Arc<Server>,
-    outbox: Arc<Outbox>,
-    peer: Arc<Hello>,
+    asker: Arc<Asker>,
     /// What the client's route slots stand for; bounded by [`RouteSlot::MAX`].
     routes: Vec<Option<Result<Target, Refusal>>>,
     /// By handler.
@@ -191,15 +189,19 @@ impl Role for ServerRole {
     }
 
     fn is_expecting(&self) -> bool {
-        self.outbox.unanswered() > 0
+        self.asker.outbox.unanswered() > 0
     }
 
     fn is_idle(&mut self, now: Instant) -> bool {
-        self.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
+        self.asker.outbox.unanswered() == 0 && now >= self.heard + self.idle_time
     }
 
     fn idle_due(&self) -> Option<Instant> {
         Some(self.heard + self.idle_time)
+    }
+
+    fn rest(&mut self) {
+        self.lanes.iter_mut().flatten().for_each(|open| open.lane.rest());
     }
 }
 
@@ -209,7 +211,7 @@ impl ServerRole {
         let is_request = |message: &&Message| matches!(message, Message::Request { .. });
         let requests = messages.iter().filter(is_request).count();
         // At most this many are unanswered: some of those before may be answered meanwhile.
-        let mut unanswered = if requests > 0 { self.outbox.accepted(requests) } else { 0 };
+        let mut unanswered = if requests > 0 { self.asker.outbox.accepted(requests) } else { 0 };
         let mut messages = messages.drain(..);
         while let Some(message) = messages.next() {
             match message {
@@ -228,12 +230,18 @@ impl ServerRole {
                     }
                     let target = self.target(route)?;
                     let deadline = time_left.map(|left| Deadline::after(now, left));
-                    let peer = Arc::clone(&self.peer);
-                    let reply = ReplySlot::new(Arc::clone(&self.outbox), id, one_way);
                     unanswered += 1;
-                    let target = self.admit(target, unanswered);
-                    let arrival = Arrival { reply, deadline, metadata, peer, body, stream: None };
-                    self.serve(target, arrival, stream, one_way);
+                    // What is to become of it is settled before it is put together: it is large.
+                    let place = self.admit(target, unanswered, (stream, one_way));
+                    let mut reply = ReplySlot::new(Arc::clone(&self.asker), id, one_way);
+                    match place {
+                        Ok((handler, endpoint, codec)) => {
+                            let stream = stream.then(|| self.asker.outbox.take_stream(id));
+                            let arrival = Arrival { reply, deadline, metadata, body, stream };
+                            self.lane(handler).push(endpoint, codec, arrival);
+                        }
+                        Err((refusal, detail)) => reply.refuse(refusal, detail),
+                    }
                 }
                 Message::Cancel { id } => self.cancel(id, now),
                 Message::GoAway { reason: GoAway::Error(reason) } => {
@@ -241,15 +249,15 @@ impl ServerRole {
                 }
                 Message::StreamData { id, body } => {
                     self.has_items = true;
-                    self.outbox.note_items(id, body.into(), &mut messages)?;
+                    self.asker.outbox.note_items(id, body.into(), &mut messages)?;
                 }
                 Message::StreamItems { id, items } => {
                     self.has_items = true;
-                    self.outbox.note_items(id, items, &mut messages)?;
+                    self.asker.outbox.note_items(id, items, &mut messages)?;
                 }
-                Message::StreamEnd { id } => self.outbox.note_stream(id, StreamFrame::End),
+                Message::StreamEnd { id } => self.asker.outbox.note_stream(id, StreamFrame::End),
                 Message::StreamCredit { id, items, bytes } => {
-                    self.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
+                    self.asker.outbox.note_stream(id, StreamFrame::Credit { items, bytes });
                 }
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }
@@ -289,53 +297,38 @@ impl ServerRole {
         })
     }
 
-    /// Decides whether a request may go on; its reply slot counts it out in either case.
-    fn admit(&self, target: Result<Target, Refusal>, unanswered: usize) -> Result<Target, Refusal> {
+    /// Decides whether a request may go on, and to which endpoint of which handler, with which codec;
+    /// its reply slot counts it out in either case.
+    fn admit(
+        &self,
+        target: Result<Target, Refusal>,
+        unanswered: usize,
+        (stream, one_way): (bool, bool),
+    ) -> Result<(usize, usize, u16), (Refusal, Option<&'static str>)> {
+        let plain = |refusal| (refusal, None);
         if self.server.gate() == Gate::Refusing {
-            return Err(Refusal::Draining);
+            return Err(plain(Refusal::Draining));
         }
         if unanswered > self.server.options().max_in_flight as usize {
-            return Err(Refusal::Overloaded { retry_after: RETRY_AFTER });
+            return Err(plain(Refusal::Overloaded { retry_after: RETRY_AFTER }));
         }
-        target
+        let target = target.map_err(plain)?;
+        if target.is_stream != stream || (stream && one_way) {
+            return Err((Refusal::Other, Some(wrong_kind(target.is_stream))));
+        }
+        Ok((target.handler, target.endpoint, target.codec.map_err(plain)?))
     }
 
-    /// Hands a request on, or refuses it.
-    fn serve(
-        &mut self,
-        target: Result<Target, Refusal>,
-        mut arrival: Arrival,
-        stream: bool,
-        one_way: bool,
-    ) {
-        match target {
-            Err(refusal) => arrival.reply.refuse(refusal, None),
-            Ok(target) if target.is_stream != stream || (stream && one_way) => {
-                arrival.reply.refuse(Refusal::Other, Some(wrong_kind(target.is_stream)));
-            }
-            Ok(target) => {
-                let (_, id) = arrival.reply.key();
-                arrival.stream = stream.then(|| self.outbox.take_stream(id));
-                self.push(target, arrival);
-            }
-        }
-    }
-
-    fn push(&mut self, target: Target, mut arrival: Arrival) {
-        let codec = match target.codec {
-            Ok(codec) => codec,
-            Err(refusal) => return arrival.reply.refuse(refusal, None),
-        };
+    /// The way to a handler; from now on there is something in it.
+    fn lane(&mut self, handler: usize) -> &mut dyn Lane {
         let handlers = self.server.routes().handlers();
         if self.lanes.is_empty() {
             self.lanes.resize_with(handlers.len(), || None);
         }
-        let open = self.lanes[target.handler].get_or_insert_with(|| OpenLane {
-            lane: handlers[target.handler].lane(),
-            is_dirty: false,
-        });
+        let open = self.lanes[handler]
+            .get_or_insert_with(|| OpenLane { lane: handlers[handler].lane(), is_dirty: false });
         open.is_dirty = true;
-        open.lane.push(target.endpoint, codec, arrival);
+        &mut *open.lane
     }
 
     fn flush(&mut self, now: Instant) {
@@ -355,13 +348,13 @@ impl ServerRole {
             if open.is_dirty {
                 open.lane.hand_over(now);
             }
-            open.lane.cancel(self.outbox.number(), Some(id));
+            open.lane.cancel(self.asker.outbox.number(), Some(id));
         }
     }
 
     fn cancel_all(&self) {
         for open in self.lanes.iter().flatten() {
-            open.lane.cancel(self.outbox.number(), None);
+            open.lane.cancel(self.asker.outbox.number(), None);
         }
     }
 }

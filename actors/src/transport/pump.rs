@@ -36,6 +36,9 @@ pub(crate) trait Role {
 
     /// When to ask [`is_idle`](Self::is_idle) again.
     fn idle_due(&self) -> Option<Instant>;
+
+    /// Gives back what only a busy connection needs.
+    fn rest(&mut self) {}
 }
 
 /// The moving part of a connection.
@@ -192,6 +195,7 @@ impl Pump {
         if self.rests_at.is_some_and(|at| at <= now) {
             self.rests_at = None;
             self.rest();
+            role.rest();
         }
         Ok(())
     }

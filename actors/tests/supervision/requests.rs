@@ -28,8 +28,15 @@ impl Outcomes {
     /// A request that is answered at once.
     pub(crate) fn job(&self, id: u64) -> TestJob {
         let key = JobKey { origin: 1, id };
-        let (deadline, timeout) = (None, None);
-        TestJob { key, deadline, timeout, endpoint: 0, deed: Deed::Answer, log: self.0.clone() }
+        TestJob {
+            key,
+            deadline: None,
+            timeout: None,
+            endpoint: 0,
+            deed: Deed::Answer,
+            is_lent: false,
+            log: self.0.clone(),
+        }
     }
 
     pub(crate) fn take(&self) -> Vec<String> {
@@ -45,6 +52,8 @@ pub(crate) struct TestJob {
     timeout: Option<Duration>,
     endpoint: usize,
     deed: Deed,
+    /// To be filled anew once it has been answered.
+    is_lent: bool,
     log: Log,
 }
 
@@ -104,6 +113,11 @@ impl TestJob {
     /// Not worth running this long after its time has begun.
     pub(crate) fn lasting(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Kept to be filled anew once it has been let go of.
+    pub(crate) fn lent(self) -> Self {
+        Self { is_lent: true, ..self }
     }
 
     pub(crate) fn boxed(self) -> Box<dyn Job<Probe>> {
@@ -168,6 +182,10 @@ impl Job<Probe> for TestJob {
                 .into_actor(actor),
             )),
         }
+    }
+
+    fn finish(self: Box<Self>) -> Option<Box<dyn Job<Probe>>> {
+        if self.is_lent { Some(self) } else { None }
     }
 
     fn panicked(&mut self, _: &Panic) {

@@ -68,9 +68,10 @@ where
     }
 
     fn run(&mut self, actor: &mut A, ctx: &mut Context<A>) -> Progress<A> {
-        let Some(message) = self.message.take() else { return Progress::Done };
         self.stay.iter().for_each(Stay::begin);
-        let (result, deadline) = deliver(message, actor, ctx);
+        let Some((result, deadline)) = deliver(self.message, None, actor, ctx) else {
+            return Progress::Done;
+        };
         let result = match take_as::<_, Answer<M::Value>>(result) {
             Ok(reply) => {
                 let result = reply.map(Annotated::new).map_err(LocalFailure::Status);

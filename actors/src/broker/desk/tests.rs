@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::deadline::Deadline;
 use crate::inbox::{Inbox, InboxOptions, Job, JobKey, Progress};
 use crate::message::{Body, Message};
+use crate::server::Asker;
 use crate::supervisor::{Child, Supervisor};
 use crate::transport::outbox::Outbox;
 use crate::transport::{Batch, Hello, OwnedMessages};
@@ -49,11 +50,12 @@ fn event(outbox: &Arc<Outbox>, id: u64) -> Arrival {
     let body = Bytes::from_static(b"John");
     let mut frame = BytesMut::new();
     EventFrame { topic: "user.created", group: None, body: &body }.encode(&mut frame).unwrap();
+    let peer = Arc::new(Hello::new("", "peer", 1));
+    let asker = Arc::new(Asker { outbox: Arc::clone(outbox), peer });
     Arrival {
-        reply: ReplySlot::new(Arc::clone(outbox), RequestId(id), false),
+        reply: ReplySlot::new(asker, RequestId(id), false),
         deadline: None,
         metadata: Metadata::new(),
-        peer: Arc::new(Hello::new("", "peer", 1)),
         body: frame.freeze(),
         stream: None,
     }

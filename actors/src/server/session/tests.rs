@@ -5,7 +5,7 @@ use crate::inbox::InboxStatus;
 use crate::metadata::Metadata;
 use crate::registry::EndpointInfo;
 use crate::server::{AcceptorOptions, HandlerPort, RouteTable};
-use crate::transport::OwnedMessages;
+use crate::transport::{Hello, OwnedMessages};
 
 #[tokio::test]
 async fn what_came_before_a_breach_of_the_protocol_is_handed_over() {
@@ -31,6 +31,16 @@ async fn nobody_has_a_turn_between_a_request_and_its_cancellation() {
         stage.receive(vec![cancel]).unwrap();
         assert_eq!(stage.take(), ["cancel 1"], "nothing came with it");
     }
+}
+
+#[tokio::test]
+async fn a_lane_rests_with_its_connection() {
+    let mut stage = Stage::new(false);
+    stage.role.rest();
+    assert_eq!(stage.take(), [""; 0], "there is none yet");
+    stage.receive(vec![request(1, 0)]).unwrap();
+    stage.role.rest();
+    assert_eq!(stage.take(), ["push 1", "flush", "rest"]);
 }
 
 /// A request by the number of its route, which the first one explains.
@@ -67,10 +77,10 @@ impl Stage {
         let server = Server::new(Hello::new("echo", "a", 1), routes, options);
         let outbox = Arc::new(Outbox::new(""));
         outbox.open(Box::new(OwnedMessages::new(1024)), 0);
+        let peer = Arc::new(Hello::new("", "peer", 1));
         let role = ServerRole {
             server,
-            outbox,
-            peer: Arc::new(Hello::new("", "peer", 1)),
+            asker: Arc::new(Asker { outbox, peer }),
             routes: Vec::new(),
             lanes: Vec::new(),
             heard: Instant::now(),
@@ -151,5 +161,9 @@ impl Lane for Noting {
         if let Some(id) = id {
             self.note(format!("cancel {}", id.0));
         }
+    }
+
+    fn rest(&mut self) {
+        self.note("rest");
     }
 }

@@ -85,6 +85,18 @@ async fn a_stream_that_waits_for_room_is_told_of_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_connection_is_for_rests_once_it_has_been_quiet() {
+    let mut stage = Stage::new(1);
+    stage.poll();
+    advance(QUIET / 2).await;
+    stage.poll();
+    assert_eq!((stage.role.received, stage.role.rested), (1, 0));
+    advance(QUIET / 2).await;
+    (0..2).for_each(|_| stage.poll());
+    assert_eq!(stage.role.rested, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_portion_is_taken_at_its_own_time() {
     let mut stage = Stage::new(3);
     stage.role.portion = 2;
@@ -148,11 +160,12 @@ struct Counter {
     portion: usize,
     /// What a portion takes.
     work: Duration,
+    rested: usize,
 }
 
 impl Default for Counter {
     fn default() -> Self {
-        Self { received: 0, at: Vec::new(), portion: 1, work: Duration::ZERO }
+        Self { received: 0, at: Vec::new(), portion: 1, work: Duration::ZERO, rested: 0 }
     }
 }
 
@@ -183,6 +196,10 @@ impl Role for Counter {
 
     fn idle_due(&self) -> Option<Instant> {
         None
+    }
+
+    fn rest(&mut self) {
+        self.rested += 1;
     }
 }
 
