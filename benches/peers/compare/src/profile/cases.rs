@@ -8,7 +8,7 @@ use crate::bars::{Bar, tail_subject};
 use crate::number::{bytes, thousands};
 use crate::point::{BODIES, HALF, LOADED, Point};
 use crate::record::Metric;
-use crate::systems::{FLOOR, PLAIN, SUBJECT, System, TARPC};
+use crate::systems::{FLOOR, PLAIN, SUBJECT, System, TARPC, TARPC_THREADS};
 
 /// Profiles that are read side by side.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +78,7 @@ fn in_flight(count: usize) -> Case {
             (format!("calls/s, {number} in flight"), None),
             (format!("CPU per call of both sides, {number} in flight"), None),
         ],
-        ways: pairs(Point::InFlight(count), &[SUBJECT, FLOOR, TARPC]),
+        ways: pairs(Point::InFlight(count), &[SUBJECT, FLOOR, TARPC, TARPC_THREADS]),
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
         assert!(!growth("nodes per service: one node changes, with a hash ring"));
         let calls = |other| is_seen(bar("calls/s, 64 in flight", other, ""));
         assert!(calls("x floor") && calls("x tarpc"));
-        assert!(!calls("x tarpc-threads") && !calls("x tonic"));
+        assert!(calls("x tarpc-threads") && !calls("x tonic"));
         let bodies = |best| is_seen(bar("MB/s, bodies of 1 MiB", "x the best rival", best));
         assert!(bodies("tarpc") && !bodies("tonic"));
         let tail = |point, metric| is_seen(bar(&tail_subject(point, metric), "x its p50", ""));
