@@ -44,7 +44,7 @@ pub struct JobKey {
 
 /// A request on its way to an actor; it holds the decoded body and the way back.
 ///
-/// Exactly one of [`run`](Self::run), [`refuse`](Self::refuse) is called, once;
+/// Exactly one of [`run`](Self::run), [`refuse`](Self::refuse) is called, once for each filling;
 /// [`panicked`](Self::panicked) follows a `run` that panicked, and [`finish`](Self::finish) one that
 /// did not, unless the request is [handled at once](Inbox::run_at_once) and so belongs to the caller
 /// still. Once `run` has returned, the future in its [`Progress`] owns the answer.
@@ -73,8 +73,8 @@ pub trait Job<A: Actor>: Send {
     ///
     /// Memory that one thread takes and another one gives back is dear: the C library locks what it
     /// came from, and both threads meet there. So what came from another thread may go back there,
-    /// with the answer. What is returned is kept to be [filled anew](Self::spare), and so must hold
-    /// nothing any more.
+    /// with the answer. What is returned is kept to be [filled anew](Self::spare), for the same
+    /// [endpoint](Self::endpoint), and so must hold nothing any more.
     fn finish(self: Box<Self>) -> Option<Box<dyn Job<A>>> {
         None
     }

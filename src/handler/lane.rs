@@ -17,7 +17,8 @@ use super::spares::Spares;
 pub(super) struct TypedLane<A: Actor<Context = Context<A>>> {
     port: Arc<TypedPort<A>>,
     batches: Vec<Vec<Box<dyn Job<A>>>>,
-    spares: Spares<A>,
+    /// For each of them likewise.
+    spares: Vec<Spares<A>>,
     /// The actor on this connection's own arbiter.
     home: usize,
     next: usize,
@@ -27,7 +28,7 @@ impl<A: Actor<Context = Context<A>>> TypedLane<A> {
     pub(super) fn new(port: Arc<TypedPort<A>>) -> Self {
         let batches = port.inboxes.iter().map(|_| Vec::new()).collect();
         let home = thread_hint() % port.inboxes.len();
-        let spares = Spares::new(port.endpoints.len());
+        let spares = port.inboxes.iter().map(|_| Spares::new()).collect();
         Self { port, batches, spares, home, next: home }
     }
 }
@@ -38,7 +39,7 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         let index = self.port.choose(self.home, &mut self.next);
         let port = &self.port;
         if port.middleware[endpoint].is_empty() {
-            let spares = (&mut self.spares, &port.inboxes[index]);
+            let spares = (&mut self.spares[index], &port.inboxes[index]);
             if let Some(job) = port.endpoints[endpoint].job(codec, arrival, spares) {
                 self.batches[index].push(job);
             }
@@ -51,12 +52,14 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
         for (batch, inbox) in self.batches.iter_mut().zip(&self.port.inboxes) {
             inbox.push(batch, now);
         }
+        self.settle();
     }
 
     fn flush_and_run(&mut self, now: Instant) {
         for (batch, inbox) in self.batches.iter_mut().zip(&self.port.inboxes) {
             inbox.push_and_run(batch, now);
         }
+        self.settle();
     }
 
     fn cancel(&self, origin: u64, id: Option<RequestId>) {
@@ -67,8 +70,23 @@ impl<A: Actor<Context = Context<A>>> Lane for TypedLane<A> {
     }
 
     fn rest(&mut self) {
-        self.spares.rest();
+        self.spares.iter_mut().for_each(Spares::rest);
         self.batches.iter_mut().for_each(Vec::shrink_to_fit);
+        self.port.inboxes.iter().for_each(Inbox::rest);
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> TypedLane<A> {
+    fn settle(&mut self) {
+        for (spares, inbox) in self.spares.iter_mut().zip(&self.port.inboxes) {
+            spares.settle(inbox);
+        }
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Drop for TypedLane<A> {
+    // A connection may end before it has been quiet for long enough to rest.
+    fn drop(&mut self) {
         self.port.inboxes.iter().for_each(Inbox::rest);
     }
 }

@@ -200,10 +200,15 @@ impl<A: Actor> Inbox<A> {
         job.refuse(self.shared.refusal(is_closed, now));
     }
 
-    /// Moves up to 16 answered requests of an endpoint to `spares`, so that their memory is used
-    /// [again](Job::spare); at most 256 are kept for that.
-    pub fn take_spares(&self, endpoint: usize, spares: &mut Vec<Box<dyn Job<A>>>) {
-        self.shared.spares.take(endpoint, spares);
+    /// Moves up to `most` answered requests of an endpoint to `spares`, so that their memory is used
+    /// [again](Job::spare); at most 256, of all endpoints, are kept for that.
+    pub fn take_spares(&self, endpoint: usize, most: usize, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.take(endpoint, most, spares);
+    }
+
+    /// Gives back those of [`take_spares`](Self::take_spares) that were not needed.
+    pub fn give_spares(&self, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.give(spares);
     }
 
     /// Gives back memory that only a busy inbox needs.

@@ -25,28 +25,28 @@ struct Kept<A: Actor> {
 }
 
 impl<A: Actor> Spares<A> {
-    /// Takes those of `jobs` that there is room for, and drops the others.
+    /// Takes all of `jobs`; for those that there is no room for others are dropped, of the endpoint
+    /// that has most.
     pub(super) fn give(&self, jobs: &mut Vec<Box<dyn Job<A>>>) {
+        let mut displaced = Vec::new();
         {
             let mut kept = self.kept.lock();
-            while kept.count < MOST
-                && let Some(job) = jobs.pop()
-            {
-                kept.put(job);
+            for job in jobs.drain(..) {
+                displaced.extend(kept.put(job));
             }
             self.count.store(kept.count, Ordering::Relaxed);
         }
-        jobs.clear();
+        drop(displaced);
     }
 
-    /// Moves a portion of those of an endpoint to `jobs`.
-    pub(super) fn take(&self, endpoint: usize, jobs: &mut Vec<Box<dyn Job<A>>>) {
+    /// Moves up to `most` of those of an endpoint to `jobs`.
+    pub(super) fn take(&self, endpoint: usize, most: usize, jobs: &mut Vec<Box<dyn Job<A>>>) {
         if self.count.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut kept = self.kept.lock();
         let Some(of_endpoint) = kept.of_endpoints.get_mut(endpoint) else { return };
-        let left = of_endpoint.len().saturating_sub(PORTION);
+        let left = of_endpoint.len().saturating_sub(most);
         let taken = of_endpoint.len() - left;
         // Those that came last, which a processor still knows.
         jobs.extend(of_endpoint.drain(left..));
@@ -68,13 +68,22 @@ impl<A: Actor> Spares<A> {
 }
 
 impl<A: Actor> Kept<A> {
-    fn put(&mut self, job: Box<dyn Job<A>>) {
+    /// Keeps it; what had to give way, which is itself where its endpoint has most.
+    fn put(&mut self, job: Box<dyn Job<A>>) -> Option<Box<dyn Job<A>>> {
         let endpoint = job.endpoint();
+        if endpoint >= ENDPOINTS_MOST {
+            return Some(job);
+        }
         if self.of_endpoints.len() <= endpoint {
             self.of_endpoints.resize_with(endpoint + 1, Vec::new);
         }
         self.of_endpoints[endpoint].push(job);
         self.count += 1;
+        if self.count <= MOST {
+            return None;
+        }
+        self.count -= 1;
+        self.of_endpoints.iter_mut().max_by_key(|jobs| jobs.len())?.pop()
     }
 }
 
@@ -92,6 +101,9 @@ impl<A: Actor> Default for Kept<A> {
 
 /// Requests kept for one inbox: two portions of a connection.
 const MOST: usize = 256;
+
+/// Endpoints whose requests are kept: those of this number on are dropped.
+const ENDPOINTS_MOST: usize = 1024;
 
 /// Requests that change hands at a time.
 pub(super) const PORTION: usize = 16;

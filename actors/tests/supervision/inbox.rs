@@ -110,7 +110,7 @@ async fn what_has_been_answered_comes_back_to_be_filled_anew() {
     let world = World::start(100, &[]);
     let spares_of = |endpoint| {
         let mut spares = Vec::new();
-        world.inbox.take_spares(endpoint, &mut spares);
+        world.inbox.take_spares(endpoint, 16, &mut spares);
         assert!(spares.iter().all(|spare| spare.endpoint() == endpoint));
         spares.len()
     };
@@ -133,6 +133,19 @@ async fn what_has_been_answered_comes_back_to_be_filled_anew() {
     }
     let kept = std::iter::repeat_with(spares).take_while(|count| *count > 0).sum::<usize>();
     assert_eq!(kept, 256, "further ones are dropped");
+    // Those of an endpoint that was busy once give way to others.
+    for (endpoint, count) in [(1, 300), (0, 100)] {
+        for id in 1..=count {
+            world.push([world.job(id).of(endpoint).lent()]);
+            soon(world.idle()).await;
+        }
+    }
+    assert!(std::iter::repeat_with(|| spares_of(0)).take_while(|count| *count > 0).count() >= 6);
+    let mut spares_left = Vec::new();
+    world.inbox.take_spares(1, 3, &mut spares_left);
+    assert_eq!(spares_left.len(), 3);
+    world.inbox.give_spares(&mut spares_left);
+    assert_eq!(spares_left.len(), 0);
     world.push((1..=50).map(|id| world.job(id).lent()));
     soon(world.idle()).await;
     world.inbox.rest();

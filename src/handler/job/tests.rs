@@ -1,4 +1,8 @@
+use std::time::Duration;
+
 use callboard_actors::Metadata;
+use callboard_actors::inbox::InboxOptions;
+use callboard_actors::supervisor::{Child, Supervisor};
 use serde::{Deserialize, Serialize};
 
 use super::super::local::local_reply;
@@ -59,6 +63,88 @@ fn the_memory_of_an_answered_request_is_used_again() {
     fill(&mut job, Small);
     assert_eq!((std::ptr::from_ref(&*job), job.key()), (place, JobKey { origin: 1, id: 2 }));
 }
+
+/// What shows whether it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Held {
+    #[serde(skip)]
+    held: Arc<()>,
+}
+
+impl Endpoint for Held {
+    type Reply = ();
+    const NAME: &'static str = "Test.Held";
+}
+
+/// Answers later, and with an error.
+struct Slow;
+
+impl Actor for Slow {
+    type Context = Context<Self>;
+}
+
+impl Handler<Request<Held>> for Slow {
+    type Result = ResponseFuture<Result<(), Status>>;
+
+    fn handle(&mut self, request: Request<Held>, _: &mut Context<Self>) -> Self::Result {
+        assert!(Arc::strong_count(&request.held) > 1, "its caller has it too");
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            drop(request);
+            Err(Status::internal("test", "no"))
+        })
+    }
+}
+
+/// Has an actor handle so many requests that they come back, and looks into all of them.
+async fn nothing_is_left<A, T>(child: Child<A>, message: impl Fn() -> T)
+where
+    A: Actor<Context = Context<A>> + Handler<Request<T>>,
+    <A as Handler<Request<T>>>::Result: 'static,
+    T: Endpoint<Reply = ()>,
+{
+    let (child, inbox) = child.with_inbox(InboxOptions::default());
+    let mut builder = Supervisor::builder("test");
+    builder.child(child);
+    let supervisor = builder.start();
+    let (mut jobs, mut answers) = (Vec::<Box<dyn Job<A>>>::new(), Vec::new());
+    for id in 0..PORTION {
+        let (reply, answer) = local_reply();
+        let mut job = Box::new(TypedJob::<A, Request<T>>::lent(0));
+        let due = Due::At(None);
+        let (metadata, peer) = (Metadata::new(), Peer::default());
+        let context = RequestContext { endpoint: T::NAME, metadata, due, peer };
+        let way = WayBack { responder: Responder::Local(reply), stay: () };
+        job.fill(Request::new(message(), context), way, JobKey { origin: 1, id });
+        jobs.push(job);
+        answers.push(answer);
+    }
+    inbox.push(&mut jobs, Instant::now());
+    for answer in answers {
+        timeout_at(Instant::now() + PATIENCE, answer).await.expect("an answer").expect("one each");
+    }
+    inbox.take_spares(0, PORTION as usize, &mut jobs);
+    assert_eq!(jobs.len(), PORTION as usize);
+    for job in jobs {
+        let job = job.spare().and_then(|job| job.downcast::<TypedJob<A, Request<T>>>().ok());
+        let job = job.expect("its type is known");
+        assert!(job.message.is_none() && job.way.is_none() && job.reply.is_none());
+    }
+    supervisor.stop().await;
+}
+
+#[actix::test]
+async fn a_request_that_was_run_leaves_nothing_in_its_memory() {
+    nothing_is_left(Child::new("at once", || Nobody), || Small).await;
+    let held = Arc::new(());
+    nothing_is_left(Child::new("later", || Slow), || Held { held: Arc::clone(&held) }).await;
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+/// As many as come back together.
+const PORTION: u64 = 16;
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn much_memory_is_given_back() {
