@@ -108,7 +108,7 @@ where
     builder.child(child);
     let supervisor = builder.start();
     let (mut jobs, mut answers) = (Vec::<Box<dyn Job<A>>>::new(), Vec::new());
-    for id in 0..PORTION {
+    for id in (0..).take(PORTION) {
         let (reply, answer) = local_reply();
         let mut job = Box::new(TypedJob::<A, Request<T>>::lent(0));
         let due = Due::At(None);
@@ -123,8 +123,8 @@ where
     for answer in answers {
         timeout_at(Instant::now() + PATIENCE, answer).await.expect("an answer").expect("one each");
     }
-    inbox.take_spares(0, PORTION as usize, &mut jobs);
-    assert_eq!(jobs.len(), PORTION as usize);
+    inbox.take_spares(0, PORTION, &mut jobs);
+    assert_eq!(jobs.len(), PORTION);
     for job in jobs {
         let job = job.spare().and_then(|job| job.downcast::<TypedJob<A, Request<T>>>().ok());
         let job = job.expect("its type is known");
@@ -142,7 +142,7 @@ async fn a_request_that_was_run_leaves_nothing_in_its_memory() {
 }
 
 /// As many as come back together.
-const PORTION: u64 = 16;
+const PORTION: usize = 16;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
