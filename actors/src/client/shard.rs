@@ -45,7 +45,8 @@ pub(crate) struct Shard {
 pub struct ConnectionOptions {
     /// Time to connect and greet; default 5 s.
     pub dial_timeout: Duration,
-    /// A connection without calls for this long is closed; default 60 s.
+    /// A connection without calls for this long is closed, and an address that a call names is not
+    /// dialled again after it has not been reached for so long; default 60 s.
     pub idle_time: Duration,
     /// Calls in flight on one connection; further callers wait. Default 1,024, and never more
     /// than the node accepts.
