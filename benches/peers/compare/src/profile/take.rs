@@ -123,7 +123,7 @@ fn stalls(options: &Options, comparison: &Comparison, at: (Point, &str)) -> Resu
     let workload = at.0.workload(seconds, comparison.peak(at.1, 0)).ok_or(NO_PEAK)?;
     let server = serve(options, at, &workload)?;
     // Before the client, since it must see the whole of what the client measures.
-    let time = Duration::from_secs_f64(workload.seconds) + START;
+    let time = Duration::from_secs_f64(workload.seconds) + WARM_UP + START;
     let mut recording = Recording::start(What::Switches, time)?;
     let (begun, before) = (Instant::now(), stolen());
     let client = server.client(&workload)?;
@@ -252,3 +252,19 @@ const WARM_UP: Duration = Duration::from_millis(400);
 
 /// What a run lasts beyond what is sampled, since `perf` takes a while to begin.
 const START: Duration = Duration::from_millis(800);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::comparison;
+
+    #[test]
+    fn whose_processor_is_not_known_is_not_seen() {
+        let point = Point::Offered(50);
+        let why = |words: &[&str]| {
+            let options = Options::parse(words).unwrap();
+            stalls(&options, &comparison(point, &[]), (point, "callboard")).unwrap_err()
+        };
+        assert_eq!((why(&["--no-pin"]).as_str(), why(&[]).as_str()), (NOT_PINNED, NO_PEAK));
+    }
+}

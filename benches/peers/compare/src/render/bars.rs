@@ -62,11 +62,7 @@ fn beyond(bars: &[Bar]) -> String {
 
 fn row(bar: &Bar) -> Vec<String> {
     let remark = if bar.remark.is_empty() { String::new() } else { format!(" ({})", bar.remark) };
-    let measured = match bar.measured {
-        // Which only windows can be.
-        Some(measured) if measured.is_infinite() => "queue".to_owned(),
-        measured => measured.map_or("–".into(), digits),
-    };
+    let measured = bar.told();
     let yardstick = bar.yardstick.as_ref().map(|it| format!("{} {}", it.name, digits(it.median)));
     let verdict = match bar.is_met() {
         Some(true) => "met",
