@@ -203,8 +203,9 @@ mod tests {
     #[test]
     fn a_window_of_which_all_calls_are_late_is_late() {
         let mut windows = begun(4);
-        [0, 1, 3].into_iter().for_each(|index| fill(&mut windows, index, 100, 50 * MICRO));
-        fill(&mut windows, 2, 100, 60_000 * MICRO);
+        for (index, latency) in [(0, 50), (1, 50), (2, 60_000), (3, 50)] {
+            fill(&mut windows, index, 100, latency * MICRO);
+        }
         assert_eq!(windows.summary().unwrap().late, Some(0.25));
     }
 
