@@ -22,9 +22,9 @@ pub(super) fn bars(comparison: &Comparison, figures: &[Figure]) -> String {
          rounds; or in those of the run's median window of 50 ms, which is what happens in most \
          windows, with the p50 and the share of late windows beside it. A queue, in which a p99 says \
          nothing, is later than anything. The yardstick has half of its own peak there, which is \
-         another load, so its figure decides nothing. Events are the median rate as a multiple of the one that is demanded. \
-         What is within a process, of memory, or about growth are figures of `micro` and `growth`, \
-         of several the worst.\n\n{}",
+         another load, so its figure decides nothing. Events are the median rate as a multiple of \
+         the one that is demanded. What is within a process, of memory, or about growth are figures \
+         of `micro` and `growth`, of several the worst.\n\n{}",
         counts(&bars, false),
         counts(&bars, true),
         beyond(&bars),
