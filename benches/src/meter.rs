@@ -8,7 +8,7 @@ mod windows;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-pub use self::windows::{Summary, Windows};
+pub use self::windows::{Summary, Untold, Windows};
 
 /// How far a measurement has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,16 +134,19 @@ pub fn begin(mut windows: Windows) -> Instant {
     let now = Instant::now();
     windows.begin(now);
     COUNTED.set(Counted { windows, other: Histogram::default() });
+    LOOKS.set(Looks::default().next(now));
     PHASE.set(Phase::Measuring);
     now
 }
 
 /// Ends what [`begin`] began.
 pub fn end() -> Measured {
+    // Whoever did not look until now has been away until now.
+    let away = LOOKS.take().next(Instant::now()).longest;
     PHASE.set(Phase::Over);
     let Counted { windows, other: mut whole } = COUNTED.take();
     windows.add_to(&mut whole);
-    Measured { whole, windows: windows.summary(), away: LOOKS.take().longest }
+    Measured { whole, windows: windows.summary(), away }
 }
 
 /// What was measured on a thread.
@@ -153,7 +156,8 @@ pub struct Measured {
     pub whole: Histogram,
     /// What the windows say, where there were any.
     pub windows: Option<Summary>,
-    /// The longest time between two [looks](look) at the clock, if there were two.
+    /// The longest time between two [looks](look) at the clock; the beginning and the end are looks
+    /// too. `None` when it was not begun.
     pub away: Option<Duration>,
 }
 
@@ -226,18 +230,35 @@ mod tests {
 
     #[test]
     fn only_what_is_measured_counts() {
+        let windows = Windows::of(Windows::WIDTH * 4, 20.0, 1);
         let micro = Duration::from_micros(1);
         count(Instant::now(), Instant::now() + micro);
         let before = look();
-        let begun = begin(Windows::of(Windows::WIDTH));
+        let begun = begin(windows);
         count(begun, begun + micro);
         count(before, begun + micro);
         let measured = end();
         assert_eq!(measured.whole.count(), 2);
-        assert_eq!(measured.windows.map(|windows| windows.late), Some(0.0));
-        assert_eq!(measured.away, None, "nobody looked twice meanwhile");
+        let untold = measured.windows.and_then(|windows| windows.untold);
+        assert_eq!(untold, Some(Untold::Queue), "three windows have no call");
         count(begun, begun + micro);
         assert_eq!(end().whole.count(), 0);
+    }
+
+    #[test]
+    fn who_never_looks_was_away_all_the_time() {
+        let hour = Duration::from_secs(3600);
+        LOOKS.set(Looks { last: None, longest: Some(hour) });
+        let begun = begin(Windows::default());
+        let until = loop {
+            let now = Instant::now();
+            if now > begun {
+                break now;
+            }
+        };
+        let away = end().away.unwrap();
+        assert!(away >= until - begun, "from the beginning to the end");
+        assert!(away < hour, "what was before does not count");
     }
 
     #[test]

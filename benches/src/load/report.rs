@@ -65,19 +65,22 @@ impl Table {
         }
     }
 
-    /// Of what was measured by windows, medians over the rounds, but of absences the longest.
+    /// Of what was measured by windows, medians over the rounds, but of absences the longest. A queue
+    /// is later than anything.
     fn windows(&self) -> Vec<String> {
         let line = |((in_flight, system), samples): (&(usize, usize), &Vec<Sample>)| {
             let all = |of: fn(&Sample) -> Option<f64>| -> Vec<f64> {
                 samples.iter().filter_map(of).collect()
             };
             let middle = |of| median(&all(of));
+            let p50 = middle(|sample| sample.window_p50.or(sample.queue()))?;
+            let p99 = middle(|sample| sample.window_p99.or(sample.queue()))?;
             let away = all(|sample| sample.client_away);
             Some(format!(
-                "| {in_flight} | {} | {:.1} | {:.0} | {:.0} | {:.0} |",
+                "| {in_flight} | {} | {} | {} | {:.0} | {:.0} |",
                 self.systems[*system],
-                middle(|sample| sample.window_p50)?,
-                middle(|sample| sample.window_p99)?,
+                if p50.is_finite() { format!("{p50:.1}") } else { "queue".into() },
+                if p99.is_finite() { format!("{p99:.0}") } else { "queue".into() },
                 middle(|sample| sample.late_windows)? * 100.0,
                 away.into_iter().reduce(f64::max)?,
             ))
@@ -96,6 +99,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use callboard_benches::meter::Untold;
+
     use super::*;
 
     #[test]
@@ -111,5 +116,14 @@ mod tests {
             table.add(0, 64, sample);
         }
         assert_eq!(table.windows(), ["| 64 | floor | 40.0 | 90 | 25 | 700 |"]);
+        for samples in table.runs.values_mut() {
+            let queued = samples.iter_mut().filter(|sample| sample.window_p99 < Some(400.0));
+            queued.for_each(|sample| {
+                sample.window_p99 = None;
+                sample.untold = Some(Untold::Queue);
+            });
+        }
+        let [line] = &table.windows()[..] else { panic!("it is one line") };
+        assert_eq!(line, "| 64 | floor | 40.0 | queue | 25 | 700 |");
     }
 }

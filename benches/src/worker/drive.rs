@@ -87,6 +87,7 @@ pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
         micros(side(&after).cpu.saturating_sub(side(&before).cpu)) / messages
     };
     let per_second = messages / elapsed.as_secs_f64();
+    let summary = measured.windows.unwrap_or_default();
     Sample {
         per_second,
         p50: quantile(0.5),
@@ -97,17 +98,21 @@ pub async fn measure(workload: &Workload, server: u32, per_lap: u32) -> Sample {
         client_memory: after[0].memory as f64 / 1024.0,
         server_memory: after[1].memory as f64 / 1024.0,
         bytes_per_second: per_second * workload.body as f64,
-        window_p50: measured.windows.map(|windows| micros(windows.p50)),
-        window_p99: measured.windows.map(|windows| micros(windows.p99)),
-        late_windows: measured.windows.map(|windows| windows.late),
-        client_away: measured.away.map(micros),
+        window_p50: summary.p50.map(micros),
+        window_p99: summary.p99.map(micros),
+        late_windows: summary.late,
+        untold: summary.untold,
+        client_away: measured.away.filter(|_| workload.shape == Shape::Open).map(micros),
     }
 }
 
 /// Only where calls come due at fixed times has each window as many.
 fn windows(workload: &Workload) -> Windows {
     match workload.shape {
-        Shape::Open => Windows::of(Duration::from_secs_f64(workload.seconds)),
+        Shape::Open => {
+            let time = Duration::from_secs_f64(workload.seconds);
+            Windows::of(time, workload.rate, workload.in_flight)
+        }
         _ => Windows::default(),
     }
 }

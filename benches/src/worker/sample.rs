@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::meter::Untold;
+
 /// What one run measured; a message is a call, or with `one-way` a message without an answer, or
 /// with `publish` the delivery of an event to one subscriber.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -30,12 +32,16 @@ pub struct Sample {
     /// With `open`, of [windows](crate::meter::Windows) of 50 ms the median p50 in µs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_p50: Option<f64>,
-    /// With `open`, of such windows the median p99 in µs.
+    /// With `open`, of such windows the median p99 in µs; JSON has no infinity, so that a queue is
+    /// [a state of its own](Self::untold).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_p99: Option<f64>,
     /// With `open`, share of such windows whose p99 is above five of `window_p50`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_windows: Option<f64>,
+    /// Why there is no `window_p99` although there are windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<Untold>,
     /// With `open`, the longest time in µs in which the client, which never sleeps, did not look at
     /// the clock: it had no processor, or one turn of its work took as long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +49,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What a queue counts as, where there is one: infinitely late.
+    pub fn queue(&self) -> Option<f64> {
+        (self.untold == Some(Untold::Queue)).then_some(f64::INFINITY)
+    }
+
     /// One line of JSON.
     ///
     /// # Panics
@@ -101,6 +112,7 @@ mod tests {
             window_p99: some,
             late_windows: some,
             client_away: some,
+            untold: Some(Untold::Queue),
             ..Sample::default()
         };
         assert_eq!(Sample::from_line(&sample.to_line()), Some(sample));

@@ -8,7 +8,7 @@ use callboard_benches::figure::Figure;
 
 pub(crate) use self::demand::Demand;
 pub(crate) use self::tail::subject as tail_subject;
-use crate::number::{bytes, thousands};
+use crate::number::{bytes, digits, thousands};
 use crate::point::{BODIES, IN_FLIGHT, LOADED, Point};
 use crate::record::{Comparison, Metric};
 use crate::systems::{
@@ -52,6 +52,15 @@ impl Bar {
     /// What is demanded, with its unit if it has one.
     pub(crate) fn demanded(&self) -> String {
         format!("{} {}", self.demand.text(), self.unit).trim_end().to_owned()
+    }
+
+    /// What was measured, as texts have it.
+    pub(crate) fn told(&self) -> String {
+        match self.measured {
+            // Which only windows can be.
+            Some(measured) if measured.is_infinite() => "queue".to_owned(),
+            measured => measured.map_or("–".into(), digits),
+        }
     }
 
     /// Whether not even the yardstick, which does nothing else, is as good as is demanded in any

@@ -67,7 +67,7 @@ mod tests {
     use callboard_benches::worker::Shape;
 
     use super::*;
-    use crate::record::tests::comparison;
+    use crate::record::tests::{comparison, with_queues};
     use crate::systems::FLOOR;
 
     #[test]
@@ -104,6 +104,19 @@ mod tests {
         }
         let better = vec![("tarpc", 1.5)];
         assert_eq!(losses(&this), [Loss { point, metric: Metric::WindowP99, better }]);
+    }
+
+    #[test]
+    fn a_queue_loses_infinitely() {
+        let point = Point::Offered(50);
+        let rates: &[(&str, &[f64])] = &[(SUBJECT, &[50.0; 3]), ("tarpc", &[50.0; 3])];
+        let mut this = comparison(point, rates);
+        with_queues(&mut this, SUBJECT, 2);
+        with_queues(&mut this, "tarpc", 0);
+        let better = vec![("tarpc", f64::INFINITY)];
+        assert_eq!(losses(&this), [Loss { point, metric: Metric::WindowP99, better }]);
+        with_queues(&mut this, "tarpc", 3);
+        assert_eq!(losses(&this), [], "both have one");
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub(crate) fn short(value: f64) -> String {
 /// Three digits, or all of a large number's.
 pub(crate) fn digits(value: f64) -> String {
     match value.abs() {
-        _ if !value.is_finite() => "–".into(),
+        _ if value.is_nan() => "–".into(),
+        _ if value.is_infinite() => "∞".into(),
         size if size >= 999.5 => thousands(value),
         size if size >= 99.5 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),
@@ -56,6 +57,7 @@ mod tests {
         let all = [1_623_456.0, 489_600.0, 9_000.0, 64.0, 7.126, 0.5].map(short);
         assert_eq!(all, ["1.62 M", "490 k", "9,000", "64.0", "7.13", "0.50"]);
         assert_eq!(short(999_900.0), "1.00 M");
+        assert_eq!([f64::NAN, f64::INFINITY].map(digits), ["–", "∞"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use callboard_benches::meter::Untold;
 use callboard_benches::ratio::median;
 use callboard_benches::worker::{Sample, Workload};
 use serde::{Deserialize, Serialize};
@@ -61,10 +62,10 @@ pub(crate) enum Metric {
 }
 
 impl Metric {
-    /// Not a number where the sample has none.
+    /// Not a number where the sample has none, infinite for windows of a queue.
     pub(crate) fn of(self, sample: &Sample) -> f64 {
-        let (window_p50, window_p99) = (sample.window_p50, sample.window_p99);
-        let [window_p50, window_p99] = [window_p50, window_p99].map(|it| it.unwrap_or(f64::NAN));
+        let windows = [sample.window_p50, sample.window_p99];
+        let [window_p50, window_p99] = windows.map(|it| it.or(sample.queue()).unwrap_or(f64::NAN));
         match self {
             Self::Rate => sample.per_second,
             Self::P50 => sample.p50,
@@ -78,10 +79,16 @@ impl Metric {
             Self::Tail => sample.p99 / sample.p50,
             Self::WindowP50 => window_p50,
             Self::WindowP99 => window_p99,
-            Self::WindowTail => window_p99 / window_p50,
+            Self::WindowTail => sample.queue().unwrap_or(window_p99 / window_p50),
             Self::LateWindows => sample.late_windows.unwrap_or(f64::NAN) * 100.0,
             Self::ClientAway => sample.client_away.unwrap_or(f64::NAN),
         }
+    }
+
+    /// Whether a sample has it, be it infinite: a queue is worse than any number.
+    fn is_there(self, figure: f64) -> bool {
+        let is_of_windows = matches!(self, Self::WindowP50 | Self::WindowP99 | Self::WindowTail);
+        figure.is_finite() || is_of_windows && figure.is_infinite()
     }
 
     /// Whether more of it is better.
@@ -123,7 +130,7 @@ impl Comparison {
     fn rounds(&self, system: &str, point: Point, metric: Metric) -> BTreeMap<u32, f64> {
         let runs = self.runs.iter().filter(|run| run.system == system && run.point == point);
         let figures = runs.filter_map(|run| Some((run.round, metric.of(run.sample.as_ref()?))));
-        figures.filter(|(_, figure)| figure.is_finite()).collect()
+        figures.filter(|(_, figure)| metric.is_there(*figure)).collect()
     }
 
     /// What the rounds say about a system at a point.
@@ -138,10 +145,10 @@ impl Comparison {
 
     /// The median over the rounds of one system's figure in those of another.
     pub(crate) fn ratio(&self, both: (&str, &str), point: Point, metric: Metric) -> Option<f64> {
-        median(&self.ratios(both, point, metric)).filter(|ratio| ratio.is_finite())
+        median(&self.ratios(both, point, metric)).filter(|ratio| metric.is_there(*ratio))
     }
 
-    /// One system's figure in that of another, for each round that both have.
+    /// One system's figure in that of another, for each round that both have; two queues are alike.
     pub(crate) fn ratios(
         &self,
         (system, other): (&str, &str),
@@ -150,7 +157,10 @@ impl Comparison {
     ) -> Vec<f64> {
         let others = self.rounds(other, point, metric);
         let figures = self.rounds(system, point, metric).into_iter();
-        figures.filter_map(|(round, figure)| Some(figure / others.get(&round)?)).collect()
+        let ratio = |figure: f64, other: f64| {
+            if figure.is_infinite() && other.is_infinite() { 1.0 } else { figure / other }
+        };
+        figures.filter_map(|(round, figure)| Some(ratio(figure, *others.get(&round)?))).collect()
     }
 
     /// The best that a system did in a round with small calls over one connection.
@@ -163,6 +173,16 @@ impl Comparison {
             let best = peak.map_or(0.0, |peak| peak.per_second);
             Some(Peak { per_second: per_second.max(best), in_flight })
         })
+    }
+
+    /// In how many of its rounds the windows of a system at a point have no p99 for this reason, and
+    /// how many rounds with windows there are.
+    pub(crate) fn untold(&self, system: &str, point: Point, why: Untold) -> (usize, usize) {
+        let runs = self.runs.iter().filter(|run| run.system == system && run.point == point);
+        let samples = runs.filter_map(|run| run.sample.as_ref());
+        let has_windows = |sample: &&Sample| sample.window_p99.is_some() || sample.untold.is_some();
+        let rounds = samples.filter(has_windows);
+        (rounds.clone().filter(|sample| sample.untold == Some(why)).count(), rounds.count())
     }
 
     /// Why a system has no figures at a point.
@@ -218,6 +238,37 @@ pub(crate) mod tests {
         assert_eq!(this.ratio(("a", "c"), point, Metric::Rate), None);
         assert_eq!(this.attempts("a", point), (3, 1));
         assert_eq!(this.note("a", point), Some("it broke"));
+    }
+
+    /// Lets there be a queue in the first runs of a system, so many, and windows in all others.
+    pub(crate) fn with_queues(this: &mut Comparison, system: &str, count: usize) {
+        let of = |run: &&mut Run| run.system == system;
+        for (index, run) in this.runs.iter_mut().filter(of).enumerate() {
+            let sample = run.sample.as_mut().unwrap();
+            (sample.window_p50, sample.late_windows) = (Some(40.0), Some(0.25));
+            sample.window_p99 = (index >= count).then_some(120.0);
+            sample.untold = (index < count).then_some(Untold::Queue);
+        }
+    }
+
+    #[test]
+    fn a_queue_is_worse_than_any_number_and_two_are_alike() {
+        let point = Point::Offered(50);
+        let mut this = comparison(point, &[("a", &[1.0; 5]), ("b", &[1.0; 5])]);
+        let ratio = |this: &Comparison, both| this.ratio(both, point, Metric::WindowP99);
+        with_queues(&mut this, "a", 3);
+        with_queues(&mut this, "b", 0);
+        let tail = this.spread("a", point, Metric::WindowTail).unwrap();
+        assert_eq!((tail.least, tail.median), (3.0, f64::INFINITY));
+        assert_eq!(ratio(&this, ("a", "b")), Some(f64::INFINITY));
+        assert_eq!(ratio(&this, ("b", "a")), Some(0.0));
+        assert_eq!(this.untold("a", point, Untold::Queue), (3, 5));
+        assert_eq!(this.untold("c", point, Untold::Queue), (0, 0));
+        with_queues(&mut this, "b", 5);
+        assert_eq!(ratio(&this, ("a", "b")), Some(1.0));
+        with_queues(&mut this, "a", 2);
+        let median = this.spread("a", point, Metric::WindowTail).map(|tail| tail.median);
+        assert_eq!(median, Some(3.0));
     }
 
     #[test]

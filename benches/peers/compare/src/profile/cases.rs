@@ -19,6 +19,8 @@ pub(crate) struct Case {
     /// Subjects of the bars that it is about, and where the remark counts, that too.
     bars: Vec<(String, Option<&'static str>)>,
     pub(crate) ways: Vec<Way>,
+    /// Whether it is told although its bars are met this time.
+    pub(crate) is_always_told: bool,
 }
 
 /// What is sampled.
@@ -79,6 +81,7 @@ fn in_flight(count: usize) -> Case {
             (format!("CPU per call of both sides, {number} in flight"), None),
         ],
         ways: pairs(Point::InFlight(count), &[SUBJECT, FLOOR, TARPC, TARPC_THREADS]),
+        is_always_told: false,
     }
 }
 
@@ -91,6 +94,8 @@ fn tail() -> Case {
         per: "call",
         bars: subjects.map(|subject| (subject, None)).into(),
         ways: pairs(half, &[SUBJECT, FLOOR]),
+        // What made calls late is the evidence for what is said about them, whichever way it ends.
+        is_always_told: true,
     }
 }
 
@@ -101,6 +106,7 @@ fn bodies(size: usize) -> Case {
         per: "call",
         bars: vec![(format!("MB/s, bodies of {size_text}"), None)],
         ways: pairs(Point::Body(size), &[SUBJECT, PLAIN, TARPC]),
+        is_always_told: false,
     }
 }
 
@@ -117,6 +123,7 @@ fn across_arbiters() -> Case {
         per: "call",
         bars: vec![("in-process ask, across arbiters".into(), worst)],
         ways: ["service(name)", "Addr, actix::Context"].map(way).into(),
+        is_always_told: false,
     }
 }
 
@@ -130,6 +137,7 @@ fn subscribers() -> Case {
         per: "delivery",
         bars: vec![(GROWTH.into(), Some("subscribers: an event, each on a node of its own"))],
         ways: [100, 1_000].map(way).into(),
+        is_always_told: false,
     }
 }
 
@@ -143,6 +151,7 @@ fn nodes() -> Case {
         per: "change",
         bars: vec![(GROWTH.into(), Some("nodes per service: one node changes"))],
         ways: [1_000, 10_000].map(way).into(),
+        is_always_told: false,
     }
 }
 

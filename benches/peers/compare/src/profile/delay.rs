@@ -36,16 +36,15 @@ impl Delay {
 }
 
 /// Time, of all processors together, in which they had something to do and whatever this system runs
-/// on did not run them; to 10 ms, and none where it does not tell.
-pub(super) fn stolen() -> Duration {
-    TICK * stolen_ticks(&fs::read_to_string("/proc/stat").unwrap_or_default())
+/// on did not run them; to 10 ms. `None` where the kernel does not tell.
+pub(super) fn stolen() -> Option<Duration> {
+    Some(TICK * stolen_ticks(&fs::read_to_string("/proc/stat").ok()?)?)
 }
 
 /// The eighth number of the first line, which is of all processors.
-fn stolen_ticks(stat: &str) -> u32 {
-    let numbers = stat.lines().find_map(|line| line.strip_prefix("cpu "));
-    let ticks = numbers.and_then(|numbers| numbers.split_whitespace().nth(7)?.parse().ok());
-    ticks.unwrap_or(0)
+fn stolen_ticks(stat: &str) -> Option<u32> {
+    let numbers = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    numbers.split_whitespace().nth(7)?.parse().ok()
 }
 
 /// The kernel tells such time in hundredths of a second.
@@ -73,8 +72,8 @@ mod tests {
         assert_eq!(taken(status), 12);
         assert_eq!(taken("Name:\tload\n"), 0);
         let stat = "cpu  9 8 7 6 5 4 3 5902 1 0\ncpu0 9 8 7 6 5 4 3 3028 1 0\nintr 1\n";
-        assert_eq!(stolen_ticks(stat), 5902);
-        assert_eq!(stolen_ticks("cpu  9 8 7\n"), 0);
+        assert_eq!(stolen_ticks(stat), Some(5902));
+        assert_eq!(stolen_ticks("cpu  9 8 7\n"), None);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Recording with the program `perf`.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{script, switches};
@@ -35,24 +38,50 @@ pub(super) fn why_not() -> Option<String> {
 }
 
 impl Recording {
-    /// Begins to record, and goes on for that time.
+    /// Begins to record, and goes on for that time, which has begun when this returns.
+    ///
+    /// `perf` starts a program only when it records, and ends with it.
     pub(super) fn start(what: What, time: Duration) -> Result<Self, String> {
         let file = std::env::temp_dir().join(format!("callboard-{}.perf", std::process::id()));
         let mut command = Command::new(PERF);
         command.args(["record", "--quiet", "--all-cpus"]).args(what.to_record());
         command.arg("--output").arg(&file);
-        command.args(["--", "sleep", &time.as_secs_f64().to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let process = command.spawn().map_err(|error| format!("{PERF}: {error}"))?;
-        Ok(Self { what, process, file, limit: time + PATIENCE })
+        command.args(["--", "sh", "-c", &format!("echo; exec sleep {}", time.as_secs_f64())]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().map_err(|error| format!("{PERF}: {error}"))?;
+        let begun = first_byte(process.stdout.take());
+        let mut this = Self { what, process, file, limit: time + PATIENCE };
+        match begun.recv_timeout(PATIENCE) {
+            Ok(()) => Ok(this),
+            // It has ended: why, it says itself.
+            Err(RecvTimeoutError::Disconnected) => {
+                this.recorded().and(Err(format!("{PERF} record did not begin")))
+            }
+            Err(RecvTimeoutError::Timeout) => Err(format!("{PERF} record does not begin")),
+        }
+    }
+
+    /// Whether it still goes on.
+    pub(super) fn is_going_on(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
     }
 
     /// Waits until all is recorded, and prints it.
     pub(super) fn end(mut self) -> Result<String, String> {
+        self.recorded()?;
+        let mut command = Command::new(PERF);
+        command.arg("script").args(self.what.to_print());
+        let output = command.arg("--input").arg(&self.file).stdin(Stdio::null()).output();
+        let output = output.map_err(|error| format!("{PERF} script: {error}"))?;
+        read(self.what, &output)
+    }
+
+    /// Waits until all is recorded.
+    fn recorded(&mut self) -> Result<(), String> {
         let begun = Instant::now();
         let status = loop {
             match self.process.try_wait() {
-                Ok(None) if begun.elapsed() < self.limit => std::thread::sleep(LOOK),
+                Ok(None) if begun.elapsed() < self.limit => thread::sleep(LOOK),
                 Ok(None) => return Err(format!("{PERF} record does not end")),
                 Ok(Some(status)) => break status,
                 Err(error) => return Err(format!("{PERF} record: {error}")),
@@ -63,12 +92,21 @@ impl Recording {
             let errors = self.process.stderr.take().and_then(|it| std::io::read_to_string(it).ok());
             return Err(failure("record", status, &errors.unwrap_or_default()));
         }
-        let mut command = Command::new(PERF);
-        command.arg("script").args(self.what.to_print());
-        let output = command.arg("--input").arg(&self.file).stdin(Stdio::null()).output();
-        let output = output.map_err(|error| format!("{PERF} script: {error}"))?;
-        read(&output)
+        Ok(())
     }
+}
+
+/// Is told when something comes; disconnected when nothing did until the end.
+fn first_byte(from: Option<impl Read + Send + 'static>) -> Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let byte = from.map(|mut from| from.read_exact(&mut [0]));
+        if let Some(Ok(())) = byte {
+            // Nobody waits any more when it came too late.
+            let _ = sender.send(());
+        }
+    });
+    receiver
 }
 
 impl What {
@@ -87,10 +125,15 @@ impl What {
     }
 }
 
-/// What was printed; of a program that broke it is not all.
-fn read(output: &Output) -> Result<String, String> {
+/// What was printed; of a program that broke it is not all. Samples are as good when some are lost,
+/// but not a wait of which the beginning or the end is.
+fn read(what: What, output: &Output) -> Result<String, String> {
+    let errors = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        return Err(failure("script", output.status, &String::from_utf8_lossy(&output.stderr)));
+        return Err(failure("script", output.status, &errors));
+    }
+    if what == What::Switches && errors.contains(" lost ") {
+        return Err(failure("script", output.status, &errors));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -144,9 +187,30 @@ mod tests {
             stdout: RECORDED.into(),
             stderr: errors.into(),
         };
-        assert_eq!(read(&ended(0, "")).as_deref(), Ok(RECORDED));
-        let broken = read(&ended(1, "Error:\n  no such field\n"));
+        let read = |output| read(What::Samples, &output);
+        assert_eq!(read(ended(0, "")).as_deref(), Ok(RECORDED));
+        let broken = read(ended(1, "Error:\n  no such field\n"));
         assert_eq!(broken, Err("perf script: no such field".to_owned()));
-        assert_eq!(read(&ended(1, "")), Err("perf script: exit status: 1".to_owned()));
+        assert_eq!(read(ended(1, "")), Err("perf script: exit status: 1".to_owned()));
+    }
+
+    #[test]
+    fn of_switches_none_may_be_lost() {
+        let errors = "Processed 4711 events and lost 3 chunks!\n\nCheck IO/CPU overload!\n";
+        let output = Output {
+            status: ExitStatus::default(),
+            stdout: RECORDED.into(),
+            stderr: errors.into(),
+        };
+        let lost = "perf script: Processed 4711 events and lost 3 chunks!";
+        assert_eq!(read(What::Switches, &output), Err(lost.to_owned()));
+        assert!(read(What::Samples, &output).is_ok());
+    }
+
+    #[test]
+    fn who_says_nothing_until_its_end_has_not_begun() {
+        assert_eq!(first_byte(Some(&b"\n"[..])).recv_timeout(PATIENCE), Ok(()));
+        let nothing = Err(RecvTimeoutError::Disconnected);
+        assert_eq!(first_byte(Some(&b""[..])).recv_timeout(PATIENCE), nothing);
     }
 }

@@ -26,8 +26,8 @@ pub(crate) struct Seen {
     /// It could run and did not while another program had its processor.
     pub(crate) held: Waited,
     /// Time in ms per second in which processors had something to do and were not run by whatever
-    /// this system runs on, of all together.
-    pub(crate) stolen: f64,
+    /// this system runs on, of all together; `None` where the kernel does not tell.
+    pub(crate) stolen: Option<f64>,
 }
 
 /// Time of one kind.
@@ -46,11 +46,11 @@ impl Seen {
     pub(super) fn of(
         sample: Sample,
         waits: &Waits,
-        (stolen, elapsed): (Duration, Duration),
+        (stolen, elapsed): (Option<Duration>, Duration),
     ) -> Result<Self, String> {
         let (known, unknown) = (waits.all.len(), waits.unknown);
         if unknown > (known + unknown) / FEW {
-            // A recording that begins late on one processor lacks the wake-ups that were made there.
+            // A recording that lacks a processor lacks the wake-ups that were made there.
             let whole = known + unknown;
             return Err(format!("{unknown} of {whole} of its wake-ups were not recorded"));
         }
@@ -65,7 +65,7 @@ impl Seen {
             Waited { longest: rounded(millis(longest)), long: rounded(long) }
         };
         let (idle, held) = (waited(|wait| wait.idle), waited(|wait| wait.held));
-        let stolen = rounded(millis(stolen) / elapsed.as_secs_f64());
+        let stolen = stolen.map(|stolen| rounded(millis(stolen) / elapsed.as_secs_f64()));
         Ok(Self { sample, idle, held, stolen })
     }
 }
@@ -82,7 +82,7 @@ fn rounded(millis: f64) -> f64 {
 /// A server that is woken runs within a tenth of that; five p50s are some more.
 pub(crate) const LONG: Duration = Duration::from_micros(200);
 
-/// One of so many wake-ups may be unknown, as the first ones are.
+/// One of so many wake-ups may be unknown, beside the first one of each thread.
 const FEW: usize = 100;
 
 #[cfg(test)]
@@ -90,16 +90,19 @@ mod tests {
     use super::super::switches::{RECORDED, parse, waits};
     use super::*;
 
-    const STOLEN: (Duration, Duration) = (Duration::from_millis(30), Duration::from_secs(2));
+    const STOLEN: (Option<Duration>, Duration) =
+        (Some(Duration::from_millis(30)), Duration::from_secs(2));
 
     #[test]
     fn what_a_wake_up_takes_is_no_stall() {
-        let waits = waits(&parse(RECORDED), &[7]);
+        let waits = waits(&parse(RECORDED).unwrap(), &[7]);
         let seen = Seen::of(Sample::default(), &waits, STOLEN).unwrap();
         // 3 of idle and 0.7 of other programs within a millisecond; 0.02 and 0.03 do not count.
         assert_eq!(seen.idle, Waited { longest: 3.0, long: 3000.0 });
         assert_eq!(seen.held, Waited { longest: 0.7, long: 700.0 });
-        assert!((seen.stolen - 15.0).abs() < 1e-9);
+        assert_eq!(seen.stolen, Some(15.0));
+        let untold = Seen::of(Sample::default(), &waits, (None, STOLEN.1)).unwrap();
+        assert_eq!(untold.stolen, None, "which is not nothing");
     }
 
     #[test]

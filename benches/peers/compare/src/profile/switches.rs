@@ -32,7 +32,8 @@ pub(super) struct Wait {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Waits {
     pub(super) all: Vec<Wait>,
-    /// How often one of them got a processor without it being known since when it waited.
+    /// How often one of them got a processor without it being known since when it waited, but for
+    /// each one's first time, before which it may have been woken when nothing was recorded yet.
     pub(super) unknown: usize,
     /// From the first to the last time that one of them got a processor.
     pub(super) span: Duration,
@@ -41,9 +42,15 @@ pub(super) struct Waits {
 /// What [`parse`] reads, as an argument of `perf script`.
 pub(super) const FIELDS: &str = "cpu,time,event,trace";
 
-/// Reads all events; what is none is left out.
-pub(super) fn parse(text: &str) -> Vec<Event> {
-    text.lines().filter_map(event).collect()
+/// Reads all events; what is none is left out, but not when all is: then it is not understood.
+pub(super) fn parse(text: &str) -> Result<Vec<Event>, String> {
+    let events: Vec<Event> = text.lines().filter_map(event).collect();
+    match text.lines().count() {
+        lines if lines > 0 && events.is_empty() => {
+            Err(format!("{lines} lines of the recording were not understood"))
+        }
+        _ => Ok(events),
+    }
 }
 
 /// `[001] 12.000000034: sched:sched_waking: comm=load pid=5 prio=120 target_cpu=000`.
@@ -89,6 +96,8 @@ pub(super) fn waits(events: &[Event], threads: &[u32]) -> Waits {
 #[derive(Debug, Default)]
 struct Account {
     threads: BTreeSet<u32>,
+    /// Those that had a processor.
+    known: BTreeSet<u32>,
     /// Processors that have nobody, and since when.
     idle: BTreeMap<u32, Duration>,
     /// Threads that wait.
@@ -148,11 +157,13 @@ impl Account {
         }
         self.first.get_or_insert(at);
         self.last = Some(at);
+        let is_first = self.known.insert(thread);
         match self.waiting.remove(&thread) {
             Some(Waiting { since, idle, .. }) => {
                 let held = at.saturating_sub(since).saturating_sub(idle);
                 self.all.push(Wait { idle, held });
             }
+            None if is_first => {}
             None => self.unknown += 1,
         }
     }
@@ -189,7 +200,7 @@ mod tests {
 
     #[test]
     fn events_are_read_whatever_a_command_is_called() {
-        let events = parse(RECORDED);
+        let events = parse(RECORDED).unwrap();
         assert_eq!(events.len(), 12);
         let at = Duration::new(10, 100_000);
         let kind = Kind::Waking { thread: 7, target: 0 };
@@ -204,12 +215,16 @@ mod tests {
     fn what_is_no_event_is_left_out() {
         let text = "# a comment\n\n[000] 1.0: sched:sched_wakeup: comm=a pid=1 target_cpu=000\n\
                     [000] 1.5: sched:sched_waking: comm=a prio=1\n";
-        assert_eq!(parse(text), []);
+        let whole = format!("{text}{RECORDED}");
+        assert_eq!(parse(&whole), parse(RECORDED));
+        let none = "4 lines of the recording were not understood";
+        assert_eq!(parse(text), Err(none.to_owned()));
+        assert_eq!(parse(""), Ok(Vec::new()));
     }
 
     #[test]
     fn a_wait_is_told_by_whether_anybody_had_the_processor() {
-        let Waits { all, unknown, span } = waits(&parse(RECORDED), &[7]);
+        let Waits { all, unknown, span } = waits(&parse(RECORDED).unwrap(), &[7]);
         let expected = [
             // Woken at 100 µs, idle until 3,100 µs, though the other processor was too.
             Wait { idle: micros(3000), held: micros(0) },
@@ -235,10 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn each_thread_may_have_been_woken_once_before_it_was_recorded() {
+        let kind = |to| Kind::Switch { from: 0, is_runnable: false, to };
+        let events =
+            [7, 8, 7, 8, 8].map(|to| Event { at: micros(5), processor: 0, kind: kind(to) });
+        assert_eq!(waits(&events, &[7, 8]).unknown, 3);
+        assert_eq!(waits(&events[..2], &[7, 8]).unknown, 0);
+    }
+
+    #[test]
     fn of_others_nothing_is_told() {
-        assert_eq!(waits(&parse(RECORDED), &[]), Waits::default());
-        let other = waits(&parse(RECORDED), &[9]);
-        assert_eq!((other.all, other.unknown), (vec![], 1));
+        assert_eq!(waits(&parse(RECORDED).unwrap(), &[]), Waits::default());
+        let other = waits(&parse(RECORDED).unwrap(), &[9]);
+        assert_eq!((other.all, other.unknown), (vec![], 0));
         assert_eq!(waits(&[], &[7]), Waits::default());
     }
 }

@@ -56,9 +56,11 @@ pub(crate) fn take(options: &Options, comparison: &Comparison) -> Profiles {
                     Profile { note: Some(why), ..base }
                 }
             };
-            let stalls = tail_of(way).map(|at| match stalls(options, comparison, at) {
-                Ok(seen) => Stalls::Seen(seen),
-                Err(why) => Stalls::Unseen(why),
+            let stalls = tail_of(way).map(|at| {
+                let seen = stalls(options, comparison, at);
+                // On a busy machine events are lost, or the recording ends too early.
+                let seen = seen.or_else(|_| stalls(options, comparison, at));
+                seen.map_or_else(Stalls::Unseen, Stalls::Seen)
             });
             profiles.all.push(Profile { stalls, ..profile });
         }
@@ -94,15 +96,14 @@ fn tail_of(way: &Way) -> Option<(Point, &str)> {
     }
 }
 
-/// A client and a server that work.
-fn begin(
+/// A server that waits for its client.
+fn serve(
     options: &Options,
     (point, name): (Point, &str),
     workload: &Workload,
-) -> Result<(Client, Server), String> {
+) -> Result<Server, String> {
     let system = System::find(name).ok_or("there is no such system")?;
-    let server = start(options, (point, system), workload)?;
-    Ok((server.client(workload)?, server))
+    start(options, (point, system), workload)
 }
 
 /// What a client measured.
@@ -115,18 +116,26 @@ fn sample(client: Client) -> Result<Sample, String> {
 
 /// When the server could run and did not, in a run that is as long as those that are compared.
 fn stalls(options: &Options, comparison: &Comparison, at: (Point, &str)) -> Result<Seen, String> {
+    if !options.is_pinned {
+        return Err(NOT_PINNED.into());
+    }
     let seconds = options.profile_time.as_secs_f64();
     let workload = at.0.workload(seconds, comparison.peak(at.1, 0)).ok_or(NO_PEAK)?;
+    let server = serve(options, at, &workload)?;
+    // Before the client, since it must see the whole of what the client measures.
+    let time = Duration::from_secs_f64(workload.seconds) + WARM_UP + START;
+    let mut recording = Recording::start(What::Switches, time)?;
     let (begun, before) = (Instant::now(), stolen());
-    let (client, server) = begin(options, at, &workload)?;
-    // From the client's start, since it must see the whole of what the client measures.
-    let time = Duration::from_secs_f64(workload.seconds) + WARM_UP;
-    let recording = Recording::start(What::Switches, time)?;
+    let client = server.client(&workload)?;
     sleep(WARM_UP);
     let threads = threads(server.id());
     let sample = sample(client)?;
-    let stolen = (stolen().saturating_sub(before), begun.elapsed());
-    let events = switches::parse(&recording.end()?);
+    let since = |before| stolen().map(|now| now.saturating_sub(before));
+    let stolen = (before.and_then(since), begun.elapsed());
+    if !recording.is_going_on() {
+        return Err("the recording ended before the client did".into());
+    }
+    let events = switches::parse(&recording.end()?)?;
     Seen::of(sample, &switches::waits(&events, &threads), stolen)
 }
 
@@ -145,7 +154,8 @@ fn pair(
     let time = options.profile_time;
     let workload = point.workload(1.0, comparison.peak(name, 0)).ok_or(NO_PEAK)?;
     let workload = Workload { seconds: (time + START).as_secs_f64(), ..workload };
-    let (client, server) = begin(options, (point, name), &workload)?;
+    let server = serve(options, (point, name), &workload)?;
+    let client = server.client(&workload)?;
     sleep(WARM_UP);
     let processes = [client.id(), server.id()];
     let recording = Recording::start(What::Samples, time)?;
@@ -231,6 +241,9 @@ impl Drop for Running {
     }
 }
 
+/// Why it is not known whether a server's processor had nobody.
+const NOT_PINNED: &str = "it was not bound to a processor";
+
 /// Why nothing can be offered.
 const NO_PEAK: &str = "its peak is not known";
 
@@ -239,3 +252,19 @@ const WARM_UP: Duration = Duration::from_millis(400);
 
 /// What a run lasts beyond what is sampled, since `perf` takes a while to begin.
 const START: Duration = Duration::from_millis(800);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::comparison;
+
+    #[test]
+    fn whose_processor_is_not_known_is_not_seen() {
+        let point = Point::Offered(50);
+        let why = |words: &[&str]| {
+            let options = Options::parse(words).unwrap();
+            stalls(&options, &comparison(point, &[]), (point, "callboard")).unwrap_err()
+        };
+        assert_eq!((why(&["--no-pin"]).as_str(), why(&[]).as_str()), (NOT_PINNED, NO_PEAK));
+    }
+}

@@ -18,11 +18,13 @@ pub(super) fn bars(comparison: &Comparison, figures: &[Figure]) -> String {
         "## Bars\n\nOf the bars that were set at the beginning {}. Of those that were added later \
          (marked \"added\") {}.{} Beside another system a number is the median over the rounds of the \
          ratio within a round, and where that is a rival it is said what the yardstick reaches \
-         against it in the same rounds. p99 is told in p50s of the same run, or of its median window \
-         of 50 ms, as the median over the rounds; the yardstick has half of its own peak there, which is another load, so its figure \
-         decides nothing. Events are the median rate as a multiple of the one that is demanded. \
-         What is within a process, of memory, or about growth are figures of `micro` and `growth`, \
-         of several the worst.\n\n{}",
+         against it in the same rounds. p99 is told in p50s of the same run, as the median over the \
+         rounds; or in those of the run's median window of 50 ms, which is what happens in most \
+         windows, with the p50 and the share of late windows beside it. A queue, in which a p99 says \
+         nothing, is later than anything. The yardstick has half of its own peak there, which is \
+         another load, so its figure decides nothing. Events are the median rate as a multiple of \
+         the one that is demanded. What is within a process, of memory, or about growth are figures \
+         of `micro` and `growth`, of several the worst.\n\n{}",
         counts(&bars, false),
         counts(&bars, true),
         beyond(&bars),
@@ -60,7 +62,7 @@ fn beyond(bars: &[Bar]) -> String {
 
 fn row(bar: &Bar) -> Vec<String> {
     let remark = if bar.remark.is_empty() { String::new() } else { format!(" ({})", bar.remark) };
-    let measured = bar.measured.map_or("–".into(), digits);
+    let measured = bar.told();
     let yardstick = bar.yardstick.as_ref().map(|it| format!("{} {}", it.name, digits(it.median)));
     let verdict = match bar.is_met() {
         Some(true) => "met",
@@ -110,7 +112,7 @@ fn row_of_loss(loss: &Loss, role: Role) -> Option<Vec<String>> {
 mod tests {
     use super::*;
     use crate::point::Point;
-    use crate::record::tests::comparison;
+    use crate::record::tests::{comparison, with_queues};
 
     #[test]
     fn a_bar_beyond_the_floor_is_said_to_be() {
@@ -120,6 +122,16 @@ mod tests {
         let row = "| calls/s, 256 in flight | at least 6.00 x tarpc | 2.00 | floor 2.25 \
                    | **not met**, beyond the yardstick |";
         assert!(text.contains(row) && text.contains("1 is beyond the yardstick"), "{text}");
+    }
+
+    #[test]
+    fn a_queue_is_not_met() {
+        let mut this = comparison(Point::Offered(50), &[("callboard", &[1.0; 5])]);
+        with_queues(&mut this, "callboard", 3);
+        let row = "(added) | at most 5.00 x its p50 | queue (p50 40.0 µs, 25 % of the windows late, \
+                   a queue in 3 of 5 rounds) |  | **not met** |";
+        let text = bars(&this, &[]);
+        assert!(text.contains(row), "{text}");
     }
 
     #[test]

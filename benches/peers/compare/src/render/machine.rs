@@ -59,7 +59,10 @@ pub(super) fn method(comparison: &Comparison) -> String {
          whenever it has nothing else to do and never sleeps, so its processor time says nothing.\n\
          - *Windows* have the calls of an open loop that should have begun within the same {} ms. Told \
          are the medians of their p50s and p99s, and how many are late: with a p99 above {} of that \
-         p50.\n\
+         p50. A call that was not answered before the end is later than all others; only the last \
+         window is left out when more than a hundredth of its answers is missing. Where a median p50 \
+         times the rate is more than may be in flight, calls wait for a caller: that is a queue, and \
+         so it is where half of the windows lack answers. Of fewer than {} windows nothing is told.\n\
          - *With real-time priority* it is the same, but no other program can take the processors \
          from server and client (`chrt --fifo`), where that is permitted.\n\
          - *Large bodies*: a client sends the text of a reply again instead of writing a new one, so \
@@ -72,5 +75,6 @@ pub(super) fn method(comparison: &Comparison) -> String {
         digits(comparison.about.seconds),
         Windows::WIDTH.as_millis(),
         Windows::LATE,
+        Windows::LEAST,
     )
 }

@@ -8,25 +8,28 @@ use crate::number::digits;
 use crate::profile::cases::Case;
 use crate::profile::{Group, Holder, Profile, Profiles, Side, Symbol};
 
-/// A table of processor time by what it is for, and the functions, for each case with a missed bar.
+/// A table of processor time by what it is for, and the functions, for each case with a missed bar
+/// or that is always told.
 pub(super) fn render(profiles: &Profiles, bars: &[Bar]) -> String {
     let missed: Vec<&Bar> = bars.iter().filter(|bar| bar.is_met() == Some(false)).collect();
     if let Some(why) = &profiles.note {
         return format!("## Profiles\n\nThere are no profiles: {why}.\n\n");
     }
-    if missed.is_empty() {
+    let cases = Case::all();
+    let is_taken = |case: &Case| profiles.all.iter().any(|it| it.case == case.title);
+    let is_told = |case: &&Case| {
+        missed.iter().any(|bar| case.concerns(bar)) || case.is_always_told && is_taken(case)
+    };
+    if missed.is_empty() && !cases.iter().any(|case| is_told(&case)) {
         return String::new();
     }
     if profiles.all.is_empty() {
         return "## Profiles\n\nThere are no profiles: none have been taken.\n\n".to_owned();
     }
     let mut text = introduction(profiles);
-    let cases = Case::all();
-    for case in &cases {
+    for case in cases.iter().filter(is_told) {
         let own: Vec<&Bar> = missed.iter().copied().filter(|bar| case.concerns(bar)).collect();
-        if !own.is_empty() {
-            text.push_str(&render_case(case, profiles, &own));
-        }
+        text.push_str(&render_case(case, profiles, &own));
     }
     let is_alone = |bar: &&&Bar| !cases.iter().any(|case| is_shown(case, profiles, bar));
     let unseen: Vec<String> = missed.iter().filter(is_alone).map(|bar| said(bar)).collect();
@@ -46,7 +49,8 @@ fn is_shown(case: &Case, profiles: &Profiles, bar: &Bar) -> bool {
 
 fn introduction(profiles: &Profiles) -> String {
     format!(
-        "## Profiles\n\nOf the bars that are not met: what each side does with its processor. Sampled \
+        "## Profiles\n\nOf the bars that are not met, and in any case of p99 at half of the peak: what \
+         each side does with its processor. Sampled \
          with `perf` (`cpu-clock`, some 4,000 times a second, for a second) on {} UTC at {}, each \
          while it ran as it is measured; shares of the samples times the processor time per call of \
          that very run, so a sum is comparable to what the run took and not to the medians of \
@@ -62,7 +66,11 @@ fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
         case.ways.iter().filter_map(|way| profiles.find(&case.title, &way.name)).collect();
     let missed: Vec<String> = missed.iter().map(|bar| said(bar)).collect();
     let columns: Vec<(String, &Side)> = found.iter().flat_map(|it| columns(it)).collect();
-    let mut parts = vec![format!("### {}\n\nNot met: {}.\n\n", case.title, missed.join("; "))];
+    let missed = match missed.join("; ") {
+        missed if missed.is_empty() => "Its bars are met or were not measured this time".to_owned(),
+        missed => format!("Not met: {missed}"),
+    };
+    let mut parts = vec![format!("### {}\n\n{missed}.\n\n", case.title)];
     parts.extend(found.iter().filter_map(|profile| {
         let why = profile.note.as_ref()?;
         Some(format!("No profile of {}: {why}.\n\n", profile.system))
@@ -79,7 +87,7 @@ fn render_case(case: &Case, profiles: &Profiles, missed: &[&Bar]) -> String {
 }
 
 fn said(bar: &Bar) -> String {
-    let measured = bar.measured.map_or("–".into(), digits);
+    let measured = bar.told();
     format!("{}, {}: {measured}", bar.subject, bar.demanded())
 }
 
@@ -227,6 +235,25 @@ mod tests {
         assert!(text.contains("No profile of tarpc: only 3 samples of server."), "{text}");
         let (_, unseen) = text.split_once("without a profile: ").unwrap();
         assert_eq!(unseen, "calls/s, 256 in flight, at least 6.00 x tarpc: 2.00.\n\n");
+    }
+
+    #[test]
+    fn what_made_calls_late_is_told_although_the_bars_are_met() {
+        let this = comparison(Point::Offered(50), &[("callboard", &[20.0])]);
+        let bars = bars(&this, &[]);
+        assert!(!bars.iter().any(|bar| bar.is_met() == Some(false)));
+        let all = |title: &str| Profiles {
+            all: vec![Profile {
+                stalls: Some(Stalls::Seen(Seen::default())),
+                ..profile(title, "callboard")
+            }],
+            ..Profiles::default()
+        };
+        let text = render(&all("p99 at 50 % of own peak"), &bars);
+        assert!(text.contains("Its bars are met or were not measured this time."), "{text}");
+        assert!(text.contains("| a run of its own | callboard |"), "{text}");
+        assert_eq!(render(&all("Calls, 64 in flight"), &bars), "");
+        assert_eq!(render(&Profiles::default(), &bars), "");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The tables: a row for each system, a column for each workload.
 
+use callboard_benches::meter::Untold;
+
 use super::table;
 use crate::number::{digits, short};
 use crate::point::{
@@ -50,12 +52,14 @@ pub(super) fn render(comparison: &Comparison) -> String {
         "## Latency at offered rates\n\nCalls begin at fixed times, at a share of the system's own \
          best rate of the same round; latency counts from when a call should have begun. With real-time \
          priority no other program has the processors meanwhile; such a run is shorter, as the kernel \
-         bounds it. A stall of the machine makes all calls late that come due until it is caught up \
-         with, and so decides a whole run's p99. By windows of 50 ms it does not: the median window \
-         has the system's own latency, and of *late* windows, whose p99 is above five p50s of the \
-         median window, the share is told. *Away* is the longest time in which the client, which \
-         never sleeps, did not look at the clock. Where calls wait for longer than a window there is \
-         a queue, and windows say nothing.\n\n"
+         bounds it. A stall makes all calls late that come due until it is caught up with, and so \
+         decides a whole run's p99. A median window of 50 ms it does not decide, unless stalls are in \
+         half of the windows: it is what happens in most windows, which says nothing about the \
+         others. *Late* are windows whose p99 is above five p50s of the system's own median window, \
+         whoever made it late, the system itself included; as that is another time for each system, \
+         the shares of two systems cannot be compared. *Away* is the longest time in which the \
+         client, which never sleeps, did not look at the clock. *Queue*: more calls have come due \
+         than may be in flight, or half of the windows lack answers at the end.\n\n"
             .to_owned(),
         page.table("calls/s: median (least – most)", &offered, |cell| cell.spread(Metric::Rate)),
         page.table("µs: p50 / p99 / p99.9", &offered, Cell::latency),
@@ -202,7 +206,12 @@ impl Cell<'_> {
     fn window(&self) -> Option<String> {
         let metrics = [Metric::WindowP50, Metric::WindowP99, Metric::WindowTail];
         let [p50, p99, tail] = metrics.map(|metric| self.median(metric));
-        Some(format!("{} / {} ({})", p50?, p99?, tail?))
+        let of_queues = self.comparison.untold(self.system, self.point, Untold::Queue);
+        let queues = match of_queues {
+            (0, _) => String::new(),
+            (queues, all) => format!(", a queue in {queues} of {all} rounds"),
+        };
+        Some(format!("{} / {} ({}){queues}", p50?, p99?, tail?))
     }
 
     /// Of the rounds' absences the longest.
@@ -230,7 +239,7 @@ mod tests {
     use callboard_benches::worker::Shape;
 
     use super::*;
-    use crate::record::tests::comparison;
+    use crate::record::tests::{comparison, with_queues};
 
     #[test]
     fn windows_have_tables_once_they_are_measured() {
@@ -247,6 +256,16 @@ mod tests {
         {
             assert!(text.contains(row), "{row}\n{text}");
         }
+    }
+
+    #[test]
+    fn queues_are_told_beside_windows() {
+        let point = Point::Offered(50);
+        let mut this = comparison(point, &[("callboard", &[50.0; 5])]);
+        with_queues(&mut this, "callboard", 3);
+        let text = render(&this);
+        let row = "| – | 40.0 / ∞ (∞), a queue in 3 of 5 rounds | – | – |";
+        assert!(text.contains(row), "{text}");
     }
 
     #[test]

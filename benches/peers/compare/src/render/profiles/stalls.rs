@@ -36,7 +36,8 @@ pub(super) fn render(profiles: &[&Profile]) -> String {
 
 fn introduction() -> String {
     format!(
-        "Who stalled: each ran once more while the scheduler's events were recorded. They tell when \
+        "Who stalled: each ran once more while the scheduler's events were recorded, from before the \
+         client was started until after it ended, its warm-up included. They tell when \
          the server was woken and when it ran. *Idle*: it did not run although its processor had \
          nobody, so whatever this system itself runs on did not run that processor. *Held*: another \
          program had it, or would have had it if the processor had been run. *Stolen* is the time that \
@@ -61,7 +62,7 @@ const ROWS: [Row; 9] = [
     ("server idle, ms per second", |seen| long(seen.idle)),
     ("server held, longest, ms", |seen| longest(seen.held)),
     ("server held, ms per second", |seen| long(seen.held)),
-    ("stolen, ms per second", |seen| seen.stolen),
+    ("stolen, ms per second", |seen| seen.stolen.unwrap_or(f64::NAN)),
 ];
 
 fn longest(waited: Waited) -> f64 {
@@ -94,7 +95,7 @@ mod tests {
             ..Sample::default()
         };
         let idle = Waited { longest: 7.0, long: 14.5 };
-        let seen = Seen { sample, idle, held: Waited::default(), stolen: 2.5 };
+        let seen = Seen { sample, idle, held: Waited::default(), stolen: Some(2.5) };
         let seen = profile("callboard", Some(Stalls::Seen(seen)));
         let unseen = profile("floor", Some(Stalls::Unseen("perf record: no such event".into())));
         let text = render(&[&seen, &unseen]);
@@ -109,6 +110,12 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_tell_is_not_nothing() {
+        let text = render(&[&profile("callboard", Some(Stalls::Seen(Seen::default())))]);
+        assert!(text.contains("| stolen, ms per second | – |"), "{text}");
     }
 
     #[test]
