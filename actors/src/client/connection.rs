@@ -68,7 +68,12 @@ impl Connection {
         let incarnation = socket.peer().incarnation;
         let known = self.incarnation.replace(incarnation);
         if link.is_draining() && known == Some(incarnation) {
-            // Still on its way out. A request sent now might arrive when nobody reads any more.
+            // Still on its way out. A request sent now might arrive when nobody reads any more. It
+            // was reached, so the delays need not grow for long: its successor may be there any
+            // moment.
+            if self.backoff.attempts() >= DRAINING_DELAYS {
+                self.backoff.reset();
+            }
             return self.dial_later(ctx);
         }
         let options = &self.shard.options;
@@ -130,6 +135,10 @@ impl Connection {
     fn failed(&mut self, error: TransportError, ctx: &mut Context<Self>) {
         let Some(link) = self.link.upgrade() else { return ctx.exit(Exit::Normal) };
         tracing::debug!(address = link.address(), %error, "connection failed");
+        if link.is_draining() {
+            // It is gone now, and its successor may be about to come.
+            self.backoff.reset();
+        }
         link.failed(error);
         self.shard.mark(&link, Outcome::Unreachable);
         self.dial_later(ctx);
@@ -321,6 +330,10 @@ impl ClientRole {
 /// Answers taken at a time.
 const PORTION_LEAST: usize = 32;
 const PORTION_MOST: usize = 256;
+
+/// Delays between attempts to find the successor of a node that drains, before they begin anew: by
+/// default up to 100, 200 and 400 ms.
+const DRAINING_DELAYS: u32 = 3;
 
 /// Two attempts to connect are at least this far apart.
 const DELAY_LEAST: Duration = Duration::from_millis(10);

@@ -16,7 +16,7 @@ use callboard_actors::Deadline;
 use callboard_actors::client::{CallError, CallTarget, Choice, Executed};
 use callboard_actors::message::{GoAway, Message, Refusal, RequestId, RouteSlot};
 use callboard_actors::node::start;
-use callboard_actors::registry::{MemoryRegistry, Registry};
+use callboard_actors::registry::{MemoryRegistry, NodeInfo, Registry, Service};
 use callboard_actors::supervisor::Exit;
 use callboard_actors::transport::{
     Hello, Listener, MemoryTransport, Socket, Transport, TransportError,
@@ -183,6 +183,36 @@ async fn a_call_whose_time_is_up_is_not_sent() {
     assert!(matches!(error, Err(CallError::Timeout { executed: Executed::No, .. })));
     advance(Duration::from_secs(1)).await;
     assert_eq!(server.server().connections(), 0);
+}
+
+#[actix::test]
+async fn a_node_that_drained_for_long_is_found_soon_after_it_is_back() {
+    pause();
+    // As in a written list, its entry stays whatever becomes of it.
+    let (registry, other, network) =
+        (MemoryRegistry::new(), MemoryRegistry::new(), MemoryTransport::new());
+    let entry = Service::new("echo", "1").node(NodeInfo::new("a", "memory:a"));
+    registry.register(entry, Duration::from_secs(3600)).await.unwrap();
+    let old = start(server(&other, &network, "a")).await.unwrap();
+    let node = start(client(&registry, &network, "client")).await.unwrap();
+    let caller = node.caller();
+    let echo = caller.service("echo");
+    let options = caller.call_options(Duration::from_secs(1));
+    let ask = async || {
+        let options = (&options, options.deadline_at(Instant::now()));
+        caller.call(&echo, ECHO, Bytes::from_static(b"hi"), options).await
+    };
+    ask().await.unwrap();
+    old.server().drain();
+    sleep(Duration::from_secs(60)).await;
+    old.stop().await;
+    let mut successor = server(&other, &network, "a");
+    successor.node.incarnation = 2;
+    let _new = start(successor).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    let found = Instant::now();
+    ask().await.unwrap();
+    assert_eq!(found.elapsed(), Duration::ZERO, "its connection is there");
 }
 
 #[actix::test]
