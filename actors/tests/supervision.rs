@@ -28,6 +28,8 @@ mod load;
 mod panics;
 #[path = "supervision/requests.rs"]
 mod requests;
+#[path = "supervision/spares.rs"]
+mod spares;
 #[path = "supervision/stopping.rs"]
 mod stopping;
 #[path = "supervision/strategies.rs"]

@@ -186,6 +186,7 @@ where
 
     fn finish(mut self: Box<Self>) -> Option<Box<dyn Job<A>>> {
         if self.is_lent {
+            debug_assert!(self.way.is_none(), "its answer is on its way, or with a future");
             return Some(self);
         }
         if let (Some(reply), Some(way)) = (self.reply.take(), self.way.take()) {

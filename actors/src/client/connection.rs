@@ -125,7 +125,6 @@ impl Connection {
             // Closed in order, by either side: there is nothing to repair until the next call.
             _ => {
                 drop(open);
-                link.closed();
                 ctx.exit(Exit::Normal);
             }
         }
@@ -149,10 +148,6 @@ impl Connection {
         // The registry tells when a node is gone, and nobody when an address is.
         let is_given_up = link.node().is_empty()
             && self.unreached_since.elapsed() >= self.shard.options.idle_time;
-        if is_given_up {
-            // Before the next call it is dialled again.
-            link.closed();
-        }
         if is_given_up || link.is_retired() {
             return ctx.exit(Exit::Normal);
         }
@@ -177,7 +172,8 @@ impl Actor for Connection {
 }
 
 impl Drop for Connection {
-    // Also reached by a panic: whoever waits for the link asks anew.
+    // Also reached by a panic. Whoever waits for the link asks anew, and not before this connection
+    // is gone: the link has one at most.
     fn drop(&mut self) {
         self.open = None;
         if let Some(link) = self.link.upgrade() {

@@ -32,7 +32,7 @@ use crate::now::Now;
 ///
 /// See [`Child::with_inbox`](crate::supervisor::Child::with_inbox).
 pub struct Inbox<A: Actor> {
-    shared: Arc<Shared<A>>,
+    pub(super) shared: Arc<Shared<A>>,
 }
 
 pub(super) struct Shared<A: Actor> {
@@ -198,22 +198,6 @@ impl<A: Actor> Inbox<A> {
         };
         let (mut job, is_closed) = refused;
         job.refuse(self.shared.refusal(is_closed, now));
-    }
-
-    /// Moves up to `most` answered requests of an endpoint to `spares`, so that their memory is used
-    /// [again](Job::spare); at most 256, of all endpoints, are kept for that.
-    pub fn take_spares(&self, endpoint: usize, most: usize, spares: &mut Vec<Box<dyn Job<A>>>) {
-        self.shared.spares.take(endpoint, most, spares);
-    }
-
-    /// Gives back those of [`take_spares`](Self::take_spares) that were not needed.
-    pub fn give_spares(&self, spares: &mut Vec<Box<dyn Job<A>>>) {
-        self.shared.spares.give(spares);
-    }
-
-    /// Gives back memory that only a busy inbox needs.
-    pub fn rest(&self) {
-        self.shared.spares.rest();
     }
 
     /// The part of it that does not depend on the actor's type.

@@ -5,13 +5,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix::prelude::Actor;
 use parking_lot::Mutex;
 
-use super::Job;
+use super::{Inbox, Job};
+
+impl<A: Actor> Inbox<A> {
+    /// Moves up to `most` answered requests of an endpoint to `spares`, so that their memory is used
+    /// [again](Job::spare); at most 256, of all endpoints, are kept for that.
+    pub fn take_spares(&self, endpoint: usize, most: usize, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.take(endpoint, most, spares);
+    }
+
+    /// Gives back those of [`take_spares`](Self::take_spares) that were not needed.
+    pub fn give_spares(&self, spares: &mut Vec<Box<dyn Job<A>>>) {
+        self.shared.spares.give(spares);
+    }
+
+    /// Gives back memory that only a busy inbox needs.
+    pub fn rest(&self) {
+        self.shared.spares.rest();
+    }
+}
 
 /// Requests that have been answered and are to be filled anew.
 ///
 /// A batch of requests is more than the C library keeps at hand of any size, and so taking and giving
 /// back the memory of one would cost more instructions than anything else that is done for it here.
-/// They come and go [`PORTION`] at a time: a lock for each would cost as much as it spares.
+/// They come back [`PORTION`] at a time, and are taken for a batch: a lock for each would cost as much
+/// as it spares.
 pub(super) struct Spares<A: Actor> {
     kept: Mutex<Kept<A>>,
     /// How many there are; read without the lock by those who find none.
@@ -105,5 +124,5 @@ const MOST: usize = 256;
 /// Endpoints whose requests are kept: those of this number on are dropped.
 const ENDPOINTS_MOST: usize = 1024;
 
-/// Requests that change hands at a time.
+/// Requests that come back at a time.
 pub(super) const PORTION: usize = 16;

@@ -74,14 +74,6 @@ impl<'a, 'r> Field<'a, 'r> {
         if health.is_spotless() { Standing::Ready } else { health.standing(self.now()) }
     }
 
-    /// The only node there is, if all is well with it.
-    pub(super) fn only(&self) -> Option<&'a Arc<Candidate>> {
-        if self.count != 1 || !self.any {
-            return None;
-        }
-        self.places.get(0).filter(|only| only.vitals().health.is_spotless())
-    }
-
     /// Any node, a new one less often.
     pub(super) fn draw_random(&self, rng: &mut impl Rng) -> Option<&'a Arc<Candidate>> {
         let mut warming = None;

@@ -117,19 +117,13 @@ impl Snapshot {
         rng: &mut impl Rng,
         now: impl Into<Now>,
     ) -> Result<&Arc<Candidate>, PickError> {
-        // Many services run on one node, and then there is nothing to weigh.
+        // Many services, or versions, run on one node, and then there is nothing to weigh.
         if let Some(only) = self.only(request) {
             return Ok(only);
         }
         let field = Field::new(self, request, now.into());
         if field.count == 0 {
             return Err(self.none_matches(request));
-        }
-        // Nor in a version with one node.
-        if let Some(only) = field.only()
-            && !matches!(request.strategy, Strategy::Custom(_))
-        {
-            return Ok(only);
         }
         let drawn = match (request.strategy, request.key) {
             (Strategy::Random, _) => field.draw_random(rng),
@@ -145,17 +139,21 @@ impl Snapshot {
         }
     }
 
-    /// The only node there is, if all is well with it and nothing is asked of it but an endpoint.
+    /// The only node there is, in the version that is asked for if one is, if all is well with it
+    /// and nothing else is asked of it but an endpoint.
     #[inline]
     fn only(&self, request: &Pick<'_>) -> Option<&Arc<Candidate>> {
-        let is_plain = request.filters.is_empty()
-            && request.exclude.is_empty()
-            && !matches!(request.strategy, Strategy::Custom(_));
-        if self.seats.len() != 1 || !is_plain {
+        let nodes = match request.filters {
+            [] => Places::All(&self.seats),
+            [Filter::Version(version)] => Places::Version(&self.section(version)?.candidates),
+            _ => return None,
+        };
+        let is_custom = matches!(request.strategy, Strategy::Custom(_));
+        if nodes.len() != 1 || !request.exclude.is_empty() || is_custom {
             return None;
         }
         let answers = request.endpoint.is_none_or(|endpoint| self.all_answer(endpoint));
-        self.seats.get(0).filter(|only| answers && only.vitals().health.is_spotless())
+        nodes.get(0).filter(|only| answers && only.vitals().health.is_spotless())
     }
 
     /// Takes back the turn of a pick that came to nothing, so that the next one picks the same node.

@@ -6,6 +6,7 @@
 //! Pure.
 
 use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::selector::{Candidate, Outcome};
@@ -73,7 +74,7 @@ impl Ledger {
         self.accounts.get(id.0 as usize).map(|account| &account.candidate)
     }
 
-    /// Tells the nodes what has been closed since the last time; what was answered was so `now`.
+    /// Tells the nodes what has been closed since the last time, `now` being when the answers came.
     pub(super) fn settle(&mut self, now: Instant) {
         for account in &mut self.accounts {
             let closed = std::mem::take(&mut account.closed);

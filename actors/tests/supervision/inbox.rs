@@ -106,53 +106,6 @@ async fn the_time_of_a_fresh_request_begins_when_its_caller_says_so() {
 }
 
 #[actix::test]
-async fn what_has_been_answered_comes_back_to_be_filled_anew() {
-    let world = World::start(100, &[]);
-    let spares_of = |endpoint| {
-        let mut spares = Vec::new();
-        world.inbox.take_spares(endpoint, 16, &mut spares);
-        assert!(spares.iter().all(|spare| spare.endpoint() == endpoint));
-        spares.len()
-    };
-    let spares = || spares_of(0);
-    // Whether their answers take time or not; but for those that were not run, or panicked.
-    world.push((1..=14).map(|id| world.job(id).lent()));
-    world.push([world.job(15), world.job(16).panics().lent(), world.job(17).takes(SECOND).lent()]);
-    world.push([world.job(18).within(Duration::ZERO).lent()]);
-    soon(world.idle()).await;
-    assert_eq!((world.outcomes.take().len(), spares()), (18, 0), "some at a time");
-    world.push([world.job(19).lent()]);
-    soon(world.idle()).await;
-    assert_eq!((spares(), spares()), (16, 0));
-    world.push((1..=16).map(|id| world.job(id).of(usize::from(id % 2 == 0)).lent()));
-    soon(world.idle()).await;
-    assert_eq!((spares_of(0), spares_of(1), spares_of(0), spares_of(2)), (8, 8, 0, 0));
-    for round in 0..20 {
-        world.push((1..=20).map(|id| world.job(round * 20 + id).lent()));
-        soon(world.idle()).await;
-    }
-    let kept = std::iter::repeat_with(spares).take_while(|count| *count > 0).sum::<usize>();
-    assert_eq!(kept, 256, "further ones are dropped");
-    // Those of an endpoint that was busy once give way to others.
-    for (endpoint, count) in [(1, 300), (0, 100)] {
-        for id in 1..=count {
-            world.push([world.job(id).of(endpoint).lent()]);
-            soon(world.idle()).await;
-        }
-    }
-    assert!(std::iter::repeat_with(|| spares_of(0)).take_while(|count| *count > 0).count() >= 6);
-    let mut spares_left = Vec::new();
-    world.inbox.take_spares(1, 3, &mut spares_left);
-    assert_eq!(spares_left.len(), 3);
-    world.inbox.give_spares(&mut spares_left);
-    assert_eq!(spares_left.len(), 0);
-    world.push((1..=50).map(|id| world.job(id).lent()));
-    soon(world.idle()).await;
-    world.inbox.rest();
-    assert_eq!(spares(), 0);
-}
-
-#[actix::test]
 async fn an_inbox_knows_whether_its_actor_is_on_this_thread() {
     let world = World::start(10, &[]);
     settle().await;

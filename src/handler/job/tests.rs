@@ -5,7 +5,7 @@ use callboard_actors::inbox::InboxOptions;
 use callboard_actors::supervisor::{Child, Supervisor};
 use serde::{Deserialize, Serialize};
 
-use super::super::local::local_reply;
+use super::super::local::{LocalAnswer, local_reply};
 use super::*;
 use crate::request::{Due, Endpoint, Peer, Request, RequestContext};
 
@@ -41,26 +41,31 @@ impl<T: Endpoint<Reply = ()>> Handler<Request<T>> for Nobody {
 
 type JobOf<T> = TypedJob<Nobody, Request<T>>;
 
-fn fill<T: Endpoint>(job: &mut JobOf<T>, message: T) {
-    let (endpoint, due) = (T::NAME, Due::At(None));
-    let context =
-        RequestContext { endpoint, metadata: Metadata::new(), due, peer: Peer::default() };
-    let way = WayBack { responder: Responder::Local(local_reply().0), stay: () };
-    job.fill(Request::new(message, context), way, JobKey { origin: 1, id: 2 });
+/// Puts a message into a job; its answer.
+fn fill<A, T>(job: &mut TypedJob<A, Request<T>>, message: T, id: u64) -> LocalAnswer<Request<T>>
+where
+    T: Endpoint,
+{
+    let (metadata, peer) = (Metadata::new(), Peer::default());
+    let context = RequestContext { endpoint: T::NAME, metadata, due: Due::At(None), peer };
+    let (reply, answer) = local_reply();
+    let way = WayBack { responder: Responder::Local(reply), stay: () };
+    job.fill(Request::new(message, context), way, JobKey { origin: 1, id });
+    answer
 }
 
 #[test]
 fn the_memory_of_an_answered_request_is_used_again() {
     let mut job = Box::new(JobOf::<Small>::lent(3));
     let place = std::ptr::from_ref(&*job);
-    fill(&mut job, Small);
+    fill(&mut job, Small, 1);
     job.refuse(Refusal::Cancelled);
     let spare = Job::finish(job).expect("it is lent");
     assert_eq!(spare.endpoint(), 3);
     let spare = spare.spare().expect("its type can be found");
     let mut job = spare.downcast::<JobOf<Small>>().expect("it is of this type");
     assert!(job.message.is_none() && job.way.is_none());
-    fill(&mut job, Small);
+    fill(&mut job, Small, 2);
     assert_eq!((std::ptr::from_ref(&*job), job.key()), (place, JobKey { origin: 1, id: 2 }));
 }
 
@@ -109,15 +114,9 @@ where
     let supervisor = builder.start();
     let (mut jobs, mut answers) = (Vec::<Box<dyn Job<A>>>::new(), Vec::new());
     for id in (0..).take(PORTION) {
-        let (reply, answer) = local_reply();
         let mut job = Box::new(TypedJob::<A, Request<T>>::lent(0));
-        let due = Due::At(None);
-        let (metadata, peer) = (Metadata::new(), Peer::default());
-        let context = RequestContext { endpoint: T::NAME, metadata, due, peer };
-        let way = WayBack { responder: Responder::Local(reply), stay: () };
-        job.fill(Request::new(message(), context), way, JobKey { origin: 1, id });
+        answers.push(fill(&mut job, message(), id));
         jobs.push(job);
-        answers.push(answer);
     }
     inbox.push(&mut jobs, Instant::now());
     for answer in answers {
@@ -149,7 +148,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[test]
 fn much_memory_is_given_back() {
     let mut job = Box::new(JobOf::<Large>::lent(0));
-    fill(&mut job, Large([[0; 16]; 4]));
+    fill(&mut job, Large([[0; 16]; 4]), 1);
     job.refuse(Refusal::Cancelled);
     assert!(Job::finish(job).is_none());
 }
