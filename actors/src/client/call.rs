@@ -27,7 +27,7 @@ use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply};
 use crate::deadline::Deadline;
 use crate::message::{Body, BodyForm};
 use crate::selector::{Candidate, Outcome, Pick, PickError};
-use crate::transport::in_flight::{Answer, Patience};
+use crate::transport::in_flight::{Answer, Counted, Patience};
 use crate::transport::outbox::{Outbox, OutgoingCall, Ticket};
 
 /// The state of a call over its attempts.
@@ -200,7 +200,7 @@ impl<'a> Call<'a> {
         let sent = if one_way {
             outbox.one_way(&call).map(|()| None)
         } else {
-            outbox.call(&call, candidate.as_ref(), None).map(Some)
+            outbox.call(&call, candidate.as_ref().map(Counted::Now), None).map(Some)
         };
         match sent {
             Ok(ticket) => {

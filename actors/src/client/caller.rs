@@ -43,6 +43,8 @@ struct Shared {
     /// Connections to addresses that callers named; bounded by [`DIRECT_MOST`].
     direct: Mutex<HashMap<String, Arc<Links>>>,
     options: CallerOptions,
+    /// Whether calls that want nothing of their node may go to the only one there is.
+    is_plain: bool,
 }
 
 /// What a caller needs of its node.
@@ -89,6 +91,7 @@ impl Caller {
             selector: parts.selector,
             services: Mutex::default(),
             direct: Mutex::default(),
+            is_plain: options.is_plain(),
             options,
         };
         Self { shared: Arc::new(shared) }
@@ -269,6 +272,12 @@ impl Caller {
     /// What a call wants of its node that says nothing else.
     pub fn choice(&self) -> Choice {
         Choice { filters: self.shared.options.filters.clone(), ..Choice::default() }
+    }
+
+    /// Whether nothing is asked of nodes, or done with each attempt, that a call did not ask for.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.shared.is_plain
     }
 
     /// The address that a call goes to, whatever the registry says.

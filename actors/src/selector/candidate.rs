@@ -117,15 +117,15 @@ impl Candidate {
         self.node.metadata.get(name).or_else(|| self.release.metadata.get(name))
     }
 
-    /// Takes note that a call begins. It must be [finished](Self::finish) once, on this very
-    /// candidate, however it ends; also when its future is dropped.
+    /// Takes note that this many calls begin. Each must be [finished](Self::finish) once, on this
+    /// very candidate, however it ends; also when its future is dropped.
     ///
     /// Not a guard, because whoever keeps the calls of a connection finishes many at once.
-    pub fn begin(&self) {
-        self.vitals.load.begin();
+    pub fn begin(&self, calls: u32) {
+        self.vitals.load.begin(calls);
         if self.shared.is_hashed() {
-            self.counted.fetch_add(1, Ordering::Relaxed);
-            self.shared.total.add(self.seed, 1);
+            self.counted.fetch_add(calls, Ordering::Relaxed);
+            self.shared.total.add(self.seed, i64::from(calls));
         }
     }
 

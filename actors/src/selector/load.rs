@@ -18,9 +18,9 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// A call begins.
-    pub(super) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    /// Calls begin.
+    pub(super) fn begin(&self, calls: u32) {
+        self.in_flight.fetch_add(calls, Ordering::Relaxed);
     }
 
     /// Calls that had begun end.
@@ -212,8 +212,8 @@ mod tests {
         let load = Load::default();
         load.observe(MILLI, at(0), DECAY);
         let idle = load.cost(at(0), DECAY);
-        load.begin();
-        load.begin();
+        load.begin(1);
+        load.begin(1);
         assert!((load.cost(at(0), DECAY) / idle - 3.0).abs() < 0.001);
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let (unknown, slow) = (Load::default(), Load::default());
         slow.observe(MILLI * 200, at(0), DECAY);
         assert!(unknown.cost(at(0), DECAY) < slow.cost(at(0), DECAY));
-        unknown.begin();
+        unknown.begin(1);
         assert!(unknown.cost(at(0), DECAY) > slow.cost(at(0), DECAY));
     }
 
@@ -242,7 +242,7 @@ mod tests {
         let load = Load::default();
         load.end(1);
         assert_eq!(load.in_flight(), 0);
-        load.begin();
+        load.begin(1);
         load.end(5);
         assert_eq!(load.in_flight(), 0);
     }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use self::succession::Succession;
 use super::options::SelectorOptions;
+use super::plain::PlainRoutes;
 use super::recent::with_recent;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
@@ -63,6 +64,12 @@ impl ServiceNodes {
     ///
     /// A thread remembers what it has looked at, so a snapshot lives on until it looks again.
     pub fn look<T>(&self, look: impl FnOnce(&Snapshot) -> T) -> T {
+        self.look_and_note(|snapshot, _| look(snapshot))
+    }
+
+    /// The same with what this thread has noted of these very nodes.
+    #[inline]
+    pub(crate) fn look_and_note<T>(&self, look: impl FnOnce(&Snapshot, &PlainRoutes) -> T) -> T {
         let version = self.version.load(Ordering::Acquire);
         with_recent(self.number, version, || self.snapshot.load_full(), look)
     }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::plain::PlainRoutes;
 use super::snapshot::Snapshot;
 
 /// A snapshot that this thread used.
@@ -14,16 +15,20 @@ struct Recent {
     service: u64,
     version: u64,
     snapshot: Arc<Snapshot>,
+    /// What this thread has found out about it.
+    plain: PlainRoutes,
 }
 
-/// Hands `look` the snapshot of a service, which `load` fetches if this thread has not got it.
+/// Hands `look` the snapshot of a service, which `load` fetches if this thread has not got it, and
+/// the routes that this thread knows to be plain while it is the latest one.
 ///
 /// `load` must be called after `version` was read, so that it is not older.
+#[inline]
 pub(super) fn with_recent<T>(
     service: u64,
     version: u64,
     load: impl Fn() -> Arc<Snapshot>,
-    look: impl FnOnce(&Snapshot) -> T,
+    look: impl FnOnce(&Snapshot, &PlainRoutes) -> T,
 ) -> T {
     RECENT.with(|recent| {
         // Looking runs the user's filters. Should one of them look at a service itself, it may
@@ -32,13 +37,14 @@ pub(super) fn with_recent<T>(
             && let Some(known) = all.iter().find(|it| it.service == service)
             && known.version == version
         {
-            return look(&known.snapshot);
+            return look(&known.snapshot, &known.plain);
         }
         let snapshot = load();
         if let Ok(mut all) = recent.try_borrow_mut() {
-            remember(&mut all, Recent { service, version, snapshot: Arc::clone(&snapshot) });
+            let (snapshot, plain) = (Arc::clone(&snapshot), PlainRoutes::default());
+            remember(&mut all, Recent { service, version, snapshot, plain });
         }
-        look(&snapshot)
+        look(&snapshot, &PlainRoutes::default())
     })
 }
 

@@ -70,6 +70,13 @@ impl Snapshot {
         self.seats.len() == 0
     }
 
+    /// The only node there is, if all is well with it.
+    #[inline]
+    pub(crate) fn sole(&self) -> Option<&Arc<Candidate>> {
+        let sole = if self.seats.len() == 1 { self.seats.get(0) } else { None };
+        sole.filter(|candidate| candidate.vitals().health.is_spotless())
+    }
+
     /// The revision of the view it was made from; 0 before the first.
     pub fn revision(&self) -> u64 {
         self.revision

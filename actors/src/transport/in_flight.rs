@@ -21,6 +21,7 @@ pub(crate) use self::answer::{Answer, Cause, Failure};
 use self::gathering::Told;
 pub(crate) use self::gathering::{Gathered, Gathering};
 use super::TransportError;
+pub(crate) use super::ledger::Counted;
 use super::ledger::{AccountId, Ledger};
 use crate::deadline::Deadline;
 use crate::message::RequestId;
@@ -140,10 +141,10 @@ impl InFlight {
         &mut self,
         patience: Patience,
         end: u64,
-        candidate: Option<&Arc<Candidate>>,
+        counted: Option<Counted<'_>>,
         waker: Option<Waker>,
     ) {
-        self.put(patience, end, candidate, Told::Caller(waker), false);
+        self.put(patience, end, counted, Told::Caller(waker), false);
     }
 
     /// The same for a call whose answer is gathered with others; its slot is free again as soon as
@@ -159,7 +160,7 @@ impl InFlight {
         end: u64,
         candidate: Option<&Arc<Candidate>>,
     ) {
-        self.put(patience, end, candidate, Told::Caller(None), true);
+        self.put(patience, end, candidate.map(Counted::Now), Told::Caller(None), true);
     }
 
     #[allow(clippy::inline_always, reason = "of 105 instructions 80 are spared, with a lock held")]
@@ -168,12 +169,12 @@ impl InFlight {
         &mut self,
         patience: Patience,
         end: u64,
-        candidate: Option<&Arc<Candidate>>,
+        counted: Option<Counted<'_>>,
         told: Told,
         is_stream: bool,
     ) {
         let Some(index) = self.free.pop() else { return };
-        let account = self.ledger.open(candidate);
+        let account = self.ledger.open(counted);
         let time = Time::Unstamped(patience);
         let waiting = Waiting { told, end, account, time, is_stream };
         self.slots[index as usize].state = State::Waiting(waiting);
@@ -183,8 +184,10 @@ impl InFlight {
         self.waiting += 1;
     }
 
-    /// Lets the time of all calls run that came since the last time; the earliest deadline.
+    /// Lets the time of all calls run that came since the last time, and counts them for their
+    /// nodes; the earliest deadline.
     pub(crate) fn stamp(&mut self, now: Instant) -> Option<Instant> {
+        self.ledger.tell();
         for index in self.fresh.drain(..) {
             if let State::Waiting(waiting) = &mut self.slots[index as usize].state
                 && let Time::Unstamped(patience) = waiting.time

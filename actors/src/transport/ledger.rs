@@ -17,6 +17,22 @@ pub(super) struct Ledger {
     accounts: Vec<Account>,
 }
 
+/// The node that a call counts for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Counted<'a> {
+    /// At once: who picks next looks at it.
+    Now(&'a Arc<Candidate>),
+    /// With all others of the connection's turn: nobody picks, as there is no other node.
+    Later(&'a Arc<Candidate>),
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn candidate(self) -> &'a Arc<Candidate> {
+        let (Self::Now(candidate) | Self::Later(candidate)) = self;
+        candidate
+    }
+}
+
 /// Where a call is kept; of no meaning once the call has been closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AccountId(u32);
@@ -30,6 +46,8 @@ impl AccountId {
 struct Account {
     candidate: Arc<Candidate>,
     open: u32,
+    /// Opened, and not told to the node.
+    untold: u32,
     /// Closed since the last settlement.
     closed: u32,
     /// When the call began that was the first of those answered since the last settlement.
@@ -41,18 +59,31 @@ impl Account {
     fn is_free(&self) -> bool {
         self.open == 0 && self.closed == 0
     }
+
+    /// Tells the node what has been opened.
+    fn tell(&mut self) {
+        let untold = std::mem::take(&mut self.untold);
+        if untold > 0 {
+            self.candidate.begin(untold);
+        }
+    }
 }
 
 impl Ledger {
     /// A call begins.
     #[allow(clippy::inline_always, reason = "a third of it is being called, with a lock held")]
     #[inline(always)]
-    pub(super) fn open(&mut self, candidate: Option<&Arc<Candidate>>) -> AccountId {
-        let Some(candidate) = candidate else { return AccountId::NONE };
-        candidate.begin();
+    pub(super) fn open(&mut self, counted: Option<Counted<'_>>) -> AccountId {
+        let Some(counted) = counted else { return AccountId::NONE };
+        let candidate = counted.candidate();
         let known = self.accounts.iter().position(|it| Arc::ptr_eq(&it.candidate, candidate));
         let index = known.unwrap_or_else(|| self.place_for(candidate));
-        self.accounts[index].open += 1;
+        let account = &mut self.accounts[index];
+        account.open += 1;
+        match counted {
+            Counted::Now(candidate) => candidate.begin(1),
+            Counted::Later(_) => account.untold += 1,
+        }
         u32::try_from(index).map_or(AccountId::NONE, AccountId)
     }
 
@@ -74,9 +105,15 @@ impl Ledger {
         self.accounts.get(id.0 as usize).map(|account| &account.candidate)
     }
 
+    /// Tells the nodes what has been opened and was not to be told at once.
+    pub(super) fn tell(&mut self) {
+        self.accounts.iter_mut().for_each(Account::tell);
+    }
+
     /// Tells the nodes what has been closed since the last time, `now` being when the answers came.
     pub(super) fn settle(&mut self, now: Instant) {
         for account in &mut self.accounts {
+            account.tell();
             let closed = std::mem::take(&mut account.closed);
             if closed > 0 {
                 account.candidate.finish(closed);
@@ -99,8 +136,8 @@ impl Ledger {
 
     /// A place that is free, or a new one.
     fn place_for(&mut self, candidate: &Arc<Candidate>) -> usize {
-        let account =
-            Account { candidate: Arc::clone(candidate), open: 0, closed: 0, first_begun: None };
+        let candidate = Arc::clone(candidate);
+        let account = Account { candidate, open: 0, untold: 0, closed: 0, first_begun: None };
         let free = self.accounts.iter().position(Account::is_free);
         let index = free.unwrap_or(self.accounts.len());
         if let Some(place) = self.accounts.get_mut(index) {
@@ -131,7 +168,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_settlement_tells_each_node_its_own() {
         let (mut ledger, [one, other]) = (Ledger::default(), candidates());
-        let ids = [&one, &one, &other].map(|candidate| ledger.open(Some(candidate)));
+        let ids = [&one, &one, &other].map(|candidate| ledger.open(Some(Counted::Now(candidate))));
         assert_eq!((one.in_flight(), other.in_flight()), (2, 1));
         let now = Instant::now();
         let before = |millis| Some(now - Duration::from_millis(millis));
@@ -146,9 +183,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_counted_later_is_told_once() {
+        let (mut ledger, [one, other]) = (Ledger::default(), candidates());
+        let [first, second] = [&one, &one].map(|it| ledger.open(Some(Counted::Later(it))));
+        ledger.open(Some(Counted::Later(&other)));
+        assert_eq!((one.in_flight(), other.in_flight()), (0, 0));
+        ledger.tell();
+        assert_eq!((one.in_flight(), other.in_flight()), (2, 1));
+        ledger.tell();
+        assert_eq!((one.in_flight(), other.in_flight()), (2, 1));
+        // One that is over before anybody was told of it has been there all the same.
+        let third = ledger.open(Some(Counted::Later(&one)));
+        for id in [first, second, third] {
+            ledger.close(id, None);
+        }
+        ledger.settle(Instant::now());
+        ledger.tell();
+        assert_eq!((one.in_flight(), other.in_flight()), (0, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_node_is_forgotten_when_nothing_is_open_there() {
         let (mut ledger, [one, other]) = (Ledger::default(), candidates());
-        let [first, second] = [&one, &other].map(|candidate| ledger.open(Some(candidate)));
+        let [first, second] =
+            [&one, &other].map(|candidate| ledger.open(Some(Counted::Now(candidate))));
         let kept = |ledger: &mut Ledger| {
             ledger.forget();
             [first, second].map(|id| ledger.candidate(id).is_some())
@@ -166,12 +224,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_place_is_used_again_when_nothing_is_open_there() {
         let (mut ledger, [one, other]) = (Ledger::default(), candidates());
-        let first = ledger.open(Some(&one));
-        assert_ne!(first, ledger.open(Some(&other)));
+        let first = ledger.open(Some(Counted::Now(&one)));
+        assert_ne!(first, ledger.open(Some(Counted::Now(&other))));
         ledger.close(first, None);
         ledger.settle(Instant::now());
         let [third, _] = candidates();
-        assert_eq!(ledger.open(Some(&third)), first);
+        assert_eq!(ledger.open(Some(Counted::Now(&third))), first);
         assert_eq!(ledger.open(None), AccountId::NONE);
         ledger.close(AccountId::NONE, None);
     }

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::RNG;
 use crate::client::attempt::Attempt;
 use crate::client::caller::{Caller, RemoteService};
 use crate::client::error::CallError;
 use crate::client::options::{CallOptions, CallTarget, invalid};
-use crate::message::Body;
+use crate::message::{Body, BodyForm};
 use crate::now::Now;
-use crate::selector::{Candidate, Snapshot};
-use crate::transport::in_flight::Patience;
+use crate::selector::{Candidate, PlainRoutes, Route, Snapshot};
+use crate::transport::in_flight::{Counted, Patience};
 use crate::transport::outbox::{NotSent, Outbox, OutgoingCall};
 
 /// A call of which nothing has happened yet.
-#[derive(Clone, Copy)]
 pub(in crate::client) struct First<'a> {
     pub(in crate::client) caller: &'a Caller,
     pub(in crate::client) service: &'a RemoteService,
@@ -30,44 +31,100 @@ pub(in crate::client) struct First<'a> {
 
 impl First<'_> {
     /// Sends the request, and has `waker` woken at the end of the attempt.
-    pub(in crate::client) fn call(self, waker: &Waker) -> Result<Option<Attempt>, CallError> {
-        self.send(|outbox, call, candidate| {
-            outbox.call(call, Some(candidate), Some(waker)).map(Attempt::new)
+    #[inline]
+    pub(in crate::client) fn call(&self, waker: &Waker) -> Result<Option<Attempt>, CallError> {
+        self.send(|outbox, call, counted| {
+            outbox.call(call, Some(counted), Some(waker)).map(Attempt::new)
         })
     }
 
     /// Sends a one-way request; false when something has to be waited for.
-    pub(in crate::client) fn post(self) -> Result<bool, CallError> {
+    pub(in crate::client) fn post(&self) -> Result<bool, CallError> {
         Ok(self.send(|outbox, call, _| outbox.one_way(call))?.is_some())
     }
 
+    #[allow(clippy::inline_always, reason = "of 340 instructions 40 are spared")]
+    #[inline(always)]
     fn send<T>(
-        self,
-        hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, &Arc<Candidate>) -> Result<T, NotSent>,
+        &self,
+        hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, Counted<'_>) -> Result<T, NotSent>,
     ) -> Result<Option<T>, CallError> {
-        // Who looks at each attempt is served by the longer way.
-        if !self.caller.options().attempts.is_empty() {
-            return Ok(None);
-        }
-        match self.service.nodes() {
-            Some(nodes) if self.caller.direct(self.service, self.options).is_none() => {
-                nodes.look(|snapshot| self.send_to_one_of(snapshot, hand_over))
-            }
-            _ => Ok(None),
+        let Some(nodes) = self.service.nodes() else { return Ok(None) };
+        let sent = nodes.look_and_note(|snapshot, routes| match self.plain(snapshot, routes) {
+            Some(sole) => self.send_to(Counted::Later(sole), BodyForm::PREFERRED, hand_over),
+            None => self.send_to_one_of(snapshot, routes, hand_over),
+        });
+        match sent {
+            Ok(sent) => Ok(sent),
+            Err(NotSent::Full | NotSent::Closed) => Ok(None),
+            Err(NotSent::Invalid(error)) => Err(invalid(&error)),
         }
     }
 
+    /// The only node, if an earlier call like this one found that nothing is to be decided.
+    #[allow(clippy::inline_always, reason = "see `send`")]
+    #[inline(always)]
+    fn plain<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        routes: &PlainRoutes,
+    ) -> Option<&'s Arc<Candidate>> {
+        if self.is_plain() && routes.has(&self.route()) { snapshot.sole() } else { None }
+    }
+
+    /// Whether nothing is asked of the node but that it answers.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.options.choice.is_none() && self.caller.is_plain()
+    }
+
+    #[inline]
+    fn route(&self) -> Route {
+        let CallTarget { endpoint, content_type, .. } = self.target;
+        Route { endpoint, content_type, types: self.body.types() }
+    }
+
+    #[inline(never)]
     fn send_to_one_of<T>(
-        self,
+        &self,
         snapshot: &Snapshot,
-        hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, &Arc<Candidate>) -> Result<T, NotSent>,
-    ) -> Result<Option<T>, CallError> {
-        let now = Now::unread();
-        let Some((patience, time_left)) = self.options.patience(&now) else { return Ok(None) };
+        routes: &PlainRoutes,
+        hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, Counted<'_>) -> Result<T, NotSent>,
+    ) -> Result<Option<T>, NotSent> {
+        // Who looks at each attempt is served by the longer way, and so is who names the node.
+        let is_watched = !self.caller.options().attempts.is_empty();
+        if is_watched || self.caller.direct(self.service, self.options).is_some() {
+            return Ok(None);
+        }
         let pick = self.options.pick(self.target, self.caller.options());
-        let picked = RNG.with_borrow_mut(|rng| snapshot.pick(&pick, rng, now).ok());
+        let picked = RNG.with_borrow_mut(|rng| snapshot.pick(&pick, rng, Now::unread()).ok());
         let Some(candidate) = picked else { return Ok(None) };
-        let node = candidate.node();
+        let CallTarget { endpoint, content_type, .. } = self.target;
+        let Some(form) = OutgoingCall::form_for(candidate, (endpoint, content_type), self.body)
+        else {
+            snapshot.unpick(&pick);
+            return Ok(None);
+        };
+        if form.is_preferred() && self.is_plain() && snapshot.sole().is_some() {
+            routes.note(self.route());
+        }
+        let sent = self.send_to(Counted::Now(candidate), form, hand_over);
+        if let Err(NotSent::Full | NotSent::Closed) = sent {
+            snapshot.unpick(&pick);
+        }
+        sent
+    }
+
+    #[allow(clippy::inline_always, reason = "see `send`")]
+    #[inline(always)]
+    fn send_to<T>(
+        &self,
+        counted: Counted<'_>,
+        form: BodyForm,
+        hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, Counted<'_>) -> Result<T, NotSent>,
+    ) -> Result<Option<T>, NotSent> {
+        let Some((patience, time_left)) = self.options.patience() else { return Ok(None) };
+        let (candidate, node) = (counted.candidate(), counted.candidate().node());
         let link = candidate.links.of(self.caller.link_place(), &node.id, &node.address);
         if link.is_draining() {
             return Ok(None);
@@ -75,31 +132,21 @@ impl First<'_> {
         let CallTarget { endpoint, content_type, .. } = self.target;
         let time_left = Some(time_left);
         let (metadata, body) = (&self.options.metadata, self.body);
-        let Some(form) = OutgoingCall::form_for(candidate, (endpoint, content_type), body) else {
-            snapshot.unpick(&pick);
-            return Ok(None);
-        };
         let call =
             OutgoingCall { endpoint, content_type, patience, time_left, metadata, body, form };
-        match hand_over(link.outbox(), &call, candidate) {
-            Ok(sent) => Ok(Some(sent)),
-            Err(NotSent::Full | NotSent::Closed) => {
-                snapshot.unpick(&pick);
-                Ok(None)
-            }
-            Err(NotSent::Invalid(error)) => Err(invalid(&error)),
-        }
+        hand_over(link.outbox(), &call, counted).map(Some)
     }
 }
 
 impl CallOptions {
     /// How long a call that begins now waits, and how much of that is left; `None` if no time is.
-    fn patience(&self, now: &Now) -> Option<(Patience, Duration)> {
+    #[inline]
+    fn patience(&self) -> Option<(Patience, Duration)> {
         if self.limit.is_none() {
             let given = Patience::Within(self.timeout);
             return (!self.timeout.is_zero()).then_some((given, self.timeout));
         }
-        let now = now.instant();
+        let now = Instant::now();
         let deadline = self.deadline_at(now);
         (!deadline.has_passed_at(now))
             .then(|| (Patience::Until(deadline), deadline.time_left_at(now)))

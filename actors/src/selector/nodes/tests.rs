@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::registry::{Catalogue, Change, EndpointInfo, NodeInfo};
 use crate::selector::candidate::Candidate;
+use crate::selector::plain::Route;
 use crate::selector::ring::hash;
 use crate::selector::snapshot::ring_of;
 use crate::selector::{Filter, Outcome, Pick, Standing, Strategy};
@@ -13,13 +14,42 @@ use crate::selector::{Filter, Outcome, Pick, Standing, Strategy};
 fn candidates_are_kept_while_their_process_lives() {
     let nodes = nodes(vec![service("1", &["a", "b", "c"])]);
     let before = nodes.load_all();
-    before[1].begin();
+    before[1].begin(1);
     publish(&nodes, vec![service("1", &["d", "c", "b"])]);
     let after = nodes.load_all();
     let ids: Vec<_> = after.iter().map(|candidate| &*candidate.node().id).collect();
     assert_eq!(ids, ["b", "c", "d"]);
     assert!(Arc::ptr_eq(&before[1], &after[0]) && Arc::ptr_eq(&before[2], &after[1]));
     assert_eq!(after[0].in_flight(), 1);
+}
+
+#[test]
+fn what_a_thread_noted_of_nodes_is_forgotten_with_them() {
+    let nodes = nodes(vec![service("1", &["a"])]);
+    let route = Route { endpoint: "A.B", content_type: "application/json", types: None };
+    let has = || nodes.look_and_note(|_, routes| routes.has(&route));
+    // The first look has nothing to note in.
+    assert!(!has());
+    nodes.look_and_note(|_, routes| routes.note(route));
+    assert!(has());
+    let mut service = service("1", &["a"]);
+    service.endpoints = vec![EndpointInfo { name: "A.C".into(), ..EndpointInfo::default() }];
+    publish(&nodes, vec![service]);
+    assert!(!has());
+}
+
+#[test]
+fn the_sole_node_is_one_that_may_be_called() {
+    let sole = |nodes: &ServiceNodes| nodes.load().sole().map(|it| it.node().id.clone());
+    assert_eq!(sole(&nodes(Vec::new())), None);
+    assert_eq!(sole(&nodes(vec![service("1", &["a", "b"])])), None);
+    assert_eq!(sole(&nodes(vec![service("1", &["a"]), service("2", &["a"])])), None);
+    for outcome in [Outcome::Draining, Outcome::Unreachable] {
+        let nodes = nodes(vec![service("1", &["a"])]);
+        assert_eq!(sole(&nodes).as_deref(), Some("a"));
+        nodes.load_all()[0].mark(outcome, Instant::now());
+        assert_eq!(sole(&nodes), None, "{outcome:?}");
+    }
 }
 
 #[test]

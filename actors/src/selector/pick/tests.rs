@@ -455,7 +455,7 @@ fn picks_go_on_while_nodes_come_and_go() {
                     let request = Pick { key: Some("k"), ..pick(&all[turn % all.len()]) };
                     let snapshot = world.nodes.load();
                     let candidate = snapshot.pick(&request, &mut rng, world.now).unwrap();
-                    candidate.begin();
+                    candidate.begin(1);
                     candidate.finish(1);
                     candidate.mark(Outcome::Success { latency: MILLI }, world.now);
                     if stop.load(Ordering::Relaxed) && turn > 1000 {
@@ -577,7 +577,7 @@ impl World {
     }
 
     fn begin(&self, node: usize, calls: u32) {
-        (0..calls).for_each(|_| self.candidate(node).begin());
+        self.candidate(node).begin(calls);
     }
 
     fn mark(&self, node: usize, outcome: Outcome) {

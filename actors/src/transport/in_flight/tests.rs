@@ -43,15 +43,38 @@ async fn an_id_is_not_used_twice_though_its_memory_was_given_back() {
     assert!(matches!(calls.look(next, Waker::noop()), Look::Waiting));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_node_is_let_go_of_at_rest() {
+fn candidate() -> Arc<Candidate> {
     let service = Service::new("greeter", "1").node(NodeInfo::new("a", "x"));
     let nodes = ServiceNodes::fixed("greeter", vec![service]);
     let candidate = Arc::clone(nodes.load().candidate(0).unwrap());
+    candidate
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_counted_later_is_counted_when_it_is_stamped() {
+    let (mut calls, candidate) = (InFlight::default(), candidate());
+    let id = calls.reserve();
+    calls.insert(SECOND, 1, Some(Counted::Later(&candidate)), None);
+    assert_eq!(candidate.in_flight(), 0);
+    calls.stamp(Instant::now());
+    assert_eq!(candidate.in_flight(), 1);
+    // Given up before it is counted, it leaves nothing behind.
+    let other = calls.reserve();
+    calls.insert(SECOND, 2, Some(Counted::Later(&candidate)), None);
+    for id in [id, other] {
+        assert!(calls.forget(id, Instant::now));
+    }
+    calls.stamp(Instant::now());
+    assert_eq!(candidate.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_is_let_go_of_at_rest() {
+    let candidate = candidate();
     let (mut calls, now) = (InFlight::default(), Instant::now());
     let before = Arc::strong_count(&candidate);
     let id = calls.reserve();
-    calls.insert(SECOND, 1, Some(&candidate), None);
+    calls.insert(SECOND, 1, Some(Counted::Now(&candidate)), None);
     calls.rest();
     assert_eq!(Arc::strong_count(&candidate), before + 1, "a call is made to it");
     calls.reply(id, Metadata::new(), Bytes::new(), now);
@@ -115,7 +138,7 @@ async fn a_stream_counts_for_its_node_but_its_length_is_no_latency() {
         if answered_after > 1000 {
             calls.insert_stream(SECOND, 1, Some(candidate));
         } else {
-            calls.insert(SECOND, 1, Some(candidate), None);
+            calls.insert(SECOND, 1, Some(Counted::Now(candidate)), None);
         }
         calls.stamp(begun);
         assert_eq!(candidate.in_flight(), 1);

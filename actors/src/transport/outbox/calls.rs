@@ -16,7 +16,9 @@ use crate::message::{Body, BodyForm, Outgoing, RequestId, RouteSlot};
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
 use crate::transport::TransportError;
-use crate::transport::in_flight::{Answer, Cause, Failure, Gathered, InFlight, Look, Patience};
+use crate::transport::in_flight::{
+    Answer, Cause, Counted, Failure, Gathered, InFlight, Look, Patience,
+};
 
 /// A call as it is sent.
 #[derive(Clone, Copy)]
@@ -93,13 +95,13 @@ pub(crate) enum NotSent {
 }
 
 impl Outbox {
-    /// Sends a call that counts for `candidate`.
+    /// Sends a call that is counted for its node.
     ///
     /// Who has a waker already spares the first poll of the ticket.
     pub(crate) fn call(
         self: &Arc<Self>,
         call: &OutgoingCall<'_>,
-        candidate: Option<&Arc<Candidate>>,
+        counted: Option<Counted<'_>>,
         waker: Option<&Waker>,
     ) -> Result<Ticket, NotSent> {
         let (id, form) = {
@@ -107,7 +109,7 @@ impl Outbox {
             state.check_room()?;
             let id = state.calls.reserve();
             let Written { end, form } = state.encode_call(id, Kind::Call, call)?;
-            state.calls.insert(call.patience, end, candidate, waker.cloned());
+            state.calls.insert(call.patience, end, counted, waker.cloned());
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             (id, form)
