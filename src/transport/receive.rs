@@ -26,6 +26,10 @@ use crate::wire::FrameDecoder;
 /// makes room of which the peer is told. The frames are decoded a quarter megabyte at a time, in
 /// turns. Memory of that size is given back after some twenty turns without a large frame.
 ///
+/// Where a turn ends because it has a portion, the next one needs no more bytes than that: reads take
+/// what two turns do, to the front of the buffer again, so that all of it stays in the processor's
+/// cache from the read on. What is left of them is moved there, and goes with what has come since.
+///
 /// Bodies share the buffer's memory. Where they are still in use when the next bytes come, these go
 /// to a second buffer, and both are used in turn: allocating anew would cost more than receiving.
 pub(super) struct Receiver {
@@ -43,6 +47,12 @@ pub(super) struct Receiver {
     memory: usize,
     /// Messages to append at a time.
     portion: usize,
+    /// Bytes of the latest turn that had a whole portion, unless one has had more without.
+    enough: Option<usize>,
+    /// The memory that the buffer began with.
+    size: usize,
+    /// What a read has failed with; told after what had arrived before.
+    failed: Option<TransportError>,
     over: Option<TransportError>,
 }
 
@@ -57,6 +67,9 @@ impl Receiver {
             row: 0,
             memory: 0,
             portion: PORTION,
+            enough: None,
+            size: 0,
+            failed: None,
             over: None,
         }
     }
@@ -68,6 +81,13 @@ impl Receiver {
         messages: &mut Vec<Message>,
     ) -> Poll<Result<(), TransportError>> {
         let (mut arrived, mut taken, mut read) = (0, 0, 0);
+        if self.is_remnant() {
+            match self.poll_fill(stream, cx) {
+                Poll::Ready(Ok(count)) => read += count,
+                Poll::Ready(Err(error)) => self.failed = Some(broken(&error)),
+                Poll::Pending => {}
+            }
+        }
         loop {
             let (count, bytes) = self.decode(messages, self.portion - arrived);
             arrived += count;
@@ -76,10 +96,15 @@ impl Receiver {
             let is_spent =
                 arrived >= self.portion || read.max(taken) >= BYTE_BUDGET || !self.has_room();
             if arrived > 0 && (self.over.is_some() || is_spent) {
+                self.note_turn(arrived, taken);
                 return Poll::Ready(Ok(()));
             }
             if let Some(error) = &self.over {
                 return Poll::Ready(Err(error.clone()));
+            }
+            if self.failed.is_some() {
+                self.over = self.failed.take();
+                continue;
             }
             match self.poll_fill(stream, cx) {
                 Poll::Pending if arrived > 0 => return Poll::Ready(Ok(())),
@@ -193,7 +218,11 @@ impl Receiver {
         }
         self.make_room();
         let bulk = self.bulk();
-        let most = if bulk > self.proven { bulk } else { LARGEST_READ };
+        let most = match self.enough {
+            _ if bulk > self.proven => bulk,
+            Some(_) => self.room.max(self.decoder.missing(&self.buffer)),
+            None => LARGEST_READ,
+        };
         let space = (self.buffer.capacity() - self.buffer.len()).min(most);
         let mut limited = (&mut self.buffer).limit(space);
         let count = ready!(pin!(stream.read_buf(&mut limited)).poll(cx))?;
@@ -213,6 +242,10 @@ impl Receiver {
         // From the front again, where what has just been received is likeliest to be in the cache.
         if is_empty && bulk > 0 && self.buffer.try_reclaim(bulk.max(self.room)) {
             return;
+        }
+        if is_empty && self.proven == 0 || self.is_remnant() {
+            // In vain where bodies are still in use.
+            let _ = self.buffer.try_reclaim(self.size.saturating_sub(self.buffer.len()));
         }
         let is_short = is_empty && self.buffer.capacity() < self.proven;
         if self.has_room() && !is_short {
@@ -235,6 +268,7 @@ impl Receiver {
             self.memory = self.memory.max(size);
         }
         next.put_slice(&self.buffer);
+        self.size = next.capacity();
         self.spare = std::mem::replace(&mut self.buffer, next);
         self.spare.clear();
     }
@@ -244,6 +278,22 @@ impl Receiver {
         self.spare = BytesMut::new();
         self.buffer = BytesMut::from(&*self.buffer);
         self.memory = self.buffer.len();
+        self.size = self.buffer.capacity();
+    }
+
+    /// Takes note of what a turn took that ended although there may be more.
+    fn note_turn(&mut self, arrived: usize, taken: usize) {
+        if arrived >= self.portion {
+            self.enough = Some(taken);
+        } else if self.enough.is_some_and(|enough| enough < taken) {
+            self.enough = None;
+        }
+    }
+
+    /// Whether what is left is too little for a turn; what has come since goes with it.
+    fn is_remnant(&self) -> bool {
+        let is_little = self.enough.is_some_and(|enough| self.buffer.len() < enough);
+        is_little && !self.buffer.is_empty() && self.over.is_none()
     }
 
     fn has_room(&self) -> bool {
@@ -251,8 +301,10 @@ impl Receiver {
     }
 
     fn adapt(&mut self, count: usize, space: usize) {
-        if count == space {
-            self.room = (self.room * 2).min(LARGEST_READ);
+        let most = self.enough.map_or(LARGEST_READ, |enough| 2 * enough + SMALLEST_READ);
+        let most = most.min(LARGEST_READ);
+        if count == space || self.room > most {
+            self.room = (self.room * 2).min(most);
         } else if count < self.room / 4 {
             self.room = (self.room / 2).max(SMALLEST_READ);
         }

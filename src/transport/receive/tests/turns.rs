@@ -59,6 +59,41 @@ fn small_frames_are_not_read_by_the_megabyte() {
 }
 
 #[test]
+fn small_frames_stay_in_memory_that_two_portions_need() {
+    let (frame, portion) = (reply(100), 128);
+    let enough = portion * frame.len();
+    let mut stream = Ready::new(frame.repeat(100 * portion));
+    let mut receiver = Receiver::new(1024 * 1024);
+    receiver.portion(portion);
+    let (mut counts, mut places) = (Vec::new(), Vec::new());
+    take_turns(&mut receiver, &mut stream, |receiver, messages| {
+        counts.push(messages.len());
+        places.push(receiver.buffer.as_ptr() as usize);
+    });
+    assert_eq!(counts.iter().sum::<usize>(), 100 * portion);
+    let steady = &counts[20..counts.len() - 1];
+    assert!(steady.iter().all(|count| *count == portion), "what is left goes along: {steady:?}");
+    let largest = stream.reads[10..].iter().max().unwrap();
+    assert!(*largest <= 2 * enough + SMALLEST_READ, "{largest} bytes in one read");
+    let span = places[20..].iter().max().unwrap() - places[20..].iter().min().unwrap();
+    assert!(span <= 4 * enough, "{span} bytes are gone through");
+}
+
+#[test]
+fn what_has_arrived_before_a_failure_is_handed_on_first() {
+    let portion = 128;
+    let mut stream = Ready::new(reply(100).repeat(20 * portion + 10));
+    stream.failure = Some(io::ErrorKind::ConnectionReset);
+    let mut receiver = Receiver::new(1024 * 1024);
+    receiver.portion(portion);
+    let mut count = 0;
+    let end = take_turns(&mut receiver, &mut stream, |_, messages| count += messages.len());
+    assert_eq!(count, 20 * portion + 10);
+    let Some(TransportError::Broken(reason)) = end else { panic!("{end:?}") };
+    assert!(reason.contains("reset"), "{reason}");
+}
+
+#[test]
 fn a_turn_takes_a_quarter_megabyte_and_the_rest_of_a_frame() {
     for (size, count) in [(200_000, 30), (10_000, 1000), (100, 30_000)] {
         let large = reply(300_000).repeat(16);
@@ -199,10 +234,11 @@ impl Wake for Wakes {
     }
 }
 
-/// Has these bytes to be read, and then nothing, or its end.
+/// Has these bytes to be read, and then nothing, or its end; before that it may fail, once.
 struct Ready {
     bytes: Bytes,
     at_once: usize,
+    failure: Option<io::ErrorKind>,
     has_end: bool,
     /// The sizes of what has been read.
     reads: Vec<usize>,
@@ -210,7 +246,13 @@ struct Ready {
 
 impl Ready {
     fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), at_once: usize::MAX, has_end: false, reads: Vec::new() }
+        Self {
+            bytes: bytes.into(),
+            at_once: usize::MAX,
+            failure: None,
+            has_end: false,
+            reads: Vec::new(),
+        }
     }
 }
 
@@ -221,6 +263,10 @@ impl AsyncRead for Ready {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.bytes.is_empty() {
+            if let Some(failure) = self.failure.take() {
+                self.has_end = true;
+                return Poll::Ready(Err(failure.into()));
+            }
             return if self.has_end { Poll::Ready(Ok(())) } else { Poll::Pending };
         }
         let count = self.bytes.len().min(self.at_once).min(buffer.remaining());
@@ -253,7 +299,8 @@ impl Stream for Ready {
     }
 
     fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let is_readable = self.has_end || !self.bytes.is_empty();
+        let is_over = self.has_end || self.failure.is_some();
+        let is_readable = is_over || !self.bytes.is_empty();
         if is_readable { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
