@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -14,7 +15,6 @@ use callboard_actors::client::{Attempt, CallError};
 use super::call::CallBuilder;
 use super::local::{LocalCall, Sent};
 use super::prepared::{Prepared, decode};
-use crate::codec::Codec;
 use crate::handler::LocalFailure;
 use crate::request::{Annotated, Endpoint};
 
@@ -38,20 +38,20 @@ use crate::request::{Annotated, Endpoint};
 /// ```
 #[must_use = "a call is made when its future is polled"]
 pub struct CallFuture<T: Endpoint> {
-    /// Stays here while the request is under way to a node, and is borrowed only.
-    call: Option<CallBuilder<T>>,
-    /// The first attempt while it is under way to a node; beside the state, because taking its
-    /// place costs what it takes to drop any of the others.
-    sent: Option<Attempt>,
-    state: State<T>,
+    stage: Stage<T>,
 }
 
-#[allow(clippy::large_enum_variant, reason = "the large one is common")]
-enum State<T: Endpoint> {
-    /// Not begun, or [sent](CallFuture::sent); without a call it is over.
-    New,
+#[allow(clippy::large_enum_variant, reason = "the large ones are common")]
+enum Stage<T: Endpoint> {
+    /// Not begun, or under way to a node. The call stays where it is meanwhile, and is borrowed
+    /// only.
+    Remote {
+        call: CallBuilder<T>,
+        sent: Option<Attempt>,
+    },
     Local(LocalCall<T>),
     Boxed(Pin<Box<dyn Future<Output = Answer<T>> + Send>>),
+    Over,
 }
 
 type Answer<T> = Result<Annotated<<T as Endpoint>::Reply>, CallError>;
@@ -61,42 +61,51 @@ impl<T: Endpoint> Unpin for CallFuture<T> {}
 
 impl<T: Endpoint> CallFuture<T> {
     pub(super) fn new(call: CallBuilder<T>) -> Self {
-        Self { call: Some(call), sent: None, state: State::New }
+        Self { stage: Stage::Remote { call, sent: None } }
     }
 
-    /// Leaves the state `New`, or sends the first attempt; the reply, if it is there at once.
+    /// Has the call begin; the reply, if it is there at once.
     fn begin(&mut self, cx: &Context<'_>) -> Result<Option<Annotated<T::Reply>>, CallError> {
-        let Some(call) = &self.call else { unreachable!("polled after it had resolved") };
+        let Stage::Remote { call, .. } = &self.stage else { return Ok(None) };
         if call.service.system().client_middleware().is_empty() {
             if call.is_own()
-                && let Some(call) = self.call.take()
+                && let Some(call) = self.take()
             {
                 // Looked for once: that costs a good part of what such a call does.
                 if let Some(handler) = call.service.system().handler() {
-                    match Sent::new(
+                    let sent = Sent::new(
                         handler,
                         call.message,
                         (&call.options, &call.service),
                         Some(cx.waker()),
-                    )? {
+                    )?;
+                    let waiting = match sent {
                         Sent::Answered(answer) => return answer.map(Some),
-                        Sent::Waits(sent) => {
-                            let local = LocalCall::new(sent, call.service, call.options, call.form);
-                            self.state = State::Local(local);
-                        }
-                    }
+                        Sent::Waits(waiting) => waiting,
+                    };
+                    let local = LocalCall::new(waiting, call.service, call.options, call.form);
+                    self.stage = Stage::Local(local);
                     return Ok(None);
                 }
-                self.call = Some(call);
+                self.stage = Stage::Remote { call, sent: None };
             }
-            let Some(call) = &self.call else { return Ok(None) };
-            self.sent = call.begin(cx)?;
-            if self.sent.is_some() {
-                return Ok(None);
+            if let Stage::Remote { call, sent } = &mut self.stage {
+                *sent = call.begin(cx)?;
+                if sent.is_some() {
+                    return Ok(None);
+                }
             }
         }
         self.go_on(Prepared::run);
         Ok(None)
+    }
+
+    /// Takes the call that is not begun, or whose first attempt is over.
+    fn take(&mut self) -> Option<CallBuilder<T>> {
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Remote { call, .. } => Some(call),
+            _ => None,
+        }
     }
 
     /// Goes on in a future of its own.
@@ -104,50 +113,44 @@ impl<T: Endpoint> CallFuture<T> {
     where
         F: Future<Output = Answer<T>> + Send + 'static,
     {
-        if let Some(call) = self.call.take() {
-            self.state = State::Boxed(Box::pin(run(call.prepare())));
+        if let Some(call) = self.take() {
+            self.stage = Stage::Boxed(Box::pin(run(call.prepare())));
         }
     }
 
     fn poll_annotated(&mut self, cx: &mut Context<'_>) -> Poll<Answer<T>> {
-        let this = self;
         loop {
-            if let Some(attempt) = &mut this.sent {
-                match ready!(attempt.poll_reply(cx)) {
-                    Ok(reply) => {
-                        // The call stays while it is under way.
-                        let form = this.call.as_ref().map(|call| call.form);
-                        let codec =
-                            form.map_or(Codec::default(), |form| form.chosen(attempt.form()));
-                        return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
-                    }
-                    Err(failed) => {
-                        this.sent = None;
-                        this.go_on(|call| call.go_on(failed));
+            match &mut self.stage {
+                Stage::Remote { call, sent: Some(attempt) } => {
+                    match ready!(attempt.poll_reply(cx)) {
+                        Ok(reply) => {
+                            let codec = call.form.chosen(attempt.form());
+                            return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
+                        }
+                        Err(failed) => self.go_on(|call| call.go_on(failed)),
                     }
                 }
-            }
-            match &mut this.state {
-                State::New => {
-                    let begun = this.begin(cx).inspect_err(|_| this.call = None)?;
+                Stage::Remote { .. } => {
+                    let begun = self.begin(cx).inspect_err(|_| self.stage = Stage::Over)?;
                     if let Some(reply) = begun {
                         return Poll::Ready(Ok(reply));
                     }
                     // The connection knows the waker already.
-                    if this.sent.is_some() {
+                    if matches!(self.stage, Stage::Remote { .. }) {
                         return Poll::Pending;
                     }
                 }
-                State::Boxed(call) => return call.as_mut().poll(cx),
-                State::Local(call) => match ready!(Pin::new(&mut *call).poll(cx)) {
+                Stage::Boxed(call) => return call.as_mut().poll(cx),
+                Stage::Local(call) => match ready!(Pin::new(&mut *call).poll(cx)) {
                     Err(LocalFailure::Refused(refusal, Some(message))) if call.may_go(refusal) => {
                         let elsewhere = call.elsewhere(message);
-                        this.state = State::Boxed(Box::pin(elsewhere.run()));
+                        self.stage = Stage::Boxed(Box::pin(elsewhere.run()));
                     }
                     result => {
                         return Poll::Ready(result.map_err(|error| call.explain(error)));
                     }
                 },
+                Stage::Over => unreachable!("polled after it had resolved"),
             }
         }
     }
