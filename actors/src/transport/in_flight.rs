@@ -1,7 +1,7 @@
 //! The calls that wait for an answer on one connection.
 //!
-//! A call is put down without a look at the clock: the connection's own task, which knows the time
-//! anyway, [stamps](InFlight::stamp) all that came since its last poll before it writes them.
+//! The time of calls begins to run when the connection's own task [stamps](InFlight::stamp) all that
+//! came since its last poll, before it writes them.
 //!
 //! Pure.
 
@@ -9,10 +9,10 @@ mod answer;
 mod gathering;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -20,50 +20,21 @@ use tokio::time::Instant;
 pub(crate) use self::answer::{Answer, Cause, Failure};
 use self::gathering::Told;
 pub(crate) use self::gathering::{Gathered, Gathering};
+pub(crate) use self::turns::{Patience, Timing};
+use self::turns::{TurnId, Turns};
 use super::TransportError;
 pub(crate) use super::ledger::Counted;
 use super::ledger::{AccountId, Ledger};
-use crate::deadline::Deadline;
 use crate::message::RequestId;
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
-
-/// How long a call waits.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
-    /// From when the connection takes it.
-    Within(Duration),
-    /// Until this moment.
-    Until(Deadline),
-    /// As long as whoever made it, who looks at the clock for all calls of a gathering.
-    Unlimited,
-}
-
-/// When a call began, and when it is over.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timing {
-    pub(crate) begun: Instant,
-    pub(crate) deadline: Instant,
-}
-
-impl Patience {
-    fn from(self, begun: Instant) -> Option<Timing> {
-        let deadline = match self {
-            Self::Within(timeout) => Deadline::after(begun, timeout),
-            Self::Until(deadline) => deadline,
-            Self::Unlimited => return None,
-        };
-        Some(Timing { begun, deadline: deadline.instant() })
-    }
-}
 
 /// A table of slots, reused without allocating.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Slots of calls that have not been stamped; perhaps also of some that are over.
-    fresh: Vec<u32>,
+    turns: Turns,
     waiting: usize,
     /// No call's deadline is earlier; it may be that of one that has been answered.
     earliest: Option<Instant>,
@@ -91,24 +62,10 @@ struct Waiting {
     /// Where its last byte is in the stream of the connection.
     end: u64,
     account: AccountId,
-    time: Time,
+    turn: TurnId,
+    patience: Patience,
     /// How long a stream lasts says nothing about how fast its node is.
     is_stream: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Time {
-    Unstamped(Patience),
-    Running(Timing),
-}
-
-impl Waiting {
-    fn timing(&self) -> Option<Timing> {
-        match self.time {
-            Time::Unstamped(_) => None,
-            Time::Running(timing) => Some(timing),
-        }
-    }
 }
 
 /// What a look at a slot found.
@@ -175,12 +132,9 @@ impl InFlight {
     ) {
         let Some(index) = self.free.pop() else { return };
         let account = self.ledger.open(counted);
-        let time = Time::Unstamped(patience);
-        let waiting = Waiting { told, end, account, time, is_stream };
+        let turn = self.turns.enter(patience);
+        let waiting = Waiting { told, end, account, turn, patience, is_stream };
         self.slots[index as usize].state = State::Waiting(waiting);
-        if !matches!(patience, Patience::Unlimited) {
-            self.fresh.push(index);
-        }
         self.waiting += 1;
     }
 
@@ -188,15 +142,8 @@ impl InFlight {
     /// nodes; the earliest deadline.
     pub(crate) fn stamp(&mut self, now: Instant) -> Option<Instant> {
         self.ledger.tell();
-        for index in self.fresh.drain(..) {
-            if let State::Waiting(waiting) = &mut self.slots[index as usize].state
-                && let Time::Unstamped(patience) = waiting.time
-                && let Some(timing) = patience.from(now)
-            {
-                waiting.time = Time::Running(timing);
-                let earliest = self.earliest.map_or(timing.deadline, |it| it.min(timing.deadline));
-                self.earliest = Some(earliest);
-            }
+        if let Some(deadline) = self.turns.run(now) {
+            self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
         }
         self.earliest
     }
@@ -210,12 +157,14 @@ impl InFlight {
         body: Bytes,
         now: Instant,
     ) -> Option<Waker> {
-        let (slot, ledger) = self.slot_and_ledger(id)?;
+        let Self { ledger, turns, .. } = self;
+        let slot = slot_of(&mut self.slots, id)?;
         let State::Waiting(waiting) = &mut slot.state else { return None };
         if waiting.account != AccountId::NONE {
-            let begun = waiting.timing().map_or(now, |timing| timing.begun);
+            let begun = turns.begun(waiting.turn).unwrap_or(now);
             ledger.close(waiting.account, (!waiting.is_stream).then_some(begun));
         }
+        turns.leave(waiting.turn);
         let waker = match &mut waiting.told {
             Told::Caller(waker) => {
                 let waker = waker.take();
@@ -234,14 +183,14 @@ impl InFlight {
 
     /// Notes that there is no reply; the waker of its caller, if one waits.
     pub(crate) fn fail(&mut self, id: RequestId, cause: Cause) -> Option<Waker> {
-        self.slot_and_ledger(id)?;
+        slot_of(&mut self.slots, id)?;
         self.fail_slot(usize::try_from(id.0 & INDEX_MASK).ok()?, cause)
     }
 
     fn fail_slot(&mut self, index: usize, cause: Cause) -> Option<Waker> {
         let slot = &mut self.slots[index];
         let State::Waiting(waiting) = &mut slot.state else { return None };
-        let failure = Box::new(failure(waiting, cause, &mut self.ledger));
+        let failure = Box::new(failure(waiting, cause, (&mut self.ledger, &mut self.turns)));
         self.waiting -= 1;
         match &mut waiting.told {
             Told::Caller(waker) => {
@@ -264,7 +213,7 @@ impl InFlight {
 
     /// Takes the answer, or has `waker` woken when it comes.
     pub(crate) fn look(&mut self, id: RequestId, waker: &Waker) -> Look {
-        let Some((slot, _)) = self.slot_and_ledger(id) else { return Look::Gone };
+        let Some(slot) = slot_of(&mut self.slots, id) else { return Look::Gone };
         match &mut slot.state {
             State::Waiting(Waiting { told: Told::Caller(known), .. }) => {
                 match known {
@@ -289,11 +238,12 @@ impl InFlight {
 
     /// Gives a call up; true when it had not been answered.
     pub(crate) fn forget(&mut self, id: RequestId, now: impl FnOnce() -> Instant) -> bool {
-        let Some((slot, ledger)) = self.slot_and_ledger(id) else { return false };
+        let Some(slot) = slot_of(&mut self.slots, id) else { return false };
         let was_waiting = match std::mem::replace(&mut slot.state, State::Free) {
             State::Waiting(waiting) => {
-                ledger.close(waiting.account, None);
-                ledger.settle(now());
+                self.turns.leave(waiting.turn);
+                self.ledger.close(waiting.account, None);
+                self.ledger.settle(now());
                 true
             }
             _ => false,
@@ -311,7 +261,8 @@ impl InFlight {
         self.earliest = None;
         for index in 0..self.slots.len() {
             let State::Waiting(waiting) = &self.slots[index].state else { continue };
-            let Some(Timing { deadline, .. }) = waiting.timing() else { continue };
+            let timing = self.turns.timing(waiting.turn, waiting.patience);
+            let Some(Timing { deadline, .. }) = timing else { continue };
             if deadline <= now {
                 wakers.extend(self.fail_slot(index, Cause::TimedOut));
             } else {
@@ -349,19 +300,13 @@ impl InFlight {
         if self.free.len() == self.slots.len() {
             let highest = self.slots.iter().map(|slot| slot.generation).max();
             self.generation = highest.unwrap_or(self.generation);
-            (self.slots, self.free, self.fresh) = (Vec::new(), Vec::new(), Vec::new());
+            (self.slots, self.free, self.turns) = (Vec::new(), Vec::new(), Turns::default());
         }
     }
 
     #[cfg(test)]
     pub(crate) fn is_at_rest(&self) -> bool {
         self.slots.capacity() == 0
-    }
-
-    fn slot_and_ledger(&mut self, id: RequestId) -> Option<(&mut Slot, &mut Ledger)> {
-        let slot = self.slots.get_mut(usize::try_from(id.0 & INDEX_MASK).ok()?)?;
-        (slot.generation == id.0 >> INDEX_BITS && !matches!(slot.state, State::Free))
-            .then_some((slot, &mut self.ledger))
     }
 
     #[inline]
@@ -380,11 +325,21 @@ impl InFlight {
     }
 }
 
+/// The slot of a call, if it is still that call's.
+#[inline]
+fn slot_of(slots: &mut [Slot], id: RequestId) -> Option<&mut Slot> {
+    let slot = slots.get_mut(usize::try_from(id.0 & INDEX_MASK).ok()?)?;
+    let is_its = slot.generation == id.0 >> INDEX_BITS && !matches!(slot.state, State::Free);
+    is_its.then_some(slot)
+}
+
 /// What is told of a call that has ended without a reply.
-fn failure(waiting: &Waiting, cause: Cause, ledger: &mut Ledger) -> Failure {
+fn failure(waiting: &Waiting, cause: Cause, (ledger, turns): (&mut Ledger, &mut Turns)) -> Failure {
     let candidate = ledger.candidate(waiting.account).cloned();
+    let timing = turns.timing(waiting.turn, waiting.patience);
+    turns.leave(waiting.turn);
     ledger.close(waiting.account, None);
-    Failure { cause, candidate, timing: waiting.timing() }
+    Failure { cause, candidate, timing }
 }
 
 fn id_of(index: u32, generation: u64) -> RequestId {

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::deadline::Deadline;
 use crate::registry::{NodeInfo, Service};
 use crate::selector::ServiceNodes;
 
@@ -46,8 +49,7 @@ async fn an_id_is_not_used_twice_though_its_memory_was_given_back() {
 fn candidate() -> Arc<Candidate> {
     let service = Service::new("greeter", "1").node(NodeInfo::new("a", "x"));
     let nodes = ServiceNodes::fixed("greeter", vec![service]);
-    let candidate = Arc::clone(nodes.load().candidate(0).unwrap());
-    candidate
+    Arc::clone(nodes.load().candidate(0).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
