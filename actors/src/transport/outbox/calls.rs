@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::room::Room;
 use super::{CALLS_LIMIT, KnownRoute, Outbox, QUEUE_LIMIT, State};
-use crate::message::{Body, BodyForm, Outgoing, RequestId, RouteSlot};
+use crate::message::{Body, BodyForm, Outgoing, RequestId, Route, RouteSlot};
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
 use crate::transport::TransportError;
@@ -220,7 +220,26 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn encode_call(
+        &mut self,
+        id: RequestId,
+        kind: Kind,
+        call: &OutgoingCall<'_>,
+    ) -> Result<Written, NotSent> {
+        match self.route(call.endpoint, call.content_type) {
+            Some(index) if call.form.is_preferred() && !self.routes[index].is_refused => {
+                let end = self.encode_on(index, None, (id, kind), call, call.body)?;
+                Ok(Written { end, form: call.form })
+            }
+            _ => self.encode_first(id, kind, call),
+        }
+    }
+
+    /// The same where the peer does not know the route yet, or the body may have to take another
+    /// form.
+    #[cold]
+    fn encode_first(
         &mut self,
         id: RequestId,
         kind: Kind,
@@ -243,26 +262,39 @@ impl State {
             known.is_none().then_some(KnownRoute { endpoint, content_type, is_refused: false });
         let define = fresh.map(KnownRoute::to_route);
         let index = known.unwrap_or(self.routes.len());
+        let other = OtherForm(call.body, form);
+        let body: &dyn Body = if form.is_preferred() { call.body } else { &other };
+        let end = self.encode_on(index, define.as_ref(), (id, kind), call, body)?;
+        self.routes.extend(fresh);
+        Ok(Written { end, form })
+    }
+
+    #[inline]
+    fn encode_on(
+        &mut self,
+        index: usize,
+        define: Option<&Route>,
+        (id, kind): (RequestId, Kind),
+        call: &OutgoingCall<'_>,
+        body: &dyn Body,
+    ) -> Result<u64, NotSent> {
         let route = u32::try_from(index).map_or(RouteSlot(u32::MAX), RouteSlot);
         if route.0 >= RouteSlot::MAX {
             let error = TransportError::Encode("too many endpoints on one connection".into());
             return Err(NotSent::Invalid(error));
         }
-        let other = OtherForm(call.body, form);
         let message = Outgoing::Request {
             id,
             one_way: kind == Kind::OneWay,
             stream: kind == Kind::Stream,
             route,
-            define: define.as_ref(),
+            define,
             time_left: call.time_left,
             metadata: call.metadata,
-            body: if form.is_preferred() { call.body } else { &other },
+            body,
         };
         let Some(encoder) = &mut self.encoder else { return Err(NotSent::Closed) };
-        let end = encoder.encode(message).map_err(NotSent::Invalid)?;
-        self.routes.extend(fresh);
-        Ok(Written { end, form })
+        encoder.encode(message).map_err(NotSent::Invalid)
     }
 
     /// Which slot stands for this.
