@@ -19,7 +19,7 @@
 //! | figures | plain numbers under the locks that are held anyway |
 //!
 //! What arrives together is handed on in portions, as callboard does it: half of what is in flight,
-//! 32 to 256 answers; 128 requests. One task per connection writes what is queued, then reads a
+//! 32 to 512 answers; 256 requests. One task per connection writes what is queued, then reads a
 //! portion, and is last in the queue behind all whom that woke.
 
 mod answer;
@@ -117,13 +117,13 @@ const QUEUE_LIMIT: usize = 4 * 1024 * 1024;
 const INBOX_LIMIT: usize = 16 * 1024;
 
 /// Requests that a node takes at a time, and most that an object has in a turn.
-const REQUESTS: usize = 128;
+const REQUESTS: usize = 256;
 
 /// Requests of a turn for which the clock is read once.
 const REQUESTS_PER_READING: usize = 8;
 
 /// Fewest and most answers that a client takes at a time.
-const ANSWERS: std::ops::RangeInclusive<usize> = 32..=256;
+const ANSWERS: std::ops::RangeInclusive<usize> = 32..=512;
 
 /// Room for one read.
 const READ: usize = 64 * 1024;
