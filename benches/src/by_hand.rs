@@ -82,6 +82,9 @@ pub enum Error {
     /// The request is longer than a frame may be.
     #[error("the request is too long")]
     TooLong,
+    /// The reply is not what the caller expects.
+    #[error("the reply cannot be read")]
+    Unreadable,
     /// The connection is over.
     #[error("the connection is over")]
     Closed,

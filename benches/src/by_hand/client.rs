@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::node::Node;
 use super::time::Moment;
 use super::wire::{self, Broken, REPLY, STATUS};
-use super::{ANSWERS, Error, Message, READ};
+use super::{ANSWERS, READ};
 
 /// Moves bytes between the socket and a node's table of calls, until the connection is over or
 /// nobody can make a call on it any more.
@@ -25,7 +25,8 @@ pub(super) struct Pump {
     batch: Vec<u8>,
     written: usize,
     arrived: BytesMut,
-    answers: Vec<(u64, Result<Message, Error>)>,
+    /// Bytes of the portion that has arrived.
+    portion: usize,
     wakers: Vec<Waker>,
     alarm: Pin<Box<Sleep>>,
 }
@@ -38,7 +39,7 @@ impl Pump {
             batch: Vec::new(),
             written: 0,
             arrived: BytesMut::new(),
-            answers: Vec::new(),
+            portion: 0,
             wakers: Vec::new(),
             alarm: Box::pin(sleep_until(Moment::NEVER.instant())),
         }
@@ -51,7 +52,8 @@ impl Pump {
             if let Poll::Ready(portion) = self.read(node, cx) {
                 portion?;
                 // Callers first: what they send is written before the next portion.
-                node.answer(&mut self.answers, now, &mut self.wakers);
+                node.answer(&self.arrived[..self.portion], now, &mut self.wakers);
+                self.arrived.advance(self.portion);
                 self.wakers.drain(..).for_each(Waker::wake);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -109,32 +111,29 @@ impl Pump {
     fn read(&mut self, node: &Node, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let in_flight = node.in_flight() as usize;
         let portion = (in_flight / 2).clamp(*ANSWERS.start(), *ANSWERS.end());
-        self.take(portion)?;
-        while self.answers.is_empty() {
+        self.find(portion)?;
+        while self.portion == 0 {
             let needed = wire::needed(&self.arrived).map_err(invalid)?;
             self.arrived.reserve(needed.saturating_sub(self.arrived.len()).max(READ));
             if ready!(pin!(self.stream.read_buf(&mut self.arrived)).poll(cx))? == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            self.take(portion)?;
+            self.find(portion)?;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn take(&mut self, portion: usize) -> io::Result<()> {
-        let mut taken = 0;
-        while self.answers.len() < portion {
-            let framed = wire::first(&self.arrived[taken..]).map_err(invalid)?;
-            let Some((head, rest, length)) = framed else { break };
-            let answer = match head.kind {
-                REPLY => Ok(wire::take_message(head.flags, rest).map_err(invalid)?),
-                STATUS => Err(Error::status(head.number, &String::from_utf8_lossy(rest))),
-                _ => return Err(invalid(Broken)),
-            };
-            self.answers.push((head.id, answer));
-            taken += length;
+    /// Finds so many whole frames, or as many as there are.
+    fn find(&mut self, most: usize) -> io::Result<()> {
+        self.portion = 0;
+        for _ in 0..most {
+            let framed = wire::first(&self.arrived[self.portion..]).map_err(invalid)?;
+            let Some((head, _, length)) = framed else { break };
+            if !matches!(head.kind, REPLY | STATUS) {
+                return Err(invalid(Broken));
+            }
+            self.portion += length;
         }
-        self.arrived.advance(taken);
         Ok(())
     }
 }

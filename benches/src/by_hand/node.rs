@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 use super::client::Pump;
 use super::slots::Slots;
 use super::time::Moment;
-use super::wire::{self, CANCEL, CONTENT_TYPE, DEFINES, Head, REQUEST};
+use super::wire::{self, CANCEL, CONTENT_TYPE, DEFINES, Head, REPLY, REQUEST};
 use super::{Error, Figures, IN_FLIGHT_LIMIT, Message, QUEUE_LIMIT};
 
 /// One node of a service, with a connection to it.
@@ -156,20 +156,18 @@ impl Node {
         }
     }
 
-    /// Notes answers that came together, of which the first call `begun` so; collects whom to wake.
-    pub(super) fn answer(
-        &self,
-        answers: &mut Vec<(u64, Result<Message, Error>)>,
-        now: Moment,
-        wakers: &mut Vec<Waker>,
-    ) {
+    /// Notes the answers of whole frames that came together; collects whom to wake.
+    pub(super) fn answer(&self, mut frames: &[u8], now: Moment, wakers: &mut Vec<Waker>) {
         let (mut ended, mut failed, mut first) = (0, 0, now);
         let mut state = self.state.lock();
-        for (id, answer) in answers.drain(..) {
-            failed += u32::from(answer.is_err());
-            if let Some((waker, begun)) = state.slots.answer(id, answer) {
+        while let Ok(Some((head, rest, length))) = wire::first(frames) {
+            frames = &frames[length..];
+            let is_reply = head.kind == REPLY;
+            let answer = if is_reply { Ok((head.flags, rest)) } else { Err(status(head, rest)) };
+            if let Some((waker, begun)) = state.slots.answer(head.id, answer) {
                 wakers.push(waker);
                 ended += 1;
+                failed += u32::from(!is_reply);
                 first = first.min(begun);
             }
         }
@@ -298,6 +296,10 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn status(head: Head, text: &[u8]) -> Error {
+    Error::status(head.number, &String::from_utf8_lossy(text))
 }
 
 /// What a batch may be old when it is taken before its calls are given the time that it waited: as a

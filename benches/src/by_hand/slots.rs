@@ -1,9 +1,13 @@
 //! The calls that wait for an answer on one connection. Pure.
+//!
+//! An answer waits in its slot as it arrived, copied there: a reference on the receive buffer would
+//! cost two atomic changes, and what type it has only its caller knows.
 
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::time::Moment;
+use super::wire::take_message;
 use super::{Error, Message};
 
 /// A table of slots, reused without allocating.
@@ -18,13 +22,20 @@ struct Slot {
     /// So that a late answer finds nobody.
     generation: u32,
     state: State,
+    /// Of an answer, or of earlier ones.
+    bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum State {
     Free,
-    Waiting { waker: Waker, begun: Moment, deadline: Moment },
-    Answered(Result<Message, Error>),
+    Waiting {
+        waker: Waker,
+        begun: Moment,
+        deadline: Moment,
+    },
+    /// With the flags of its frame.
+    Answered(Result<u8, Error>),
 }
 
 impl Slots {
@@ -33,7 +44,7 @@ impl Slots {
     pub(super) fn reserve(&mut self) -> u64 {
         if self.free.is_empty() {
             self.free.push(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-            self.slots.push(Slot { generation: 0, state: State::Free });
+            self.slots.push(Slot { generation: 0, state: State::Free, bytes: Vec::new() });
         }
         let index = self.free[self.free.len() - 1];
         u64::from(self.slots[index as usize].generation) << 32 | u64::from(index)
@@ -52,12 +63,17 @@ impl Slots {
     pub(super) fn answer(
         &mut self,
         id: u64,
-        answer: Result<Message, Error>,
+        answer: Result<(u8, &[u8]), Error>,
     ) -> Option<(Waker, Moment)> {
         let slot = self.find(id)?;
         if !matches!(slot.state, State::Waiting { .. }) {
             return None;
         }
+        let answer = answer.map(|(flags, bytes)| {
+            slot.bytes.clear();
+            slot.bytes.extend_from_slice(bytes);
+            flags
+        });
         match std::mem::replace(&mut slot.state, State::Answered(answer)) {
             State::Waiting { waker, begun, .. } => Some((waker, begun)),
             _ => None,
@@ -70,6 +86,7 @@ impl Slots {
         let Some(slot) = self.find(id) else { return Poll::Ready(Err(Error::Closed)) };
         match std::mem::replace(&mut slot.state, State::Free) {
             State::Answered(answer) => {
+                let answer = answer.and_then(|flags| slot.read(flags));
                 self.release(id);
                 Poll::Ready(answer)
             }
@@ -141,6 +158,15 @@ impl Slots {
 }
 
 impl Slot {
+    #[inline]
+    fn read(&mut self, flags: u8) -> Result<Message, Error> {
+        let message = take_message(flags, &self.bytes).map_err(|_| Error::Unreadable);
+        if self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
+        }
+        message
+    }
+
     fn end(&mut self, error: Error) -> Option<Waker> {
         if !matches!(self.state, State::Waiting { .. }) {
             return None;
@@ -151,3 +177,6 @@ impl Slot {
         }
     }
 }
+
+/// Most memory that a slot keeps for its next answer.
+const KEPT: usize = 4096;

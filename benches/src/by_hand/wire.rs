@@ -111,7 +111,11 @@ pub(super) fn put_reply(out: &mut Vec<u8>, id: u64, message: &Message) -> Result
 pub(super) fn put_status(out: &mut Vec<u8>, id: u64, code: u16, text: &str) {
     let head = Head { kind: STATUS, flags: 0, number: code, id };
     // A text too long for a frame is left out.
-    if put(out, head, |out| Ok(out.extend_from_slice(text.as_bytes()))).is_err() {
+    let write = |out: &mut Vec<u8>| {
+        out.extend_from_slice(text.as_bytes());
+        Ok(())
+    };
+    if put(out, head, write).is_err() {
         let _ = put(out, head, |_| Ok(()));
     }
 }

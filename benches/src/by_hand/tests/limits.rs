@@ -43,6 +43,23 @@ fn a_call_that_is_dropped_frees_its_slot_and_is_cancelled() {
 }
 
 #[test]
+fn a_reply_of_another_type_fails_its_call_only() {
+    run(async {
+        let (node, mut peer) = pair().await;
+        let service = Service::new(vec![node]);
+        let mut one = begin(service.call(ECHO, Echo::new(0))).await;
+        let mut other = begin(service.call(ECHO, Echo::new(1))).await;
+        let mut out = Vec::new();
+        let reply = |id| Head { kind: REPLY, flags: 0, number: 0, id };
+        wire::put(&mut out, reply(peer.next().await.unwrap().0.id), |_| Ok(())).unwrap();
+        wire::put_reply(&mut out, peer.next().await.unwrap().0.id, &Echo::new(1).into()).unwrap();
+        peer.send(&out).await;
+        assert_eq!(one.as_mut().await, Err(Error::Unreadable));
+        assert_eq!(other.as_mut().await, Ok(Echo::new(1).into()));
+    });
+}
+
+#[test]
 fn a_request_that_is_cancelled_before_it_is_started_is_not_started() {
     run(async {
         let served = served().await;
