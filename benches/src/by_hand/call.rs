@@ -53,7 +53,7 @@ impl Service {
             [only] => State::Chosen(Arc::clone(only)),
             _ => State::Open(Arc::clone(&self.0)),
         });
-        Call { state, endpoint, message: echo.into(), timeout: TIMEOUT }
+        Call { state, endpoint, echo, metadata: Metadata::default(), timeout: TIMEOUT }
     }
 }
 
@@ -93,7 +93,8 @@ impl Shared {
 pub struct Call {
     state: State,
     endpoint: &'static str,
-    message: Message,
+    echo: Echo,
+    metadata: Metadata,
     timeout: Duration,
 }
 
@@ -114,17 +115,18 @@ impl Call {
 
     /// Sends metadata along.
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
-        self.message.metadata = metadata;
+        self.metadata = metadata;
         self
     }
 
     #[inline]
     fn send(&mut self, node: Arc<Node>, cx: &Context<'_>) -> Result<(), Error> {
-        let Self { endpoint, ref message, timeout, .. } = *self;
+        let Self { endpoint, ref echo, ref metadata, timeout, .. } = *self;
         if timeout.is_zero() {
             return Err(Error::TimedOut);
         }
-        let id = node.send(&Outgoing { endpoint, message, timeout }, cx.waker())?;
+        let outgoing = Outgoing { endpoint, echo, metadata, timeout };
+        let id = node.send(&outgoing, cx.waker())?;
         self.state = State::Sent(node, id);
         Ok(())
     }

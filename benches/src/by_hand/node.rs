@@ -15,7 +15,8 @@ use super::client::Pump;
 use super::slots::Slots;
 use super::time::Moment;
 use super::wire::{self, CANCEL, CONTENT_TYPE, DEFINES, Head, REPLY, REQUEST};
-use super::{Error, Figures, IN_FLIGHT_LIMIT, Message, QUEUE_LIMIT};
+use super::{Error, Figures, IN_FLIGHT_LIMIT, Message, Metadata, QUEUE_LIMIT};
+use crate::echo::Echo;
 
 /// One node of a service, with a connection to it.
 #[derive(Debug)]
@@ -50,7 +51,8 @@ pub(super) struct State {
 /// What a call is, beside its node.
 pub(super) struct Outgoing<'a> {
     pub(super) endpoint: &'static str,
-    pub(super) message: &'a Message,
+    pub(super) echo: &'a Echo,
+    pub(super) metadata: &'a Metadata,
     pub(super) timeout: Duration,
 }
 
@@ -277,19 +279,19 @@ impl State {
 
     #[inline]
     fn encode(&mut self, id: u64, outgoing: &Outgoing<'_>) -> Result<(), Error> {
-        let Outgoing { endpoint, message, timeout } = *outgoing;
+        let Outgoing { endpoint, echo, metadata, timeout } = *outgoing;
         let known = self.routes.iter().position(|it| std::ptr::eq(*it, endpoint));
         let number = u16::try_from(known.unwrap_or(self.routes.len()));
         let number = number.map_err(|_| Error::status(400, "too many endpoints"))?;
         let defines = if known.is_none() { DEFINES } else { 0 };
-        let flags = wire::flags(&message.metadata) | defines;
+        let flags = wire::flags(metadata) | defines;
         let left = u32::try_from(timeout.as_micros()).unwrap_or(u32::MAX);
         wire::put(&mut self.out, Head { kind: REQUEST, flags, number, id }, |out| {
             out.extend_from_slice(&left.to_le_bytes());
             if known.is_none() {
                 wire::encode(out, &(endpoint, CONTENT_TYPE))?;
             }
-            wire::put_message(out, message)
+            wire::put_message(out, echo, metadata)
         })?;
         if known.is_none() {
             self.routes.push(endpoint);

@@ -221,3 +221,20 @@ fn fail(out: &mut Vec<u8>, id: u64, code: u16, text: &str) -> Outcome {
     wire::put_status(out, id, code, &text);
     Outcome::Failed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_requests_wait_than_may() {
+        let (inbox, most) = (Inbox::default(), INBOX_LIMIT);
+        let request = Request { id: 0, deadline: Moment::NEVER, endpoint: 0, flags: 0, end: 0 };
+        let batch = |count| Batch { requests: vec![request; count], ..Batch::default() };
+        assert!(inbox.push(&mut batch(most - 1)));
+        let mut more = batch(2);
+        assert!(!inbox.push(&mut more));
+        assert_eq!(more.requests.len(), 2, "they are given back");
+        assert!(inbox.push(&mut batch(1)));
+    }
+}

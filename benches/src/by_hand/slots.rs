@@ -84,19 +84,21 @@ impl Slots {
     #[inline]
     pub(super) fn look(&mut self, id: u64, waker: &Waker) -> Poll<Result<Message, Error>> {
         let Some(slot) = self.find(id) else { return Poll::Ready(Err(Error::Closed)) };
-        match std::mem::replace(&mut slot.state, State::Free) {
-            State::Answered(answer) => {
-                let answer = answer.and_then(|flags| slot.read(flags));
-                self.release(id);
-                Poll::Ready(answer)
+        let answer = match &mut slot.state {
+            State::Answered(Ok(flags)) => {
+                let flags = *flags;
+                slot.read(flags)
             }
-            State::Waiting { waker: mut known, begun, deadline } => {
+            State::Answered(Err(error)) => Err(error.clone()),
+            State::Waiting { waker: known, .. } => {
                 known.clone_from(waker);
-                slot.state = State::Waiting { waker: known, begun, deadline };
-                Poll::Pending
+                return Poll::Pending;
             }
-            State::Free => Poll::Ready(Err(Error::Closed)),
-        }
+            State::Free => return Poll::Ready(Err(Error::Closed)),
+        };
+        slot.state = State::Free;
+        self.release(id);
+        Poll::Ready(answer)
     }
 
     /// Gives a call up; true when it had not been answered.

@@ -5,7 +5,6 @@ mod peer;
 
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -224,10 +223,23 @@ fn a_connection_ends_when_nobody_can_call_on_it_any_more() {
     run(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let node = Node::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut ended = pin!(peer::Peer::new(stream));
-        drop(node);
-        assert_eq!(ended.next().await, None);
+        let mut peer = peer::Peer::new(listener.accept().await.unwrap().0);
+        let call = Service::new(vec![Arc::clone(&node)]).call(ECHO, Echo::new(0));
+        // Its alarm is not what ends the connection.
+        let mut call = begin(call.within(2 * PATIENCE)).await;
+        let (asked, _) = peer.next().await.unwrap();
+        let mut out = Vec::new();
+        super::wire::put_reply(&mut out, asked.id, &Echo::new(0).into()).unwrap();
+        peer.send(&out).await;
+        assert!(call.as_mut().await.is_ok());
+        // The connection's task comes to rest.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        drop((call, node));
+        // This thread's list of nodes is replaced by the next that is looked at.
+        drop(Service::new(Vec::new()).call(ECHO, Echo::new(0)));
+        assert_eq!(peer.next().await, None);
     });
 }
 

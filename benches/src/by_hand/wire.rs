@@ -105,7 +105,7 @@ pub(super) fn put(
 #[inline]
 pub(super) fn put_reply(out: &mut Vec<u8>, id: u64, message: &Message) -> Result<(), Error> {
     let head = Head { kind: REPLY, flags: flags(&message.metadata), number: 0, id };
-    put(out, head, |out| put_message(out, message))
+    put(out, head, |out| put_message(out, &message.echo, &message.metadata))
 }
 
 pub(super) fn put_status(out: &mut Vec<u8>, id: u64, code: u16, text: &str) {
@@ -125,11 +125,15 @@ pub(super) fn flags(metadata: &Metadata) -> u8 {
 }
 
 #[inline]
-pub(super) fn put_message(out: &mut Vec<u8>, message: &Message) -> Result<(), Error> {
-    if message.metadata.0.is_some() {
-        encode(out, &message.metadata)?;
+pub(super) fn put_message(
+    out: &mut Vec<u8>,
+    echo: &Echo,
+    metadata: &Metadata,
+) -> Result<(), Error> {
+    if metadata.0.is_some() {
+        encode(out, metadata)?;
     }
-    encode(out, &message.echo)
+    encode(out, echo)
 }
 
 /// Reads what [`put_message`] wrote.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::super::Message;
+use super::super::Metadata;
 use super::super::wire::{self, DEFINES, Head, REQUEST};
 use crate::echo::Echo;
 
@@ -51,7 +51,7 @@ pub(super) fn request(id: u64, left: u32, route: Option<(&str, &str)>) -> Vec<u8
         if let Some(route) = route {
             wire::encode(out, &route)?;
         }
-        wire::put_message(out, &Message::from(Echo::new(id)))
+        wire::put_message(out, &Echo::new(id), &Metadata::default())
     })
     .unwrap();
     out
