@@ -7,7 +7,7 @@
 //!
 //! | promise | how |
 //! |---|---|
-//! | a call may be made from any thread, outlives the handle, and is cancelled when dropped | a slot with a waker in a table of the connection, under one lock; the call holds its [`Node`] |
+//! | a call may be made from any thread, outlives the handle, and is cancelled when dropped | a slot with a waker in a table of the connection, under one lock; the call holds its [`Node`], which where there is one only is chosen before the service need be held |
 //! | a deadline for each call, which goes with it | the first call of a batch reads the clock; one alarm per connection; the node compares with one reading for eight requests |
 //! | nodes may be replaced at any time | a list behind a version, kept by each thread until the version changes |
 //! | each call chooses a node by load and latency | two at random, the lesser; the connection counts under its own lock and stores the sum, and marks latency once for all answers that came together |
@@ -17,6 +17,9 @@
 //! | an answer at once, or later from any thread, or that there is none | [`Answering`] borrows the connection, [`Later`] holds it |
 //! | a panic ends one request, and the state begins anew | `catch_unwind` |
 //! | figures | plain numbers under the locks that are held anyway |
+//!
+//! It has nothing else that callboard has: no streams, retries, middleware, further codecs, keepalive
+//! or reconnecting, and no sockets but TCP's.
 //!
 //! What arrives together is handed on in portions, as callboard does it: half of what is in flight,
 //! 32 to 512 answers; 256 requests. One task per connection writes what is queued, then reads a
