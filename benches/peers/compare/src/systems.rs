@@ -42,9 +42,8 @@ impl System {
         match (self.name, point) {
             (SUBJECT, _) | (AXUM, Point::Door(_)) => true,
             (PING_PONG, _) => point == Point::InFlight(1),
-            (BY_HAND, _) => matches!(point, Point::InFlight(_)),
             (PLAIN, _) => matches!(point, Point::Body(_)),
-            (TARPC_THREADS, _) => matches!(point, Point::InFlight(_)),
+            (BY_HAND | TARPC_THREADS, _) => matches!(point, Point::InFlight(_)),
             (MEMORY | NATS_PUBLISH | NATS_ACKNOWLEDGED, _) => matches!(point, Point::Publish(_)),
             (_, point) => !matches!(point, Point::Publish(_) | Point::Door(_)),
         }
