@@ -1,8 +1,9 @@
-//! What the measurements share: the workload, the floor, clocks and counters.
+//! What the measurements share: the workload, the yardsticks, clocks and counters.
 //!
 //! The programs are in `src/bin`; the figures and how they were taken are in `README.md`.
 
 pub mod alone;
+pub mod by_hand;
 pub mod echo;
 pub mod figure;
 pub mod floor;

@@ -5,6 +5,8 @@
 
 #[path = "../load/board.rs"]
 mod board;
+#[path = "../load/by_hand.rs"]
+mod by_hand;
 #[path = "../load/events.rs"]
 mod events;
 #[path = "../load/floor.rs"]
@@ -24,9 +26,10 @@ use self::options::Options;
 use self::report::Table;
 
 fn main() {
-    let systems: [&dyn System; 6] = [
+    let systems: [&dyn System; 7] = [
         &floor::Floor,
         &floor::Alone,
+        &by_hand::ByHand,
         &plain::Plain,
         &board::Callboard,
         &events::InMemory,

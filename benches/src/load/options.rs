@@ -63,8 +63,8 @@ fn one<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, String> {
 }
 
 const HELP: &str = "\
---systems floor,ping-pong,callboard   and plain, callboard-memory,
-                                      callboard-group
+--systems floor,ping-pong,callboard   and by-hand, plain,
+                                      callboard-memory, callboard-group
 --in-flight 1,16,64,256
 --shape unary                         or one-way, stream-down, stream-up, stream-both, publish, or
                                       open with --rate CALLS-PER-SECOND

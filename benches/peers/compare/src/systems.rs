@@ -35,14 +35,15 @@ impl System {
 
     /// Whether the system is measured at this point.
     ///
-    /// Ping-pong and the plain loop are yardsticks of one thing each, tarpc's other runtime is there
-    /// for the bars against it, and of those that call only NATS publishes. What has no streams is asked for them, so that it says so itself.
+    /// Ping-pong, the program by hand and the plain loop are yardsticks of one thing each, tarpc's
+    /// other runtime is there for the bars against it, and of those that call only NATS publishes.
+    /// What has no streams is asked for them, so that it says so itself.
     pub(crate) fn is_measured_at(&self, point: Point) -> bool {
         match (self.name, point) {
             (SUBJECT, _) | (AXUM, Point::Door(_)) => true,
             (PING_PONG, _) => point == Point::InFlight(1),
             (PLAIN, _) => matches!(point, Point::Body(_)),
-            (TARPC_THREADS, _) => matches!(point, Point::InFlight(_)),
+            (BY_HAND | TARPC_THREADS, _) => matches!(point, Point::InFlight(_)),
             (MEMORY | NATS_PUBLISH | NATS_ACKNOWLEDGED, _) => matches!(point, Point::Publish(_)),
             (_, point) => !matches!(point, Point::Publish(_) | Point::Door(_)),
         }
@@ -50,7 +51,7 @@ impl System {
 }
 
 /// All of them, in the order of tables.
-pub(crate) const SYSTEMS: [System; 14] = [
+pub(crate) const SYSTEMS: [System; 15] = [
     System {
         name: FLOOR,
         role: Role::Yardstick,
@@ -59,9 +60,18 @@ pub(crate) const SYSTEMS: [System; 14] = [
         package: Some("tokio"),
     },
     System {
+        name: BY_HAND,
+        role: Role::Yardstick,
+        about: "the same libraries, with what callboard promises to callers and handlers (calls from \
+                any thread, cancelled when dropped; deadlines; nodes that may be replaced; endpoints \
+                by name; limits; an inbox for each handler, whose panics are contained), written by \
+                hand for this one message; calls in flight only",
+        package: None,
+    },
+    System {
         name: PING_PONG,
         role: Role::Yardstick,
-        about: "the same, but a connection that waits for each answer; one call in flight",
+        about: "the floor, but a connection that waits for each answer; one call in flight",
         package: None,
     },
     System {
@@ -146,6 +156,7 @@ pub(crate) const SYSTEMS: [System; 14] = [
 ];
 
 pub(crate) const FLOOR: &str = "floor";
+pub(crate) const BY_HAND: &str = "by-hand";
 pub(crate) const PING_PONG: &str = "ping-pong";
 pub(crate) const PLAIN: &str = "plain";
 pub(crate) const SUBJECT: &str = "callboard";
@@ -175,6 +186,8 @@ mod tests {
         let calling = [FLOOR, SUBJECT, "tarpc", "tonic", "ractor", "kameo", AXUM, "nats"];
         assert_eq!(at(Point::Stream(Shape::Both, 1)), calling);
         assert_eq!(at(Point::OneWay), calling);
-        assert!(at(Point::InFlight(256)).contains(&TARPC_THREADS));
+        for system in [BY_HAND, TARPC_THREADS] {
+            assert!(at(Point::InFlight(256)).contains(&system), "{system}");
+        }
     }
 }

@@ -268,6 +268,7 @@ const PROGRAM: &[(Group, &[&str])] = &[
             "callboard::codec::",
             "callboard::handler::delivery::decode",
             "callboard::wire::",
+            "callboard_benches::by_hand::wire::",
             "callboard_benches::floor::put_frame",
             "callboard_benches::floor::take_frame",
             "serde",
@@ -301,7 +302,9 @@ const PROGRAM: &[(Group, &[&str])] = &[
     (
         Group::Own,
         &[
+            "callboard_benches::by_hand::",
             "callboard_benches::floor::",
+            "load::by_hand::",
             "load::floor::",
             "load::plain::",
             // What of it is inlined into its caller, as with the others.
@@ -338,6 +341,8 @@ mod tests {
             ("<callboard::wire::encode::FrameEncoder as a::Encoder>::encode", Group::Coding),
             ("callboard_actors::context::runner::Runner<A>::turn", Group::Callboard),
             ("callboard_benches::floor::take_frame", Group::Coding),
+            ("callboard_benches::by_hand::wire::put_message", Group::Coding),
+            ("<load::by_hand::Asking as a::Caller>::call::{{closure}}", Group::Own),
             ("callboard_benches::floor::Multiplexed::call::{{closure}}", Group::Own),
             ("<std::sys::pal::unix::time::Timespec>::sub_timespec", Group::Clock),
             ("load::board::Named::call", Group::Client),
