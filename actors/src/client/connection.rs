@@ -273,7 +273,7 @@ impl Role for ClientRole {
     /// flight may have many items under way.
     fn portion(&self) -> usize {
         if self.has_items {
-            return PORTION_MOST;
+            return PORTION_ITEMS;
         }
         (self.outbox.in_flight() / 2).clamp(PORTION_LEAST, PORTION_MOST)
     }
@@ -325,7 +325,10 @@ impl ClientRole {
 
 /// Answers taken at a time.
 const PORTION_LEAST: usize = 32;
-const PORTION_MOST: usize = 256;
+const PORTION_MOST: usize = 512;
+
+/// Messages taken at a time while streams have items.
+const PORTION_ITEMS: usize = 256;
 
 /// Delays between attempts to find the successor of a node that drains, before they begin anew: by
 /// default up to 100, 200 and 400 ms.
