@@ -96,8 +96,8 @@ impl Default for CallerOptions {
 impl CallerOptions {
     /// Whether nothing is asked of nodes, or done with each attempt, that a call does not ask for.
     pub(super) fn is_plain(&self) -> bool {
-        let is_own = matches!(self.strategy, Strategy::Custom(_));
-        self.filters.is_empty() && self.attempts.is_empty() && !self.is_named && !is_own
+        let is_custom = matches!(self.strategy, Strategy::Custom(_));
+        self.filters.is_empty() && self.attempts.is_empty() && !self.is_named && !is_custom
     }
 }
 

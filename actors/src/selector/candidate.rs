@@ -182,7 +182,8 @@ impl Candidate {
         self.mark(Outcome::Draining, now);
     }
 
-    /// Calls begun from here and not ended.
+    /// Calls begun from here and not ended; those to the only node of a service count as soon as
+    /// their connection takes them.
     pub fn in_flight(&self) -> u32 {
         self.vitals.load.in_flight()
     }
