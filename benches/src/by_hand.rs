@@ -7,8 +7,8 @@
 //!
 //! | promise | how |
 //! |---|---|
-//! | a call may be made from any thread, outlives the handle, and is cancelled when dropped | a slot with a waker in a table of the connection, under one lock; the call holds its [`Node`], which where there is one only is chosen before the service need be held |
-//! | a deadline for each call, which goes with it | the first call of a batch reads the clock; one alarm per connection; the node compares with one reading for eight requests |
+//! | a call may be made from any thread, outlives the handle, and is cancelled when dropped | a slot with a waker in a table of the connection, under one lock; the call holds its [`Node`], which where there is one only is chosen when the future is made, so that the service need not be held |
+//! | a deadline for each call, which goes with it | the first call of a batch reads the clock for all of it, so that one may end up to 1 ms early; one alarm per connection; the node compares with one reading for eight requests |
 //! | nodes may be replaced at any time | a list behind a version, kept by each thread until the version changes |
 //! | each call chooses a node by load and latency | two at random, the lesser; the connection counts under its own lock and stores the sum, and marks latency once for all answers that came together |
 //! | endpoints by name, metadata, errors with code and text | a number that stands for name and content type, defined once; a flag for metadata; a kind of frame |
@@ -19,10 +19,11 @@
 //! | figures | plain numbers under the locks that are held anyway |
 //!
 //! It has nothing else that callboard has: no streams, retries, middleware, further codecs, keepalive
-//! or reconnecting, and no sockets but TCP's.
+//! or reconnecting, no sockets but TCP's, and it makes room for what a frame announces. What would go
+//! beyond a limit is refused by the portion.
 //!
 //! What arrives together is handed on in portions, as callboard does it: half of what is in flight,
-//! 32 to 512 answers; 256 requests. One task per connection writes what is queued, then reads a
+//! 32 to 512 answers; 256 requests, where callboard takes 128. One task per connection writes what is queued, then reads a
 //! portion, and is last in the queue behind all whom that woke.
 
 mod answer;

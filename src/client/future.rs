@@ -125,7 +125,9 @@ impl<T: Endpoint> CallFuture<T> {
                     match ready!(attempt.poll_reply(cx)) {
                         Ok(reply) => {
                             let codec = call.form.chosen(attempt.form());
-                            return Poll::Ready(decode::<T>(codec, reply, || attempt.node()));
+                            let decoded = decode::<T>(codec, reply, || attempt.node());
+                            self.stage = Stage::Over;
+                            return Poll::Ready(decoded);
                         }
                         Err(failed) => self.go_on(|call| call.go_on(failed)),
                     }

@@ -107,7 +107,10 @@ impl Receiver {
                 continue;
             }
             match self.poll_fill(stream, cx) {
-                Poll::Pending if arrived > 0 => return Poll::Ready(Ok(())),
+                Poll::Pending if arrived > 0 => {
+                    self.note_turn(arrived, taken);
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => self.over = Some(self.end_of_stream()),
                 Poll::Ready(Ok(count)) => read += count,
@@ -130,6 +133,7 @@ impl Receiver {
     /// Gives the buffers back, but for memory of which a part of a frame needs half or more.
     pub(super) fn rest(&mut self) {
         self.spare = BytesMut::new();
+        self.enough = None;
         self.expect_no_large_frame();
         if self.memory > 2 * self.buffer.len() {
             self.give_back();
@@ -145,6 +149,7 @@ impl Receiver {
         stream: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        self.enough = None;
         self.expect_no_large_frame();
         while self.over.is_none() {
             self.buffer.clear();
@@ -281,7 +286,7 @@ impl Receiver {
         self.size = self.buffer.capacity();
     }
 
-    /// Takes note of what a turn took that ended although there may be more.
+    /// Takes note of what a turn took.
     fn note_turn(&mut self, arrived: usize, taken: usize) {
         if arrived >= self.portion {
             self.enough = Some(taken);
@@ -293,7 +298,8 @@ impl Receiver {
     /// Whether what is left is too little for a turn; what has come since goes with it.
     fn is_remnant(&self) -> bool {
         let is_little = self.enough.is_some_and(|enough| self.buffer.len() < enough);
-        is_little && !self.buffer.is_empty() && self.over.is_none()
+        let is_open = self.failed.is_none() && self.over.is_none();
+        is_little && is_open && !self.buffer.is_empty()
     }
 
     fn has_room(&self) -> bool {

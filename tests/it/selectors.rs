@@ -121,6 +121,24 @@ async fn a_systems_rule_counts_for_calls_to_its_own_handlers_too() {
     stop(&[&server]).await;
 }
 
+#[actix::test]
+async fn a_call_without_time_takes_no_turn() {
+    let house = House::default();
+    let servers = [start(house.stage("one")).await, start(house.stage("two")).await];
+    let client = start(house.system("client")).await;
+    let stage = client.service("stage");
+    who(&stage, 20).await;
+    let in_turn = || stage.send(Who).strategy(Strategy::RoundRobin);
+    let mut seen = BTreeSet::new();
+    for _ in 0..6 {
+        let hopeless = within(LONG, in_turn().timeout(Duration::ZERO)).await;
+        assert!(matches!(hopeless, Err(CallError::Timeout { .. })), "{hopeless:?}");
+        seen.insert(within(LONG, in_turn()).await.expect("it is answered"));
+    }
+    assert_eq!(seen.len(), 2, "the others take turns");
+    stop(&[&client, &servers[0], &servers[1]]).await;
+}
+
 /// Retries conflicts twice, and counts the waits before.
 fn conflicts(builder: SystemBuilder, waits: &Arc<AtomicU32>) -> SystemBuilder {
     let waits = Arc::clone(waits);

@@ -67,8 +67,11 @@ pub(super) struct Inbox(Mutex<Waiting>);
 struct Waiting {
     batches: std::collections::VecDeque<Batch>,
     requests: usize,
-    /// Requests that are not to be started; forgotten when nothing waits.
-    cancelled: Vec<(Weak<Outbox>, u64)>,
+    /// Batches that have been taken.
+    taken: usize,
+    /// Requests that are not to be started, and how many batches will have been taken when theirs
+    /// has.
+    cancelled: Vec<(Weak<Outbox>, u64, usize)>,
     spare: Option<Batch>,
     task: Option<Waker>,
 }
@@ -112,7 +115,8 @@ impl Inbox {
     pub(super) fn cancel(&self, outbox: &Arc<Outbox>, id: u64) {
         let mut waiting = self.0.lock();
         if waiting.requests > 0 && waiting.cancelled.len() < INBOX_LIMIT {
-            waiting.cancelled.push((Arc::downgrade(outbox), id));
+            let last = waiting.taken + waiting.batches.len();
+            waiting.cancelled.push((Arc::downgrade(outbox), id, last));
         }
     }
 }
@@ -124,14 +128,15 @@ impl Waiting {
             return None;
         };
         self.requests -= batch.requests.len();
+        self.taken += 1;
         let mut cancelled = Vec::new();
         if !self.cancelled.is_empty() {
             let ours = batch.outbox.as_ref().map(Arc::as_ptr);
-            let is_ours = |(outbox, _): &&(Weak<Outbox>, u64)| Some(outbox.as_ptr()) == ours;
-            cancelled = self.cancelled.iter().filter(is_ours).map(|(_, id)| *id).collect();
-            if self.requests == 0 {
-                self.cancelled.clear();
-            }
+            let all = self.cancelled.iter();
+            let of_ours = all.filter(|(outbox, ..)| Some(outbox.as_ptr()) == ours);
+            cancelled = of_ours.map(|(_, id, _)| *id).collect();
+            let taken = self.taken;
+            self.cancelled.retain(|(.., last)| *last > taken);
         }
         Some((batch, cancelled))
     }
@@ -204,7 +209,8 @@ impl<S> Running<S> {
             (Ok(()), Outcome::Open) => fail(out, request.id, 500, NO_ANSWER),
             (Ok(()), outcome) => outcome,
             (Err(_), outcome) => {
-                self.state = None;
+                // What panics once may do so again at its end.
+                let _ = catch_unwind(AssertUnwindSafe(|| self.state = None));
                 // A request that was answered before stays so; one that was not whole is none.
                 if outcome != Outcome::Open {
                     return outcome;

@@ -44,7 +44,7 @@ impl Table {
         self
     }
 
-    /// The requests so far.
+    /// The requests so far; answers that come after their connection is over are left out.
     pub fn figures(&self) -> Figures {
         let connections = self.connections.lock();
         connections.1.iter().map(|it| it.figures()).fold(connections.0, sum)

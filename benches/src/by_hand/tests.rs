@@ -1,4 +1,6 @@
-//! A test for each promise: a yardstick that keeps them not would measure nothing.
+//! Tests of the promises: a yardstick that keeps them not would measure nothing. That latency decides
+//! a choice, that turns are bounded, that a node stops reading where its answers are not taken, and
+//! that a late batch is stamped again has none.
 
 mod limits;
 mod peer;

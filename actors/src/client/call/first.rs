@@ -50,9 +50,11 @@ impl First<'_> {
         hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, Counted<'_>) -> Result<T, NotSent>,
     ) -> Result<Option<T>, CallError> {
         let Some(nodes) = self.service.nodes() else { return Ok(None) };
+        // First: a call without time takes no node's turn, nor its probe.
+        let Some(time) = self.options.patience() else { return Ok(None) };
         let sent = nodes.look_and_note(|snapshot, routes| match self.plain(snapshot, routes) {
-            Some(sole) => self.send_to(Counted::Later(sole), BodyForm::PREFERRED, hand_over),
-            None => self.send_to_one_of(snapshot, routes, hand_over),
+            Some(sole) => self.send_to(Counted::Later(sole), time, BodyForm::PREFERRED, hand_over),
+            None => self.send_to_one_of(snapshot, routes, time, hand_over),
         });
         match sent {
             Ok(sent) => Ok(sent),
@@ -89,6 +91,7 @@ impl First<'_> {
         &self,
         snapshot: &Snapshot,
         routes: &PlainRoutes,
+        time: (Patience, Duration),
         hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, Counted<'_>) -> Result<T, NotSent>,
     ) -> Result<Option<T>, NotSent> {
         // Who looks at each attempt is served by the longer way, and so is who names the node.
@@ -108,8 +111,8 @@ impl First<'_> {
         if form.is_preferred() && self.is_plain() && snapshot.sole().is_some() {
             routes.note(self.route());
         }
-        let sent = self.send_to(Counted::Now(candidate), form, hand_over);
-        if let Err(NotSent::Full | NotSent::Closed) = sent {
+        let sent = self.send_to(Counted::Now(candidate), time, form, hand_over);
+        if let Ok(None) | Err(NotSent::Full | NotSent::Closed) = sent {
             snapshot.unpick(&pick);
         }
         sent
@@ -120,10 +123,10 @@ impl First<'_> {
     fn send_to<T>(
         &self,
         counted: Counted<'_>,
+        (patience, time_left): (Patience, Duration),
         form: BodyForm,
         hand_over: impl FnOnce(&Arc<Outbox>, &OutgoingCall<'_>, Counted<'_>) -> Result<T, NotSent>,
     ) -> Result<Option<T>, NotSent> {
-        let Some((patience, time_left)) = self.options.patience() else { return Ok(None) };
         let (candidate, node) = (counted.candidate(), counted.candidate().node());
         let link = candidate.links.of(self.caller.link_place(), &node.id, &node.address);
         if link.is_draining() {

@@ -80,6 +80,19 @@ fn small_frames_stay_in_memory_that_two_portions_need() {
 }
 
 #[test]
+fn after_a_burst_of_small_frames_a_larger_one_is_read_at_once() {
+    let mut receiver = Receiver::new(1024 * 1024);
+    receiver.portion(32);
+    take_turns(&mut receiver, &mut Ready::new(reply(20).repeat(32 * 40)), |_, _| ());
+    let mut stream = Ready::new(Vec::new());
+    for _ in 0..100 {
+        stream.bytes = reply(10_000).into();
+        take_turns(&mut receiver, &mut stream, |_, _| ());
+    }
+    assert!(stream.reads.len() < 110, "{} reads of 100 frames", stream.reads.len());
+}
+
+#[test]
 fn what_has_arrived_before_a_failure_is_handed_on_first() {
     let portion = 128;
     let mut stream = Ready::new(reply(100).repeat(20 * portion + 10));
