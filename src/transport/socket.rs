@@ -105,7 +105,8 @@ impl<S: Stream> Socket for StreamSocket<S> {
     }
 
     /// Stops after a portion of messages or 256 KiB of them, and the rest of the last one, so that one
-    /// connection cannot occupy its arbiter: the waker is registered only when this returns `Pending`.
+    /// connection cannot occupy its arbiter: the waker is sure to be registered only when this returns
+    /// `Pending`.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
