@@ -37,6 +37,7 @@ impl Child {
             .args(flags)
             .envs(environment.iter().copied())
             .env(VARIABLE, program)
+            .env(MMAP_THRESHOLD.0, MMAP_THRESHOLD.1)
             // Never written to: its end tells the process that nobody is left to end it.
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -105,3 +106,9 @@ impl Drop for Child {
         let _ = self.process.wait();
     }
 }
+
+/// Memory that glibc's `malloc` takes from the system piece by piece, and gives back as soon as it
+/// is free: from 64 KiB on, and always from there on. Otherwise the limit grows with what is given
+/// back, what is below stays in the heap for as long as anything behind it is in use, and what a
+/// process has of the system would not tell what it holds.
+const MMAP_THRESHOLD: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "65536");
