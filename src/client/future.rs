@@ -24,6 +24,9 @@ use crate::request::{Annotated, Endpoint};
 /// Dropping it cancels the call: a request that has not been started is not started, and an
 /// asynchronous handler is dropped.
 ///
+/// # Panics
+/// When it is polled after it has resolved.
+///
 /// ```
 /// use std::future::IntoFuture;
 ///

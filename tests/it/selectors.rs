@@ -1,6 +1,8 @@
 //! How a system chooses nodes, and tries again, for all of its calls.
 
 use std::collections::BTreeSet;
+use std::future::IntoFuture;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use callboard::actors::selector::{CustomStrategy, Eligible};
 use callboard::config::SelectorKind;
 use callboard::{CallError, Filter, ServiceRef, Strategy, SystemBuilder};
+use futures_util::FutureExt;
 
 use crate::stage::{Fail, House, LONG, Panic, Who, echo, no_connection, start, stop, within};
 
@@ -119,6 +122,37 @@ async fn a_systems_rule_counts_for_calls_to_its_own_handlers_too() {
     assert!(within(LONG, stage.send(Fail)).await.is_err());
     assert_eq!((house.diary.count("fail"), waits.load(Ordering::Relaxed)), (4, 2));
     stop(&[&server]).await;
+}
+
+#[actix::test]
+async fn a_call_that_asks_for_more_than_those_before_is_given_it() {
+    let house = House::default();
+    let server = start(house.stage("one")).await;
+    let client = start(house.system("client")).await;
+    let stage = client.service("stage");
+    // The only node, which is called without deciding anew.
+    who(&stage, 20).await;
+    let elsewhere = stage.send(Who).filter(Filter::label("zone", "nowhere"));
+    let refused = within(LONG, elsewhere).await;
+    assert!(matches!(refused, Err(CallError::NoneAvailable { .. })), "{refused:?}");
+    let missing = within(LONG, stage.send(Who).node("127.0.0.1:1")).await;
+    assert!(matches!(missing, Err(CallError::Connection { .. })), "{missing:?}");
+    who(&stage, 1).await;
+    stop(&[&client, &server]).await;
+}
+
+#[actix::test]
+async fn a_call_that_has_resolved_is_not_made_again() {
+    let house = House::default();
+    let server = start(house.stage("one")).await;
+    let client = start(house.system("client")).await;
+    let stage = client.service("stage");
+    who(&stage, 20).await;
+    let mut call = stage.send(Who).into_future();
+    within(LONG, &mut call).await.expect("it is answered");
+    let again = AssertUnwindSafe(&mut call).catch_unwind();
+    assert!(within(LONG, again).await.is_err());
+    stop(&[&client, &server]).await;
 }
 
 #[actix::test]

@@ -149,11 +149,11 @@ impl Snapshot {
             _ => return None,
         };
         let is_custom = matches!(request.strategy, Strategy::Custom(_));
-        if nodes.len() != 1 || !request.exclude.is_empty() || is_custom {
+        if !request.exclude.is_empty() || is_custom {
             return None;
         }
-        let answers = request.endpoint.is_none_or(|endpoint| self.all_answer(endpoint));
-        nodes.get(0).filter(|only| answers && only.vitals().health.is_spotless())
+        let answers = |_: &_| request.endpoint.is_none_or(|endpoint| self.all_answer(endpoint));
+        nodes.sole().filter(answers)
     }
 
     /// Takes back the turn of a pick that came to nothing, so that the next one picks the same node.

@@ -36,6 +36,13 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// The only node there is, if all is well with it.
+    #[inline]
+    pub(super) fn sole(&self) -> Option<&'a Arc<Candidate>> {
+        let sole = if self.len() == 1 { self.get(0) } else { None };
+        sole.filter(|candidate| candidate.vitals().health.is_spotless())
+    }
+
     /// All nodes, beginning at one of the places.
     pub(super) fn round_from(&self, index: usize) -> impl Iterator<Item = &'a Arc<Candidate>> {
         self.iter_from(index).chain(self.iter_from(0).take(index))

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use super::candidate::Candidate;
+use super::places::Places;
 use super::release::Release;
 use super::ring::{Ring, RingDemand};
 use super::seats::Seats;
@@ -73,8 +74,7 @@ impl Snapshot {
     /// The only node there is, if all is well with it.
     #[inline]
     pub(crate) fn sole(&self) -> Option<&Arc<Candidate>> {
-        let sole = if self.seats.len() == 1 { self.seats.get(0) } else { None };
-        sole.filter(|candidate| candidate.vitals().health.is_spotless())
+        Places::All(&self.seats).sole()
     }
 
     /// The revision of the view it was made from; 0 before the first.
