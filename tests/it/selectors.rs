@@ -58,7 +58,8 @@ async fn a_system_can_take_a_service_by_its_name_without_a_registry() {
 async fn a_systems_own_strategy_counts_unless_a_call_has_another() {
     let house = House::default();
     let servers = [start(house.stage("one")).await, start(house.stage("two")).await];
-    let client = start(house.system("client").strategy(Strategy::Custom(Arc::new(First)))).await;
+    let client =
+        start(house.system("client").strategy(Strategy::Custom(Arc::new(First::default())))).await;
     let stage = client.service("stage");
     assert_eq!(who(&stage, 20).await.len(), 1);
     let mut seen = BTreeSet::new();
@@ -67,6 +68,18 @@ async fn a_systems_own_strategy_counts_unless_a_call_has_another() {
         seen.insert(within(LONG, call).await.unwrap());
     }
     stop(&[&client, &servers[0], &servers[1]]).await;
+}
+
+#[actix::test]
+async fn an_own_strategy_is_asked_by_each_call_though_there_is_one_node() {
+    let house = House::default();
+    let server = start(house.stage("one")).await;
+    let strategy = Arc::new(First::default());
+    let own = Strategy::Custom(Arc::clone(&strategy) as _);
+    let client = start(house.system("client").strategy(own)).await;
+    who(&client.service("stage"), 20).await;
+    assert!(strategy.0.load(Ordering::Relaxed) >= 20);
+    stop(&[&client, &server]).await;
 }
 
 #[actix::test]
@@ -194,9 +207,9 @@ async fn who(stage: &ServiceRef, calls: usize) -> BTreeSet<String> {
     seen
 }
 
-/// Always the first that will do.
-#[derive(Debug)]
-struct First;
+/// Always the first that will do; counts how often it was asked.
+#[derive(Debug, Default)]
+struct First(AtomicU32);
 
 impl CustomStrategy for First {
     fn name(&self) -> &'static str {
@@ -209,6 +222,7 @@ impl CustomStrategy for First {
         _: Option<&str>,
         _: &mut dyn callboard::actors::selector::Rng,
     ) -> Option<usize> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         (0..nodes.len()).find(|index| nodes.is_eligible(*index))
     }
 }
