@@ -5,6 +5,7 @@ mod builder;
 mod call;
 mod future;
 mod local;
+mod own;
 mod prepared;
 
 use std::fmt;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use callboard_actors::client::RemoteService;
 
 use crate::request::Endpoint;
-use crate::schema::EndpointSchema;
 use crate::stream::{Conversation, StreamBuilder, StreamEndpoint};
 use crate::system::ServiceSystem;
 
@@ -82,10 +82,9 @@ impl ServiceRef {
     ///
     /// # Cancellation
     /// Dropping the future cancels the call where it is.
-    #[allow(clippy::inline_always, reason = "what it makes is large, and then need not be moved")]
-    #[inline(always)]
+    #[inline]
     pub fn send<T: Endpoint>(&self, message: T) -> CallBuilder<T> {
-        CallBuilder::new(self.clone(), message, Once::default(), T::schema())
+        CallBuilder::new(self.clone(), message, Once::default())
     }
 
     /// Begins a stream; awaiting it sends the opening message and resolves when a node has taken
@@ -97,8 +96,7 @@ impl ServiceRef {
     /// # Cancellation
     /// Dropping the future, or the stream, cancels it where it is.
     pub fn stream<T: StreamEndpoint>(&self, opening: T) -> StreamBuilder<T> {
-        let schema = EndpointSchema::cached_stream::<T>();
-        StreamBuilder::new(self.clone(), opening, Conversation::default(), schema)
+        StreamBuilder::new(self.clone(), opening, Conversation::default())
     }
 
     /// Sends a message and forgets about it.

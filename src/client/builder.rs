@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use callboard_actors::client::{CallOptions, Choice, RetryRule};
+use callboard_actors::client::{CallOptions, Choice};
 use callboard_actors::selector::{Filter, Strategy};
 
 use super::ServiceRef;
-use crate::codec::{Codec, Form};
+use super::own::Own;
+use crate::codec::Codec;
 use crate::request::RequestContext;
-use crate::schema::EndpointSchema;
 
 /// A request that has not been made; awaiting it makes it.
 ///
@@ -28,33 +28,27 @@ use crate::schema::EndpointSchema;
 pub struct RequestBuilder<T, K> {
     pub(crate) service: ServiceRef,
     pub(crate) message: T,
-    pub(crate) options: CallOptions,
-    pub(crate) form: Form,
-    is_local: Option<bool>,
+    pub(crate) own: Own,
     pub(crate) kind: K,
 }
 
 impl<T, K> RequestBuilder<T, K> {
-    #[allow(clippy::inline_always, reason = "what it makes is large, and then need not be moved")]
-    #[inline(always)]
-    pub(crate) fn new(service: ServiceRef, message: T, kind: K, schema: &EndpointSchema) -> Self {
-        let caller = service.system().caller();
-        let options = caller.call_options(caller.options().timeout);
-        let form = service.system().form().for_types(schema.fingerprint());
-        Self { service, message, options, form, is_local: None, kind }
+    #[inline]
+    pub(crate) fn new(service: ServiceRef, message: T, kind: K) -> Self {
+        Self { service, message, own: Own::default(), kind }
     }
 
     /// Attempts after the first; default 1. They are made for what was refused for overload, and
     /// for what may have been executed if the endpoint is idempotent. What was certainly not
     /// executed is tried on other nodes in any case.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.options.retries = retries;
+        self.options().retries = retries;
         self
     }
 
     /// Adds a pair that travels beside the message.
     pub fn metadata(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.options.metadata.insert(name, value);
+        self.options().metadata.insert(name, value);
         self
     }
 
@@ -91,21 +85,21 @@ impl<T, K> RequestBuilder<T, K> {
     /// The node must know the codec, and for one without field names have the same types, or refuses
     /// as [`CallError::Codec`](crate::CallError::Codec). A request within the process encodes nothing.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.form = Form::fixed(codec);
+        self.own.say(&self.service).codec = Some(codec);
         self
     }
 
     /// Whether a handler in this process may take the request; by default it does, unless a key, a
     /// strategy, a filter or a node is set.
     pub fn local(mut self, is_local: bool) -> Self {
-        self.is_local = Some(is_local);
+        self.own.say(&self.service).is_local = Some(is_local);
         self
     }
 
     /// Makes the request on behalf of one that is being served: its deadline, if earlier, and its
     /// trace apply to this one too.
     pub fn within(mut self, request: &impl AsRef<RequestContext>) -> Self {
-        inherit(&mut self.options, request.as_ref());
+        inherit(self.options(), request.as_ref());
         self
     }
 
@@ -123,21 +117,24 @@ impl<T, K> RequestBuilder<T, K> {
     /// # }
     /// ```
     pub fn forwarding(mut self, request: &impl AsRef<RequestContext>) -> Self {
-        forward(&mut self.options, request.as_ref());
+        forward(self.options(), request.as_ref());
         self
     }
 
     fn choice(&mut self) -> &mut Choice {
-        let Self { options, service, .. } = self;
-        options.choice.get_or_insert_with(|| Box::new(service.system().caller().choice()))
+        let Self { own, service, .. } = self;
+        let choice = || Box::new(service.system().caller().choice());
+        own.say(service).options.choice.get_or_insert_with(choice)
     }
 
+    /// The options, to be changed.
+    pub(crate) fn options(&mut self) -> &mut CallOptions {
+        &mut self.own.say(&self.service).options
+    }
+
+    #[inline]
     pub(crate) fn may_be_local(&self) -> bool {
-        self.is_local.unwrap_or_else(|| {
-            let own = self.options.rule.as_deref();
-            let rule = own.or(self.service.system().caller().options().rule.as_ref());
-            self.options.choice.is_none() && !rule.is_some_and(RetryRule::retries)
-        })
+        self.own.may_be_local(self.service.system().caller())
     }
 }
 
@@ -146,7 +143,7 @@ impl<T, K> fmt::Debug for RequestBuilder<T, K> {
         f.debug_struct("RequestBuilder")
             .field("service", &self.service.name())
             .field("message", &std::any::type_name::<T>())
-            .field("timeout", &self.options.timeout)
+            .field("timeout", &self.own.options(self.service.system().caller()).timeout)
             .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use super::builder::RequestBuilder;
 use super::future::{AnnotatedCallFuture, CallFuture};
 use super::local;
 use super::prepared::{Prepared, target};
-use crate::codec::EncodedRequest;
+use crate::codec::{EncodedRequest, Form};
 use crate::request::Endpoint;
 
 /// A call that has not been made; awaiting it makes it.
@@ -54,7 +54,7 @@ pub struct Once(());
 impl<T: Endpoint> CallBuilder<T> {
     /// Time for the call, all attempts included, from when it is sent; default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = timeout;
+        self.options().timeout = timeout;
         self
     }
 
@@ -69,7 +69,7 @@ impl<T: Endpoint> CallBuilder<T> {
         retry: impl Fn(&CallError, u32) -> bool + Send + Sync + 'static,
     ) -> Self {
         let rule = self.rule();
-        self.options.rule = Some(Box::new(rule.retry(retry)));
+        self.options().rule = Some(Box::new(rule.retry(retry)));
         self
     }
 
@@ -77,13 +77,13 @@ impl<T: Endpoint> CallBuilder<T> {
     /// attempts so far; default a random time that grows from 10 ms to 1 s.
     pub fn backoff(mut self, backoff: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         let rule = self.rule();
-        self.options.rule = Some(Box::new(rule.backoff(backoff)));
+        self.options().rule = Some(Box::new(rule.backoff(backoff)));
         self
     }
 
     /// The call's own rule, which begins as the system's.
     fn rule(&mut self) -> RetryRule {
-        let own = self.options.rule.take().map(|rule| *rule);
+        let own = self.options().rule.take().map(|rule| *rule);
         let caller = self.service.system().caller();
         own.or_else(|| caller.options().rule.clone()).unwrap_or_default()
     }
@@ -128,9 +128,17 @@ impl<T: Endpoint> CallBuilder<T> {
 
     /// Sends the request to a node, if that can be done at once.
     pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
-        let body = EncodedRequest::<_, T>::new(self.form, &self.message);
+        let form = self.form();
+        let body = EncodedRequest::<_, T>::new(form, &self.message);
         let (caller, service) = (self.service.system().caller(), self.service.remote());
-        caller.begin(service, target::<T>(self.form.codec), &body, &self.options, cx.waker())
+        let options = self.own.options(caller);
+        caller.begin(service, target::<T>(form.codec), &body, options, cx.waker())
+    }
+
+    /// How it is encoded.
+    #[inline]
+    pub(super) fn form(&self) -> Form {
+        self.own.form(&self.service, T::schema().fingerprint())
     }
 
     /// Hands the request over, if that can be done at once; else it comes back. One that no node
@@ -139,16 +147,18 @@ impl<T: Endpoint> CallBuilder<T> {
         if !self.service.system().client_middleware().is_empty() {
             return Some(self);
         }
+        let caller = self.service.system().caller();
+        let options = self.own.options(caller);
         if self.is_own()
             && let Some(handler) = self.service.system().handler()
         {
-            let posted = local::post(handler, self.message, &self.options, &self.service);
+            let posted = local::post(handler, self.message, options, &self.service);
             posted.unwrap_or_else(|error| warn::<T>(&self.service, &error));
             return None;
         }
-        let body = EncodedRequest::<_, T>::new(self.form, &self.message);
-        let (caller, service) = (self.service.system().caller(), self.service.remote());
-        match caller.post(service, target::<T>(self.form.codec), &body, &self.options) {
+        let (form, service) = (self.form(), self.service.remote());
+        let body = EncodedRequest::<_, T>::new(form, &self.message);
+        match caller.post(service, target::<T>(form.codec), &body, options) {
             Ok(true) => None,
             Ok(false) => Some(self),
             Err(error) => {
@@ -161,9 +171,9 @@ impl<T: Endpoint> CallBuilder<T> {
     /// The call as it goes on when there is no shorter way; its time runs from now on.
     pub(super) fn prepare(self) -> Prepared<T> {
         let may_be_local = self.may_be_local();
-        let Self { service, message, options, form, .. } = self;
-        let deadline = options.deadline_at(Instant::now());
-        Prepared { service, message, options, deadline, may_be_local, form }
+        let Self { service, message, own, .. } = self;
+        let deadline = own.options(service.system().caller()).deadline_at(Instant::now());
+        Prepared { service, message, own, deadline, may_be_local }
     }
 }
 

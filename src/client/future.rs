@@ -79,14 +79,14 @@ impl<T: Endpoint> CallFuture<T> {
                     let sent = Sent::new(
                         handler,
                         call.message,
-                        (&call.options, &call.service),
+                        (call.own.options(call.service.system().caller()), &call.service),
                         Some(cx.waker()),
                     )?;
                     let waiting = match sent {
                         Sent::Answered(answer) => return answer.map(Some),
                         Sent::Waits(waiting) => waiting,
                     };
-                    let local = LocalCall::new(waiting, call.service, call.options, call.form);
+                    let local = LocalCall::new(waiting, call.service, call.own);
                     self.stage = Stage::Local(local);
                     return Ok(None);
                 }
@@ -127,7 +127,7 @@ impl<T: Endpoint> CallFuture<T> {
                 Stage::Remote { call, sent: Some(attempt) } => {
                     match ready!(attempt.poll_reply(cx)) {
                         Ok(reply) => {
-                            let codec = call.form.chosen(attempt.form());
+                            let codec = call.form().chosen(attempt.form());
                             let decoded = decode::<T>(codec, reply, || attempt.node());
                             self.stage = Stage::Over;
                             return Poll::Ready(decoded);

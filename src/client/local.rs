@@ -13,8 +13,8 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::Instant;
 
 use super::ServiceRef;
+use super::own::Own;
 use super::prepared::Prepared;
-use crate::codec::Form;
 use crate::handler::{
     LocalAnswer, LocalEndpoint, LocalFailure, LocalOutcome, LocalResult, LocalSent, expired,
 };
@@ -44,9 +44,7 @@ pub(super) struct Waiting<T: Endpoint> {
 pub(super) struct LocalCall<T: Endpoint> {
     sent: Waiting<T>,
     service: ServiceRef,
-    options: CallOptions,
-    /// For another node, should it go there.
-    form: Form,
+    own: Own,
     wait: Wait,
 }
 
@@ -88,18 +86,17 @@ impl<T: Endpoint> Sent<T> {
 
 impl<T: Endpoint> LocalCall<T> {
     /// Waits for the answer.
-    pub(super) fn new(
-        sent: Waiting<T>,
-        service: ServiceRef,
-        options: CallOptions,
-        form: Form,
-    ) -> Self {
-        Self { sent, service, options, form, wait: Wait::None }
+    pub(super) fn new(sent: Waiting<T>, service: ServiceRef, own: Own) -> Self {
+        Self { sent, service, own, wait: Wait::None }
+    }
+
+    fn options(&self) -> &CallOptions {
+        self.own.options(self.service.system().caller())
     }
 
     /// Whether a call that was refused like this may be made to another node.
     pub(super) fn may_go(&self, refusal: Refusal) -> bool {
-        refusal.is_retryable() && self.options.retries > 0
+        refusal.is_retryable() && self.options().retries > 0
     }
 
     /// The same call to another node.
@@ -107,10 +104,9 @@ impl<T: Endpoint> LocalCall<T> {
         Prepared {
             service: self.service.clone(),
             message,
-            options: self.options.clone(),
+            own: self.own.clone(),
             deadline: self.begin(),
             may_be_local: false,
-            form: self.form,
         }
     }
 
@@ -118,7 +114,7 @@ impl<T: Endpoint> LocalCall<T> {
     pub(super) fn explain(&self, failure: LocalFailure<Request<T>>) -> CallError {
         match failure.into_call_error() {
             CallError::Timeout { endpoint, executed, .. } => {
-                CallError::Timeout { endpoint, timeout: self.options.timeout, executed }
+                CallError::Timeout { endpoint, timeout: self.options().timeout, executed }
             }
             error => error,
         }
@@ -127,20 +123,20 @@ impl<T: Endpoint> LocalCall<T> {
     fn timed_out(&self) -> LocalFailure<Request<T>> {
         LocalFailure::TimedOut(CallError::Timeout {
             endpoint: T::NAME,
-            timeout: self.options.timeout,
+            timeout: self.options().timeout,
             executed: Executed::Maybe,
         })
     }
 
     /// Has its time run; the deadline.
     fn begin(&mut self) -> Deadline {
-        let Self { sent, options, service, .. } = self;
+        let Self { sent, own, service, .. } = self;
         *sent.deadline.get_or_insert_with(|| {
             let now = Instant::now();
             if let Some(handler) = handler::<T>(service) {
                 handler.begin(now);
             }
-            options.deadline_at(now)
+            own.options(service.system().caller()).deadline_at(now)
         })
     }
 

@@ -2,11 +2,12 @@
 
 use callboard_actors::Deadline;
 use callboard_actors::client::{
-    CallError, CallOptions, CallTarget, EncodedReply, Executed, FailedAttempt, NodeReply,
+    CallError, CallTarget, EncodedReply, Executed, FailedAttempt, NodeReply,
 };
 
 use super::ServiceRef;
 use super::local::{LocalCall, Sent};
+use super::own::Own;
 use crate::codec::{Codec, EncodedRequest, Form, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
@@ -16,14 +17,18 @@ use crate::request::{Annotated, Endpoint, Request};
 pub(super) struct Prepared<T> {
     pub(super) service: ServiceRef,
     pub(super) message: T,
-    pub(super) options: CallOptions,
+    pub(super) own: Own,
     pub(super) deadline: Deadline,
     /// Whether a handler in this process may take it.
     pub(super) may_be_local: bool,
-    pub(super) form: Form,
 }
 
 impl<T: Endpoint> Prepared<T> {
+    /// How it is encoded.
+    fn form(&self) -> Form {
+        self.own.form(&self.service, T::schema().fingerprint())
+    }
+
     /// The handler in this process that takes the call.
     fn handler(&self) -> Option<&LocalEndpoint<Request<T>>> {
         if !self.may_be_local {
@@ -37,11 +42,13 @@ impl<T: Endpoint> Prepared<T> {
         self,
         failed: FailedAttempt,
     ) -> Result<Annotated<T::Reply>, CallError> {
-        let Self { service, message, options, form, .. } = self;
+        let form = self.form();
+        let Self { service, message, own, .. } = self;
         let body = EncodedRequest::<_, T>::new(form, message);
         let (caller, remote) = (service.system().caller(), service.remote());
+        let (target, options) = (target::<T>(form.codec), own.options(caller));
         let NodeReply { node, form: sent, reply } =
-            caller.go_on(remote, target::<T>(form.codec), body, &options, failed).await?;
+            caller.go_on(remote, target, body, options, failed).await?;
         decode::<T>(form.chosen(sent), reply, || &node)
     }
 
@@ -57,13 +64,13 @@ impl<T: Endpoint> Prepared<T> {
             kind: CallKind::Request,
             service: service.name().to_owned(),
             endpoint: T::NAME,
-            metadata: self.options.metadata.clone(),
+            metadata: self.own.options(service.system().caller()).metadata.clone(),
             deadline: Some(self.deadline),
             peer: String::new(),
         };
         let last = |info: &CallInfo| {
             let mut call = self;
-            call.options.metadata = info.metadata.clone();
+            call.own.say(&call.service).options.metadata = info.metadata.clone();
             call.deadline = call.deadline.earlier(info.deadline);
             call.run_bare()
         };
@@ -75,13 +82,13 @@ impl<T: Endpoint> Prepared<T> {
             && let Some(handler) = self.service.system().local(self.service.name())
         {
             // Its time has been running for a while.
-            self.options.limit = Some(self.deadline);
-            let sent = match Sent::new(handler, self.message, (&self.options, &self.service), None)?
-            {
+            self.own.say(&self.service).options.limit = Some(self.deadline);
+            let options = self.own.options(self.service.system().caller());
+            let sent = match Sent::new(handler, self.message, (options, &self.service), None)? {
                 Sent::Answered(answer) => return answer,
                 Sent::Waits(sent) => sent,
             };
-            let mut waiting = LocalCall::new(sent, self.service, self.options, self.form);
+            let mut waiting = LocalCall::new(sent, self.service, self.own);
             match (&mut waiting).await {
                 Err(LocalFailure::Refused(refusal, Some(message))) if waiting.may_go(refusal) => {
                     self = waiting.elsewhere(message);
@@ -93,9 +100,11 @@ impl<T: Endpoint> Prepared<T> {
     }
 
     async fn run_remote(self) -> Result<Annotated<T::Reply>, CallError> {
-        let Self { service, message, options, deadline, form, .. } = self;
+        let form = self.form();
+        let Self { service, message, own, deadline, .. } = self;
         let body = EncodedRequest::<_, T>::new(form, message);
-        let (caller, options) = (service.system().caller(), (&options, deadline));
+        let caller = service.system().caller();
+        let options = (own.options(caller), deadline);
         let NodeReply { node, form: sent, reply } =
             caller.call(service.remote(), target::<T>(form.codec), body, options).await?;
         decode::<T>(form.chosen(sent), reply, || &node)
@@ -106,10 +115,11 @@ impl<T: Endpoint> Prepared<T> {
         if !self.service.system().client_middleware().is_empty() || self.handler().is_some() {
             return self.run().await.map(drop);
         }
-        let Self { service, message, options, deadline, form, .. } = self;
+        let form = self.form();
+        let Self { service, message, own, deadline, .. } = self;
         let body = EncodedRequest::<_, T>::new(form, message);
         let caller = service.system().caller();
-        let options = (&options, deadline);
+        let options = (own.options(caller), deadline);
         caller.send_one_way(service.remote(), target::<T>(form.codec), body, options).await
     }
 }

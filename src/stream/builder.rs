@@ -19,6 +19,7 @@ use crate::client::RequestBuilder;
 use crate::codec::{Opening, StreamCodec};
 use crate::handler::LocalFailure;
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
+use crate::schema::EndpointSchema;
 use crate::transport::is_go_micro;
 
 /// A stream that has not been opened; awaiting it opens it.
@@ -67,7 +68,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
 
     /// Time until a node has taken it, all attempts included; default that of a call, 5 s.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = timeout;
+        self.options().timeout = timeout;
         self
     }
 
@@ -83,19 +84,21 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         if chain.is_empty() {
             return self.open_bare().await;
         }
+        let options = self.own.options(service.system().caller());
         let info = CallInfo {
             side: Side::Client,
             kind: CallKind::Stream,
             service: service.name().to_owned(),
             endpoint: T::NAME,
-            metadata: self.options.metadata.clone(),
-            deadline: self.options.limit,
+            metadata: options.metadata.clone(),
+            deadline: options.limit,
             peer: String::new(),
         };
         let last = |info: &CallInfo| {
             let mut stream = self;
-            stream.options.metadata = info.metadata.clone();
-            stream.options.limit = info.deadline;
+            let options = stream.options();
+            options.metadata = info.metadata.clone();
+            options.limit = info.deadline;
             stream.open_bare()
         };
         run_chain(chain, info, last).await
@@ -103,7 +106,9 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
 
     async fn open_bare(self) -> Result<StreamCall<T>, CallError> {
         let may_be_local = self.may_be_local();
-        let Self { service, mut message, options, form, kind, .. } = self;
+        let Self { service, mut message, own, kind } = self;
+        let caller = service.system().caller();
+        let options = own.options(caller);
         options.check()?;
         let now = Instant::now();
         let whole = match (kind.timeout.map(|it| Deadline::after(now, it)), options.limit) {
@@ -113,7 +118,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
         let opened_by = options.deadline_at(now).earlier(whole);
         if may_be_local && service.system().local::<Streaming<T>>(service.name()).is_some() {
             let limits = Limits { opened_by, whole, window: kind.window };
-            match LocalTalk::open(message, &options, limits, &service).await {
+            match LocalTalk::open(message, options, limits, &service).await {
                 Ok(talk) => {
                     return Ok(StreamCall::new(CallSide::Local(talk), Allowance::default()));
                 }
@@ -125,16 +130,17 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
                 Err(failure) => return Err(explain(failure, options.timeout)),
             }
         }
+        let fingerprint = EndpointSchema::cached_stream::<T>().fingerprint();
+        let form = own.form(&service, fingerprint);
         let target = CallTarget {
             endpoint: T::NAME,
             content_type: StreamCodec::<T>::new(form.codec).content_type(),
             is_idempotent: false,
         };
-        let (opening, options) = (Opening { form, value: message }, (&options, opened_by));
+        let (opening, options) = (Opening { form, value: message }, (options, opened_by));
         let stream = StreamOptions { deadline: whole, window: kind.window };
-        let (caller, remote) = (service.system().caller(), service.remote());
         let (opened, opening) =
-            caller.open_stream(remote, target, opening, options, stream).await?;
+            caller.open_stream(service.remote(), target, opening, options, stream).await?;
         let mut allowance = Allowance::default();
         if !takes_items::<T>() && is_go_micro(opened.node()) {
             // There the first message only announces a stream, and this one opens it. With the

@@ -22,7 +22,6 @@ use super::retry::RetryBudget;
 use super::shard::{Shard, next_turn, thread_hint};
 use crate::deadline::Deadline;
 use crate::message::Body;
-use crate::metadata::Metadata;
 use crate::registry::{Lookup, LookupError, Subscribe, ViewChanged, Watcher};
 use crate::selector::{NodesOf, Selector, ServiceNodes};
 use crate::stream::ClientStream;
@@ -43,6 +42,8 @@ struct Shared {
     /// Connections to addresses that callers named; bounded by [`DIRECT_MOST`].
     direct: Mutex<HashMap<String, Arc<Links>>>,
     options: CallerOptions,
+    /// Of calls that say nothing themselves.
+    defaults: CallOptions,
     /// Whether calls that want nothing of their node may go to the only one there is.
     is_plain: bool,
 }
@@ -92,6 +93,7 @@ impl Caller {
             services: Mutex::default(),
             direct: Mutex::default(),
             is_plain: options.is_plain(),
+            defaults: options.of_call(options.timeout),
             options,
         };
         Self { shared: Arc::new(shared) }
@@ -123,14 +125,13 @@ impl Caller {
 
     /// Options with the defaults, but for the timeout.
     pub fn call_options(&self, timeout: Duration) -> CallOptions {
-        CallOptions {
-            timeout,
-            limit: None,
-            retries: self.shared.options.retries,
-            rule: None,
-            metadata: Metadata::new(),
-            choice: None,
-        }
+        self.shared.options.of_call(timeout)
+    }
+
+    /// The options of a call that says nothing itself.
+    #[inline]
+    pub fn defaults(&self) -> &CallOptions {
+        &self.shared.defaults
     }
 
     /// Calls an endpoint of a service and waits for the answer, at most until the deadline.

@@ -99,6 +99,12 @@ impl CallerOptions {
         let is_custom = matches!(self.strategy, Strategy::Custom(_));
         self.filters.is_empty() && self.attempts.is_empty() && !self.is_named && !is_custom
     }
+
+    /// The options of a call, but for what only the call itself can say.
+    pub(super) fn of_call(&self, timeout: Duration) -> CallOptions {
+        let (retries, metadata) = (self.retries, Metadata::new());
+        CallOptions { timeout, limit: None, retries, rule: None, metadata, choice: None }
+    }
 }
 
 /// What a call wants of its node.
