@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use actix::Message;
 use bytes::Bytes;
-use callboard_actors::Status;
 use callboard_actors::contain::contain;
 use callboard_actors::message::Refusal;
 use callboard_actors::server::{Arrival, ReplySlot};
 use callboard_actors::stream::StreamSide;
+use callboard_actors::{Metadata, Status};
 
 use crate::codec::{Codec, EncodedReply, decode_request};
 use crate::middleware::CallKind;
-use crate::request::{Annotated, Due, Endpoint, Peer, Request, RequestContext};
+use crate::request::{Due, Endpoint, Peer, Request, RequestContext};
 
 /// A message as a handler gets it: what was sent, and what came with it.
 pub(crate) trait Delivery:
@@ -69,8 +69,8 @@ pub(crate) trait Delivery:
 
     fn stay(&self, terms: Self::Terms) -> Self::Stay;
 
-    /// Answers a caller on another node.
-    fn reply(slot: &mut ReplySlot, codec: Codec, reply: &Annotated<Self::Value>);
+    /// Answers a caller on another node with a value, and pairs beside it.
+    fn reply(slot: &mut ReplySlot, codec: Codec, reply: (&Self::Value, &Metadata));
 }
 
 /// What is to be done around the handling of a message.
@@ -140,7 +140,7 @@ impl<T: Endpoint> Delivery for Request<T> {
 
     fn stay(&self, (): ()) {}
 
-    fn reply(slot: &mut ReplySlot, codec: Codec, reply: &Annotated<T::Reply>) {
-        slot.reply(reply.metadata(), &EncodedReply::<T> { codec, value: reply });
+    fn reply(slot: &mut ReplySlot, codec: Codec, (value, metadata): (&T::Reply, &Metadata)) {
+        slot.reply(metadata, &EncodedReply::<T> { codec, value });
     }
 }

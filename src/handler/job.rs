@@ -11,7 +11,7 @@ use callboard_actors::inbox::{Job, JobKey, Progress};
 use callboard_actors::message::Refusal;
 use callboard_actors::server::ReplySlot;
 use callboard_actors::transport::Hello;
-use callboard_actors::{Context, Deadline, Status};
+use callboard_actors::{Context, Deadline, Metadata, Status};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -87,7 +87,10 @@ impl<M: Delivery> Responder<M> {
 impl<M: Delivery> WayBack<M> {
     fn answer(self, result: Result<Annotated<M::Value>, Status>) {
         match self.responder {
-            Responder::Remote { mut slot, codec } => answer_remote::<M>(&mut slot, codec, result),
+            Responder::Remote { mut slot, codec } => match result {
+                Ok(reply) => M::reply(&mut slot, codec, (&*reply, reply.metadata())),
+                Err(status) => slot.status(&status),
+            },
             Responder::Local(local) => local.answer(result),
         }
     }
@@ -108,31 +111,22 @@ impl<M: Delivery> WayBack<M> {
     }
 }
 
-/// Answers a caller behind a connection.
-#[inline]
-fn answer_remote<M: Delivery>(
-    slot: &mut ReplySlot,
-    codec: Codec,
-    result: Result<Annotated<M::Value>, Status>,
-) {
-    match result {
-        Ok(reply) => M::reply(slot, codec, &reply),
-        Err(status) => slot.status(&status),
-    }
-}
-
 impl<A, M: Delivery> TypedJob<A, M> {
-    /// Answers what needs no time, from where the way back is: moving it would cost more.
-    fn answer_at_once(&mut self, result: Answer<M::Value>) {
-        match self.way.as_mut().map(|way| &mut way.responder) {
-            Some(Responder::Remote { slot, codec }) => {
-                answer_remote::<M>(slot, *codec, result.map(Annotated::new));
+    /// Answers what needs no time, from where the way back is and with what is at `result`: moving
+    /// them would cost more.
+    fn answer_at_once(&mut self, result: &mut Option<Answer<M::Value>>) {
+        match (self.way.as_mut().map(|way| &mut way.responder), &*result) {
+            (Some(Responder::Remote { slot, codec }), Some(answer)) => {
+                match answer {
+                    Ok(value) => M::reply(slot, *codec, (value, &Metadata::new())),
+                    Err(status) => slot.status(status),
+                }
                 self.way = None;
             }
             // The memory comes from another arbiter, and goes back there with the answer.
-            Some(Responder::Local(local)) if local.crosses() => self.reply = Some(result),
+            (Some(Responder::Local(local)), _) if local.crosses() => self.reply = result.take(),
             _ => {
-                if let Some(way) = self.way.take() {
+                if let (Some(way), Some(result)) = (self.way.take(), result.take()) {
                     way.answer(result.map(Annotated::new));
                 }
             }
@@ -173,14 +167,12 @@ where
         let Some((result, deadline)) = deliver(&mut self.message, caller, actor, ctx) else {
             return Progress::Done;
         };
-        let result = match take_as::<_, Answer<M::Value>>(result) {
-            Ok(reply) => {
-                self.answer_at_once(reply);
-                return Progress::Done;
-            }
-            Err(result) => result,
-        };
-        let Some(way) = self.way.take() else { return Progress::Done };
+        let mut result = Some(result);
+        if let Some(answer) = place_as::<_, Answer<M::Value>>(&mut result) {
+            self.answer_at_once(answer);
+            return Progress::Done;
+        }
+        let (Some(way), Some(result)) = (self.way.take(), result) else { return Progress::Done };
         respond(M::ENDPOINT, result, move |result| way.answer(result), deadline, ctx)
     }
 
@@ -344,12 +336,15 @@ async fn within<R>(
 /// `value` as a `To`, if that is what it is.
 pub(super) fn take_as<From: 'static, To: 'static>(value: From) -> Result<To, From> {
     let mut value = Some(value);
-    if let Some(found) = (&mut value as &mut dyn Any).downcast_mut::<Option<To>>()
-        && let Some(found) = found.take()
-    {
+    if let Some(found) = place_as(&mut value).and_then(Option::take) {
         return Ok(found);
     }
     Err(value.expect("only the branch above takes it"))
+}
+
+/// The place of a value as that of a `To`, if that is what it is.
+fn place_as<From: 'static, To: 'static>(place: &mut Option<From>) -> Option<&mut Option<To>> {
+    (place as &mut dyn Any).downcast_mut()
 }
 
 /// Bytes of a request whose memory is used again.

@@ -311,7 +311,7 @@ where
         // A panic in it drops the reply slot, which answers.
         actix_rt::spawn(async move {
             match wrapped.await {
-                Some(Ok(reply)) => M::reply(&mut slot, codec, &reply),
+                Some(Ok(reply)) => M::reply(&mut slot, codec, (&*reply, reply.metadata())),
                 Some(Err(LocalFailure::Status(status))) => slot.status(&status),
                 Some(Err(LocalFailure::Refused(refusal, _))) => slot.refuse(refusal, None),
                 Some(Err(LocalFailure::TimedOut(error))) => {

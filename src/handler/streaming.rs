@@ -10,7 +10,7 @@ use callboard_actors::stream::{StreamSide, StreamWindow};
 use super::delivery::{Delivery, Stay};
 use crate::codec::{Codec, StreamCodec};
 use crate::middleware::CallKind;
-use crate::request::{Annotated, RequestContext};
+use crate::request::RequestContext;
 use crate::stream::{ItemSide, StreamEndpoint, Streaming, takes_items};
 
 /// A stream as long as its handler has to do with it.
@@ -78,7 +78,7 @@ impl<T: StreamEndpoint> Delivery for Streaming<T> {
     }
 
     /// The end of a stream that ended well says no more than that.
-    fn reply(slot: &mut ReplySlot, _: Codec, _: &Annotated<()>) {
+    fn reply(slot: &mut ReplySlot, _: Codec, _: (&(), &Metadata)) {
         slot.reply(&Metadata::new(), &Bytes::new());
     }
 }
