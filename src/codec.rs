@@ -62,7 +62,9 @@ pub use self::protobuf::ProtobufCodec;
 pub(crate) use self::streamed::{Opening, StreamCodec};
 pub use self::streamed::{ProtobufMessage, StreamProtobufCodec};
 pub(crate) use self::table::Codecs;
-pub(crate) use self::typed::{EncodedReply, EncodedRequest, Form, decode_reply, decode_request};
+pub(crate) use self::typed::{
+    EncodedReply, EncodedRequest, Form, Forms, decode_reply, decode_request,
+};
 pub use crate::transport::Generation;
 
 /// A way to encode bodies.

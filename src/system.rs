@@ -25,7 +25,7 @@ use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::ServiceRef;
-use crate::codec::Form;
+use crate::codec::{Form, Forms};
 use crate::error::Error;
 use crate::event::{PublishBuilder, Subscriber, Topic, TopicRef};
 use crate::handler::{Delivery, HandlerBuilder, HandlerHome, HandlerPlan, LocalEndpoint};
@@ -70,7 +70,7 @@ struct Inner {
     /// Places for messages that nobody waits for and that cannot leave at once.
     detached: Arc<Semaphore>,
     /// Of calls that do not say otherwise.
-    form: Form,
+    forms: Forms,
     /// The ways to topics that have been published to, by name; bounded by [`TOPICS_MOST`].
     topics: RwLock<HashMap<Box<str>, Arc<dyn Publisher>>>,
 }
@@ -229,8 +229,9 @@ impl ServiceSystem {
         &self.inner.hello
     }
 
-    pub(crate) fn form(&self) -> Form {
-        self.inner.form
+    /// How what says nothing of it itself is encoded, where its types have this fingerprint.
+    pub(crate) fn form(&self, fingerprint: Option<u64>) -> &Form {
+        self.inner.forms.of(fingerprint)
     }
 
     pub(crate) fn client_middleware(&self) -> &[Arc<dyn Middleware>] {

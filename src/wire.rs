@@ -164,6 +164,7 @@ pub mod decode;
 pub mod encode;
 mod errand;
 pub mod preface;
+mod run;
 pub mod varint;
 
 #[cfg(test)]

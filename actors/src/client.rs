@@ -37,3 +37,4 @@ pub use self::retry::RetryBudgetOptions;
 pub(crate) use self::round::Round;
 pub use self::rule::RetryRule;
 pub use self::shard::{ConnectionOptions, thread_hint, use_shard};
+pub use crate::transport::in_flight::ReplyBuffer;

@@ -5,6 +5,7 @@
 
 mod body;
 mod items;
+mod replies;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 
 pub use self::body::{Body, BodyForm};
 pub use self::items::Items;
+pub use self::replies::Replies;
 use crate::metadata::Metadata;
 use crate::status::Status;
 
@@ -69,6 +71,13 @@ pub enum Message {
         metadata: Metadata,
         /// The encoded reply, in the request's content type.
         body: Bytes,
+    },
+    /// Replies that followed each other, small and without pairs beside them.
+    ///
+    /// Whoever receives may put together what came as several [`Reply`](Self::Reply).
+    Replies {
+        /// To which requests, and the encoded values.
+        replies: Replies,
     },
     /// An answer that is not a value.
     Status {
@@ -143,7 +152,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// As how many it came: 1, but for items that were put together.
+    /// As how many it came: 1, but for items and replies that were put together.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -153,10 +162,14 @@ impl Message {
     /// assert_eq!(Message::StreamItems { id: RequestId(1), items }.count(), 2);
     /// ```
     pub fn count(&self) -> usize {
-        if let Self::StreamItems { items, .. } = self { items.len() } else { 1 }
+        match self {
+            Self::StreamItems { items, .. } => items.len(),
+            Self::Replies { replies } => replies.len(),
+            _ => 1,
+        }
     }
 
-    /// Bytes of its body, or of all its items; 0 if it has none.
+    /// Bytes of its body, or of all its items or replies; 0 if it has none.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -171,6 +184,7 @@ impl Message {
             | Self::Reply { body, .. }
             | Self::StreamData { body, .. } => body.len(),
             Self::StreamItems { items, .. } => items.bytes(),
+            Self::Replies { replies } => replies.bytes(),
             _ => 0,
         }
     }

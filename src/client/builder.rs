@@ -7,7 +7,7 @@ use callboard_actors::selector::{Filter, Strategy};
 
 use super::ServiceRef;
 use super::own::Own;
-use crate::codec::Codec;
+use crate::codec::{Codec, Form};
 use crate::request::RequestContext;
 
 /// A request that has not been made; awaiting it makes it.
@@ -85,7 +85,7 @@ impl<T, K> RequestBuilder<T, K> {
     /// The node must know the codec, and for one without field names have the same types, or refuses
     /// as [`CallError::Codec`](crate::CallError::Codec). A request within the process encodes nothing.
     pub fn codec(mut self, codec: Codec) -> Self {
-        self.own.say(&self.service).codec = Some(codec);
+        self.own.say(&self.service).form = Some(Form::fixed(codec));
         self
     }
 

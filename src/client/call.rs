@@ -126,18 +126,23 @@ impl<T: Endpoint> CallBuilder<T> {
         self.may_be_local() && self.service.is_served_here()
     }
 
-    /// Sends the request to a node, if that can be done at once.
-    pub(super) fn begin(&self, cx: &Context<'_>) -> Result<Option<Attempt>, CallError> {
+    /// Sends the request to a node, if that can be done at once, and puts the attempt down.
+    #[inline]
+    pub(super) fn begin(
+        &self,
+        cx: &Context<'_>,
+        place: &mut Option<Attempt>,
+    ) -> Result<(), CallError> {
         let form = self.form();
         let body = EncodedRequest::<_, T>::new(form, &self.message);
         let (caller, service) = (self.service.system().caller(), self.service.remote());
         let options = self.own.options(caller);
-        caller.begin(service, target::<T>(form.codec), &body, options, cx.waker())
+        caller.begin(service, &target::<T>(form.codec), &body, options, (cx.waker(), place))
     }
 
     /// How it is encoded.
     #[inline]
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn form(&self) -> &Form {
         self.own.form(&self.service, T::schema().fingerprint())
     }
 
@@ -158,7 +163,7 @@ impl<T: Endpoint> CallBuilder<T> {
         }
         let (form, service) = (self.form(), self.service.remote());
         let body = EncodedRequest::<_, T>::new(form, &self.message);
-        match caller.post(service, target::<T>(form.codec), &body, options) {
+        match caller.post(service, &target::<T>(form.codec), &body, options) {
             Ok(true) => None,
             Ok(false) => Some(self),
             Err(error) => {

@@ -10,11 +10,13 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use callboard_actors::client::{Attempt, CallError};
+use callboard_actors::Metadata;
+use callboard_actors::client::{Attempt, CallError, ReplyBuffer};
 
 use super::call::CallBuilder;
 use super::local::{LocalCall, Sent};
-use super::prepared::{Prepared, decode};
+use super::prepared::{Prepared, unreadable};
+use crate::codec::decode_reply;
 use crate::handler::LocalFailure;
 use crate::request::{Annotated, Endpoint};
 
@@ -93,7 +95,7 @@ impl<T: Endpoint> CallFuture<T> {
                 self.stage = Stage::Remote { call, sent: None };
             }
             if let Stage::Remote { call, sent } = &mut self.stage {
-                *sent = call.begin(cx)?;
+                call.begin(cx, sent)?;
                 if sent.is_some() {
                     return Ok(None);
                 }
@@ -121,16 +123,34 @@ impl<T: Endpoint> CallFuture<T> {
         }
     }
 
-    fn poll_annotated(&mut self, cx: &mut Context<'_>) -> Poll<Answer<T>> {
+    #[inline]
+    fn poll_as<G: Given<T::Reply>>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<G::Output, CallError>> {
+        let given = |reply: Annotated<T::Reply>| {
+            let (value, metadata) = reply.into_parts();
+            G::given(value, metadata)
+        };
         loop {
             match &mut self.stage {
                 Stage::Remote { call, sent: Some(attempt) } => {
-                    match ready!(attempt.poll_reply(cx)) {
-                        Ok(reply) => {
+                    let mut reply = ReplyBuffer::new();
+                    match ready!(attempt.poll_reply(cx, &mut reply)) {
+                        Ok(()) => {
                             let codec = call.form().chosen(attempt.form());
-                            let decoded = decode::<T>(codec, reply, || attempt.node());
-                            self.stage = Stage::Over;
-                            return Poll::Ready(decoded);
+                            let decoded = decode_reply::<T>(codec, reply.body());
+                            return Poll::Ready(match decoded {
+                                Ok(value) => {
+                                    self.stage = Stage::Over;
+                                    Ok(G::given(value, reply.take_metadata()))
+                                }
+                                Err(error) => {
+                                    let error = unreadable::<T>(attempt.node(), &error);
+                                    self.stage = Stage::Over;
+                                    Err(error)
+                                }
+                            });
                         }
                         Err(failed) => self.go_on(|call| call.go_on(failed)),
                     }
@@ -138,20 +158,21 @@ impl<T: Endpoint> CallFuture<T> {
                 Stage::Remote { .. } => {
                     let begun = self.begin(cx).inspect_err(|_| self.stage = Stage::Over)?;
                     if let Some(reply) = begun {
-                        return Poll::Ready(Ok(reply));
+                        return Poll::Ready(Ok(given(reply)));
                     }
                     // The connection knows the waker already.
                     if matches!(self.stage, Stage::Remote { .. }) {
                         return Poll::Pending;
                     }
                 }
-                Stage::Boxed(call) => return call.as_mut().poll(cx),
+                Stage::Boxed(call) => return call.as_mut().poll(cx).map_ok(given),
                 Stage::Local(call) => match ready!(Pin::new(&mut *call).poll(cx)) {
                     Err(LocalFailure::Refused(refusal, Some(message))) if call.may_go(refusal) => {
                         let elsewhere = call.elsewhere(message);
                         self.stage = Stage::Boxed(Box::pin(elsewhere.run()));
                     }
                     result => {
+                        let result = result.map(given);
                         return Poll::Ready(result.map_err(|error| call.explain(error)));
                     }
                 },
@@ -161,11 +182,49 @@ impl<T: Endpoint> CallFuture<T> {
     }
 }
 
+/// What a caller is given of a reply. A type and no closure: that would be a call of its own, and the
+/// reply be moved for it.
+trait Given<R> {
+    type Output;
+
+    fn given(value: R, metadata: Metadata) -> Self::Output;
+}
+
+/// The value alone.
+struct Plain;
+
+/// The value, and the pairs beside it.
+struct WithPairs;
+
+impl<R> Given<R> for Plain {
+    type Output = R;
+
+    #[allow(
+        clippy::inline_always,
+        reason = "it is nothing but a move, which then need not be made"
+    )]
+    #[inline(always)]
+    fn given(value: R, _: Metadata) -> R {
+        value
+    }
+}
+
+impl<R> Given<R> for WithPairs {
+    type Output = Annotated<R>;
+
+    #[allow(clippy::inline_always, reason = "as above")]
+    #[inline(always)]
+    fn given(value: R, metadata: Metadata) -> Annotated<R> {
+        Annotated::from_parts(value, metadata)
+    }
+}
+
 impl<T: Endpoint> Future for CallFuture<T> {
     type Output = Result<T::Reply, CallError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_annotated(cx).map_ok(Annotated::into_inner)
+        self.poll_as::<Plain>(cx)
     }
 }
 
@@ -196,7 +255,7 @@ impl<T: Endpoint> Future for AnnotatedCallFuture<T> {
     type Output = Result<Annotated<T::Reply>, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_annotated(cx)
+        self.0.poll_as::<WithPairs>(cx)
     }
 }
 

@@ -3,20 +3,20 @@
 use callboard_actors::client::{CallOptions, Caller, RetryRule};
 
 use super::ServiceRef;
-use crate::codec::{Codec, Form};
+use crate::codec::Form;
 
 /// What a request does not leave to its system; nothing, as a rule.
 ///
-/// So it is kept apart. A call would be more than twice as large with it, and with a thousand calls
-/// in flight that decides whether they fit into the processor's cache. Whatever is said for a
-/// request costs it one allocation.
+/// So it is kept apart: a call would be about twice as large with it, and with a thousand calls in
+/// flight that decides whether they fit into the processor's cache. Whatever is said for a request
+/// costs it one allocation.
 #[derive(Clone, Default)]
 pub(crate) struct Own(Option<Box<Said>>);
 
 #[derive(Clone)]
 pub(crate) struct Said {
     pub(crate) options: CallOptions,
-    pub(super) codec: Option<Codec>,
+    pub(super) form: Option<Form>,
     pub(super) is_local: Option<bool>,
 }
 
@@ -25,7 +25,7 @@ impl Own {
     pub(crate) fn say(&mut self, service: &ServiceRef) -> &mut Said {
         self.0.get_or_insert_with(|| {
             let options = service.system().caller().defaults().clone();
-            Box::new(Said { options, codec: None, is_local: None })
+            Box::new(Said { options, form: None, is_local: None })
         })
     }
 
@@ -37,11 +37,13 @@ impl Own {
 
     /// How it is encoded, where its types have this fingerprint.
     #[inline]
-    pub(crate) fn form(&self, service: &ServiceRef, fingerprint: Option<u64>) -> Form {
-        match self.0.as_deref() {
-            Some(Said { codec: Some(codec), .. }) => Form::fixed(*codec),
-            _ => service.system().form().for_types(fingerprint),
-        }
+    pub(crate) fn form<'a>(
+        &'a self,
+        service: &'a ServiceRef,
+        fingerprint: Option<u64>,
+    ) -> &'a Form {
+        let own = self.0.as_deref().and_then(|said| said.form.as_ref());
+        own.unwrap_or_else(|| service.system().form(fingerprint))
     }
 
     /// Whether a handler in this process may take it.

@@ -1,14 +1,12 @@
 //! A call whose time runs: all that is needed to make it, whichever way it goes.
 
 use callboard_actors::Deadline;
-use callboard_actors::client::{
-    CallError, CallTarget, EncodedReply, Executed, FailedAttempt, NodeReply,
-};
+use callboard_actors::client::{CallError, CallTarget, Executed, FailedAttempt, NodeReply};
 
 use super::ServiceRef;
 use super::local::{LocalCall, Sent};
 use super::own::Own;
-use crate::codec::{Codec, EncodedRequest, Form, decode_reply};
+use crate::codec::{Codec, CodecError, EncodedRequest, Form, decode_reply};
 use crate::handler::{LocalEndpoint, LocalFailure};
 use crate::middleware::{CallInfo, CallKind, Side, run_chain};
 use crate::request::{Annotated, Endpoint, Request};
@@ -26,7 +24,7 @@ pub(super) struct Prepared<T> {
 impl<T: Endpoint> Prepared<T> {
     /// How it is encoded.
     fn form(&self) -> Form {
-        self.own.form(&self.service, T::schema().fingerprint())
+        *self.own.form(&self.service, T::schema().fingerprint())
     }
 
     /// The handler in this process that takes the call.
@@ -44,12 +42,10 @@ impl<T: Endpoint> Prepared<T> {
     ) -> Result<Annotated<T::Reply>, CallError> {
         let form = self.form();
         let Self { service, message, own, .. } = self;
-        let body = EncodedRequest::<_, T>::new(form, message);
+        let body = EncodedRequest::<_, T>::new(&form, message);
         let (caller, remote) = (service.system().caller(), service.remote());
         let (target, options) = (target::<T>(form.codec), own.options(caller));
-        let NodeReply { node, form: sent, reply } =
-            caller.go_on(remote, target, body, options, failed).await?;
-        decode::<T>(form.chosen(sent), reply, || &node)
+        decode::<T>(form, caller.go_on(remote, target, body, options, failed).await?)
     }
 
     /// The whole call, as it is made when there is no shorter way.
@@ -102,12 +98,11 @@ impl<T: Endpoint> Prepared<T> {
     async fn run_remote(self) -> Result<Annotated<T::Reply>, CallError> {
         let form = self.form();
         let Self { service, message, own, deadline, .. } = self;
-        let body = EncodedRequest::<_, T>::new(form, message);
+        let body = EncodedRequest::<_, T>::new(&form, message);
         let caller = service.system().caller();
         let options = (own.options(caller), deadline);
-        let NodeReply { node, form: sent, reply } =
-            caller.call(service.remote(), target::<T>(form.codec), body, options).await?;
-        decode::<T>(form.chosen(sent), reply, || &node)
+        let target = target::<T>(form.codec);
+        decode::<T>(form, caller.call(service.remote(), target, body, options).await?)
     }
 
     /// Hands the request over without waiting for an answer.
@@ -117,26 +112,28 @@ impl<T: Endpoint> Prepared<T> {
         }
         let form = self.form();
         let Self { service, message, own, deadline, .. } = self;
-        let body = EncodedRequest::<_, T>::new(form, message);
+        let body = EncodedRequest::<_, T>::new(&form, message);
         let caller = service.system().caller();
         let options = (own.options(caller), deadline);
         caller.send_one_way(service.remote(), target::<T>(form.codec), body, options).await
     }
 }
 
-/// What the caller is given.
-pub(super) fn decode<'a, T: Endpoint>(
-    codec: Codec,
-    reply: EncodedReply,
-    from: impl FnOnce() -> &'a str,
+/// What the caller of a request in this form is given.
+fn decode<T: Endpoint>(
+    form: Form,
+    NodeReply { node, form: sent, reply }: NodeReply,
 ) -> Result<Annotated<T::Reply>, CallError> {
-    match decode_reply::<T>(codec, &reply.body) {
-        Ok(value) => Ok(Annotated::from_parts(value, reply.metadata)),
-        Err(error) => {
-            let detail = format!("the reply of {} is not what {} says: {error}", from(), T::NAME);
-            Err(CallError::Codec { detail, executed: Executed::Yes })
-        }
-    }
+    decode_reply::<T>(form.chosen(sent), &reply.body)
+        .map(|value| Annotated::from_parts(value, reply.metadata))
+        .map_err(|error| unreadable::<T>(&node, &error))
+}
+
+/// What the caller is told of a reply that cannot be decoded.
+#[cold]
+pub(super) fn unreadable<T: Endpoint>(node: &str, error: &CodecError) -> CallError {
+    let detail = format!("the reply of {node} is not what {} says: {error}", T::NAME);
+    CallError::Codec { detail, executed: Executed::Yes }
 }
 
 /// What is called.

@@ -33,17 +33,10 @@ impl Form {
         Self { codec, other, or_json }
     }
 
-    /// The same for types of this fingerprint.
+    /// The same for types without a fingerprint.
     ///
-    /// Without one nobody can tell whether both sides have the same types, so a codec that needs
-    /// that is not begun with, unless it was asked for.
-    #[inline]
-    pub(crate) fn for_types(self, fingerprint: Option<u64>) -> Self {
-        // Nearly all types have one, and each call asks.
-        if fingerprint.is_some() { self } else { self.without_fingerprint() }
-    }
-
-    #[cold]
+    /// Nobody can tell then whether both sides have the same types, so a codec that needs that is
+    /// not begun with, unless it was asked for.
     fn without_fingerprint(self) -> Self {
         if self.codec.describes_itself() {
             return self;
@@ -82,15 +75,34 @@ impl Form {
     }
 }
 
+/// The forms of what says nothing of it itself.
+#[derive(Debug)]
+pub(crate) struct Forms {
+    usual: Form,
+    without_fingerprint: Form,
+}
+
+impl Forms {
+    pub(crate) fn new(usual: Form) -> Self {
+        Self { usual, without_fingerprint: usual.without_fingerprint() }
+    }
+
+    /// That for types of this fingerprint.
+    #[inline]
+    pub(crate) fn of(&self, fingerprint: Option<u64>) -> &Form {
+        if fingerprint.is_some() { &self.usual } else { &self.without_fingerprint }
+    }
+}
+
 /// A request that is encoded when it is sent; of one that is sent again later the value is owned.
-pub(crate) struct EncodedRequest<V, T> {
-    form: Form,
+pub(crate) struct EncodedRequest<'a, V, T> {
+    form: &'a Form,
     value: V,
     endpoint: PhantomData<fn() -> T>,
 }
 
-impl<V: Borrow<T>, T: Endpoint> EncodedRequest<V, T> {
-    pub(crate) fn new(form: Form, value: V) -> Self {
+impl<'a, V: Borrow<T>, T: Endpoint> EncodedRequest<'a, V, T> {
+    pub(crate) fn new(form: &'a Form, value: V) -> Self {
         Self { form, value, endpoint: PhantomData }
     }
 }
@@ -101,7 +113,7 @@ pub(crate) struct EncodedReply<'a, T: Endpoint> {
     pub(crate) value: &'a T::Reply,
 }
 
-impl<V: Borrow<T>, T: Endpoint> Body for EncodedRequest<V, T> {
+impl<V: Borrow<T>, T: Endpoint> Body for EncodedRequest<'_, V, T> {
     fn encode(&self, buffer: &mut BytesMut) -> Result<(), String> {
         self.encode_as(BodyForm::PREFERRED, buffer)
     }

@@ -55,7 +55,7 @@ impl<T: Topic> TopicRef<T> {
     pub fn publish<'a>(&self, event: &'a T) -> PublishBuilder<'a, T> {
         PublishBuilder {
             event,
-            form: self.system.form().for_types(T::schema().fingerprint()),
+            form: *self.system.form(T::schema().fingerprint()),
             timeout: self.system.caller().options().timeout,
             metadata: Metadata::new(),
             topic: self.clone(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use bytes::BytesMut;
 use callboard_actors::message::{Message, RequestId};
+use callboard_actors::testing::transport::separate;
 use callboard_actors::transport::Hello;
 
 use super::stage::{Silence, Stage};
@@ -105,9 +106,9 @@ fn read(frames: &[u8], limit: u32) -> (Vec<Message>, Option<WireError>) {
     let (mut buffer, mut messages) = (BytesMut::from(frames), Vec::new());
     loop {
         match decoder.decode(&mut buffer, &mut messages, 100) {
-            Ok(0) => return (messages, None),
+            Ok(0) => return (separate(messages), None),
             Ok(_) => {}
-            Err(error) => return (messages, Some(error)),
+            Err(error) => return (separate(messages), Some(error)),
         }
     }
 }

@@ -72,6 +72,10 @@ impl<R> Annotated<R> {
         Self { value, metadata }
     }
 
+    pub(crate) fn into_parts(self) -> (R, Metadata) {
+        (self.value, self.metadata)
+    }
+
     /// Adds a pair, or replaces the value of an equal name, and returns the whole.
     #[must_use]
     pub fn with(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {

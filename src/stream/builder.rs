@@ -131,7 +131,7 @@ impl<T: StreamEndpoint> StreamBuilder<T> {
             }
         }
         let fingerprint = EndpointSchema::cached_stream::<T>().fingerprint();
-        let form = own.form(&service, fingerprint);
+        let form = *own.form(&service, fingerprint);
         let target = CallTarget {
             endpoint: T::NAME,
             content_type: StreamCodec::<T>::new(form.codec).content_type(),

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::builder::SystemBuilder;
 use super::inside::SystemPlace;
 use super::{DETACHED_MOST, Inner, LocalTable, ServiceSystem, assemble};
-use crate::codec::Form;
+use crate::codec::{Form, Forms};
 use crate::error::Error;
 
 /// The threads of a system.
@@ -113,7 +113,7 @@ async fn start_node(
     home: Arc<Home>,
 ) -> Result<ServiceSystem, Error> {
     let client_middleware = builder.client_middleware.clone().into();
-    let form = Form::with_fallback(builder.codec, builder.fallback);
+    let forms = Forms::new(Form::with_fallback(builder.codec, builder.fallback));
     let place = SystemPlace::default();
     let (mut parts, handlers) = assemble::assemble(builder, arbiters, &place)?;
     let (service, own) = (parts.service.name.clone(), place.clone());
@@ -131,7 +131,7 @@ async fn start_node(
             client_middleware,
             home,
             detached,
-            form,
+            forms,
             topics: RwLock::default(),
         };
         own.fill(ServiceSystem { inner: Arc::new(inner) });

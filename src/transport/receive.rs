@@ -325,7 +325,7 @@ impl Receiver {
     }
 }
 
-/// The size of a body; of items that were put together, their mean.
+/// The size of a body; of items or replies that were put together, their mean.
 fn size_of_one(message: &Message) -> usize {
     message.body_len() / message.count().max(1)
 }

@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use callboard_actors::message::{GoAway, Items, Message, Refusal, RequestId, Route, RouteSlot};
+use callboard_actors::message::{GoAway, Message, Refusal, RequestId, Route, RouteSlot};
 use callboard_actors::{Metadata, Status};
 
+use super::run::{Run, body};
 use super::varint::Fields;
 use super::{
     CANCEL, DEFINE, ERROR, EXTENDED, GO_AWAY, LAYOUT, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG,
@@ -46,7 +47,8 @@ impl FrameDecoder {
     /// Takes whole frames, at most `most`, and appends their messages.
     ///
     /// Items of one stream that follow each other become one
-    /// [`StreamItems`](Message::StreamItems).
+    /// [`StreamItems`](Message::StreamItems), and small replies without metadata that do become one
+    /// [`Replies`](Message::Replies).
     ///
     /// Returns the number of bytes taken; 0 means that the first frame is not whole. Frames that
     /// are skipped count as taken and append nothing.
@@ -75,19 +77,25 @@ impl FrameDecoder {
             return Ok(0);
         }
         let chunk = buffer.split_to(taken).freeze();
-        let mut run = Run::default();
+        let mut run = Run::new(&chunk, messages);
         let mut at = 0;
         while at < taken {
             let start = at + LENGTH_BYTES;
             let end = start + announced(&chunk[at..]).unwrap_or(0);
-            let decoded = self.message(&chunk, start..end, &mut run, messages);
+            let decoded = match plain_reply(&chunk[start..end]) {
+                Some((id, length)) => {
+                    run.reply(id, start + length..end);
+                    Ok(())
+                }
+                None => self.message(&chunk, start..end, &mut run),
+            };
             if decoded.is_err() {
-                run.end(&chunk, messages);
+                run.end();
             }
             decoded?;
             at = end;
         }
-        run.end(&chunk, messages);
+        run.end();
         Ok(taken)
     }
 
@@ -128,14 +136,13 @@ impl FrameDecoder {
         (2..=self.max_frame).contains(&length)
     }
 
-    /// Reads one frame; appends nothing when it is of a kind to skip, or an item.
+    /// Reads one frame; nothing is added when it is of a kind to skip.
     #[inline]
     fn message(
         &mut self,
         chunk: &Bytes,
         frame: Range<usize>,
-        run: &mut Run,
-        messages: &mut Vec<Message>,
+        run: &mut Run<'_>,
     ) -> Result<(), WireError> {
         let mut fields = Fields::new(&chunk[frame.clone()]);
         let kind = fields.byte()?;
@@ -148,20 +155,24 @@ impl FrameDecoder {
         if flags & EXTENDED != 0 && layout_flags(kind).is_some() {
             fields.block()?;
         }
-        let body = |fields: &Fields<'_>| body(chunk, frame.start + fields.position()..frame.end);
+        let place = |fields: &Fields<'_>| frame.start + fields.position()..frame.end;
+        let body = |fields: &Fields<'_>| body(chunk, place(fields));
         let message = match kind {
-            REQUEST => self.request(flags, &mut fields, body)?,
+            REQUEST => return self.request(flags, &mut fields, body, run),
             REPLY => {
                 let id = RequestId(fields.varint()?);
-                let metadata = metadata(flags, &mut fields)?;
+                if flags & METADATA == 0 {
+                    run.reply(id, place(&fields));
+                    return Ok(());
+                }
+                let metadata = pairs(&mut fields)?;
                 Message::Reply { id, metadata, body: body(&fields) }
             }
             STATUS => status(flags, &mut fields)?,
             CANCEL => Message::Cancel { id: RequestId(fields.varint()?) },
             STREAM_DATA => {
                 let id = RequestId(fields.varint()?);
-                let place = frame.start + fields.position()..frame.end;
-                run.add(id, place, chunk, messages);
+                run.item(id, place(&fields));
                 return Ok(());
             }
             STREAM_END => Message::StreamEnd { id: RequestId(fields.varint()?) },
@@ -172,8 +183,7 @@ impl FrameDecoder {
             0 => return Err(WireError::Kind),
             _ => return Ok(()),
         };
-        run.end(chunk, messages);
-        messages.push(message);
+        run.other(message);
         Ok(())
     }
 
@@ -183,7 +193,8 @@ impl FrameDecoder {
         flags: u8,
         fields: &mut Fields<'_>,
         body: impl Fn(&Fields<'_>) -> Bytes,
-    ) -> Result<Message, WireError> {
+        run: &mut Run<'_>,
+    ) -> Result<(), WireError> {
         let id = RequestId(fields.varint()?);
         let route = slot(fields.varint()?)?;
         let time_left = match flags & TIME_LEFT {
@@ -202,53 +213,17 @@ impl FrameDecoder {
         let one_way = flags & ONE_WAY != 0;
         let stream = flags & STREAM != 0;
         let body = body(fields);
-        Ok(Message::Request { id, one_way, stream, route, define, time_left, metadata, body })
-    }
-}
-
-/// Items of one stream that follow each other in a chunk.
-#[derive(Default)]
-struct Run {
-    id: Option<RequestId>,
-    places: Vec<Range<usize>>,
-}
-
-impl Run {
-    /// Adds an item; one of another stream ends what was there before.
-    #[inline]
-    fn add(
-        &mut self,
-        id: RequestId,
-        place: Range<usize>,
-        chunk: &Bytes,
-        messages: &mut Vec<Message>,
-    ) {
-        if self.id != Some(id) {
-            self.end(chunk, messages);
-            self.id = Some(id);
-        }
-        self.places.push(place);
-    }
-
-    /// Appends the message of what there is, if there is anything.
-    #[inline]
-    fn end(&mut self, chunk: &Bytes, messages: &mut Vec<Message>) {
-        // Most frames are no items: for them this test is all there is.
-        if let Some(id) = self.id.take() {
-            self.append(id, chunk, messages);
-        }
-    }
-
-    #[inline(never)]
-    fn append(&mut self, id: RequestId, chunk: &Bytes, messages: &mut Vec<Message>) {
-        messages.push(if let [place] = &*self.places {
-            let body = body(chunk, place.clone());
-            self.places.clear();
-            Message::StreamData { id, body }
-        } else {
-            let items = Items::new(chunk.clone(), std::mem::take(&mut self.places));
-            Message::StreamItems { id, items }
+        run.other(Message::Request {
+            id,
+            one_way,
+            stream,
+            route,
+            define,
+            time_left,
+            metadata,
+            body,
         });
+        Ok(())
     }
 }
 
@@ -276,6 +251,15 @@ impl DefinedSlots {
     }
 }
 
+/// What a frame replies to, and its bytes before the body, if it is a reply with nothing beside it.
+#[inline]
+fn plain_reply(frame: &[u8]) -> Option<(RequestId, usize)> {
+    let [REPLY, 0, fields @ ..] = frame else { return None };
+    let mut fields = Fields::new(fields);
+    let id = fields.varint().ok()?;
+    Some((RequestId(id), 2 + fields.position()))
+}
+
 /// The length that a frame announces, once its length field is whole.
 #[inline]
 fn announced(buffer: &[u8]) -> Option<usize> {
@@ -300,12 +284,6 @@ fn slot(number: u64) -> Result<RouteSlot, WireError> {
         Ok(slot) if slot < RouteSlot::MAX => Ok(RouteSlot(slot)),
         _ => Err(WireError::Slot(number)),
     }
-}
-
-/// An empty body keeps no memory alive.
-#[inline]
-fn body(chunk: &Bytes, range: Range<usize>) -> Bytes {
-    if range.is_empty() { Bytes::new() } else { chunk.slice(range) }
 }
 
 #[inline]

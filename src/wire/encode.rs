@@ -9,8 +9,8 @@ use callboard_actors::message::{Body, GoAway, Outgoing, Refusal, RequestId, Rout
 use callboard_actors::transport::{Batch, Encoder, TransportError};
 use callboard_actors::{Metadata, Status};
 
-use super::errand::{ERRAND_BYTES, Errands, micros};
-use super::varint::{MAX_VARINT, write_varint};
+use super::errand::{Errands, micros};
+use super::varint::{MAX_VARINT, varint_word, write_varint};
 use super::{
     CANCEL, DEFINE, DRAINING, ERROR, GO_AWAY, LENGTH_BYTES, METADATA, ONE_WAY, PING, PONG, REFUSAL,
     REPLY, REQUEST, STATUS, STREAM, STREAM_CREDIT, STREAM_DATA, STREAM_END, TIME_LEFT,
@@ -57,13 +57,13 @@ impl FrameEncoder {
         match *message {
             Outgoing::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
                 let flags = request_flags((one_way, stream), define, time_left, metadata);
-                let mut head = Head::new(REQUEST, flags);
-                head.varint(id.0).errand(&mut self.errands, (route, time_left));
-                self.request(&head, route, define, metadata, body)
+                self.put_head(REQUEST, flags, id.0);
+                self.put_errand((route, time_left));
+                self.request(route, define, metadata, body)
             }
             Outgoing::Reply { id, metadata, body } => {
                 let flags = if metadata.is_empty() { 0 } else { METADATA };
-                self.put_head(Head::new(REPLY, flags).varint(id.0));
+                self.put_head(REPLY, flags, id.0);
                 self.put_metadata(metadata)?;
                 self.put_body(body)
             }
@@ -72,28 +72,29 @@ impl FrameEncoder {
                 Ok(())
             }
             Outgoing::Cancel { id } => {
-                self.put_head(Head::new(CANCEL, 0).varint(id.0));
+                self.put_head(CANCEL, 0, id.0);
                 Ok(())
             }
             Outgoing::StreamData { id, body } => {
-                self.put_head(Head::new(STREAM_DATA, 0).varint(id.0));
+                self.put_head(STREAM_DATA, 0, id.0);
                 self.put_body(body)
             }
             Outgoing::StreamEnd { id } => {
-                self.put_head(Head::new(STREAM_END, 0).varint(id.0));
+                self.put_head(STREAM_END, 0, id.0);
                 Ok(())
             }
             Outgoing::StreamCredit { id, items, bytes } => {
-                let mut head = Head::new(STREAM_CREDIT, 0);
-                self.put_head(head.varint(id.0).varint(items.into()).varint(bytes.into()));
+                self.put_head(STREAM_CREDIT, 0, id.0);
+                self.put_varint(items.into());
+                self.put_varint(bytes.into());
                 Ok(())
             }
             Outgoing::Ping { nonce } => {
-                self.put_head(Head::new(PING, 0).varint(nonce));
+                self.put_head(PING, 0, nonce);
                 Ok(())
             }
             Outgoing::Pong { nonce } => {
-                self.put_head(Head::new(PONG, 0).varint(nonce));
+                self.put_head(PONG, 0, nonce);
                 Ok(())
             }
             Outgoing::GoAway { reason } => {
@@ -101,7 +102,7 @@ impl FrameEncoder {
                     GoAway::Draining => (DRAINING, ""),
                     GoAway::Error(detail) => (ERROR, detail.as_str()),
                 };
-                self.put_head(Head::new(GO_AWAY, 0).byte(code));
+                self.buffer.extend_from_slice(&[0, 0, 0, 0, GO_AWAY, 0, code]);
                 self.put_text(detail);
                 Ok(())
             }
@@ -110,13 +111,11 @@ impl FrameEncoder {
 
     fn request(
         &mut self,
-        head: &Head,
         route: RouteSlot,
         define: Option<&Route>,
         metadata: &Metadata,
         body: &dyn Body,
     ) -> Result<(), TransportError> {
-        self.put_head(head);
         if let Some(define) = define {
             if route.0 >= RouteSlot::MAX {
                 let reason = format!("route slot {} exceeds {}", route.0, RouteSlot::MAX - 1);
@@ -129,20 +128,46 @@ impl FrameEncoder {
         self.put_body(body)
     }
 
-    fn put_head(&mut self, head: &Head) {
-        self.buffer.extend_from_slice(&head.bytes[..head.length]);
+    /// Begins a frame with a number; the length is written when it is whole.
+    ///
+    /// That is put together in a register. To copy what was just written byte by byte is what a
+    /// processor waits for.
+    #[inline]
+    fn put_head(&mut self, kind: u8, flags: u8, number: u64) {
+        const FIXED: usize = LENGTH_BYTES + 2;
+        let (kind, flags) = (u128::from(kind) << (8 * LENGTH_BYTES), u128::from(flags));
+        let mut word = kind | flags << (8 * (LENGTH_BYTES + 1));
+        let mut end = self.buffer.len() + FIXED;
+        let varint = varint_word(number);
+        if let Some((bytes, length)) = varint {
+            word |= u128::from(bytes) << (8 * FIXED);
+            end += length;
+        }
+        self.buffer.extend_from_slice(&word.to_le_bytes());
+        self.buffer.truncate(end);
+        if varint.is_none() {
+            self.put_varint(number);
+        }
+    }
+
+    #[inline]
+    fn put_errand(&mut self, errand: (RouteSlot, Option<Duration>)) {
+        let (bytes, length) = self.errands.bytes(errand);
+        // All of them, since that is one move.
+        let end = self.buffer.len() + length;
+        self.buffer.extend_from_slice(&bytes);
+        self.buffer.truncate(end);
     }
 
     fn put_status(&mut self, id: RequestId, status: &Status, refusal: Option<Refusal>) {
         let flags = if refusal.is_some() { REFUSAL } else { 0 };
-        let mut head = Head::new(STATUS, flags);
-        head.varint(id.0);
+        self.put_head(STATUS, flags, id.0);
         if let Some(refusal) = refusal {
             let (code, retry_after) = refusal_code(refusal);
-            head.byte(code).varint(micros(retry_after));
+            self.buffer.extend_from_slice(&[code]);
+            self.put_varint(micros(retry_after));
         }
-        head.varint(u64::from(status.code));
-        self.put_head(&head);
+        self.put_varint(u64::from(status.code));
         self.put_text(&status.id);
         self.put_text(&status.detail);
         self.put_text(&status.status);
@@ -235,45 +260,6 @@ impl Encoder for FrameEncoder {
     }
 }
 
-/// The fixed beginning of a frame, put together on the stack and appended at once.
-struct Head {
-    bytes: [u8; HEAD_BYTES],
-    length: usize,
-}
-
-impl Head {
-    #[inline]
-    fn new(kind: u8, flags: u8) -> Self {
-        let mut bytes = [0; HEAD_BYTES];
-        bytes[LENGTH_BYTES] = kind;
-        bytes[LENGTH_BYTES + 1] = flags;
-        Self { bytes, length: LENGTH_BYTES + 2 }
-    }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) -> &mut Self {
-        self.bytes[self.length] = byte;
-        self.length += 1;
-        self
-    }
-
-    #[inline]
-    fn varint(&mut self, value: u64) -> &mut Self {
-        self.length += write_varint(value, &mut self.bytes[self.length..]);
-        self
-    }
-
-    #[inline]
-    fn errand(
-        &mut self,
-        errands: &mut Errands,
-        errand: (RouteSlot, Option<Duration>),
-    ) -> &mut Self {
-        self.length += errands.write(errand, &mut self.bytes[self.length..]);
-        self
-    }
-}
-
 #[inline]
 fn request_flags(
     (one_way, stream): (bool, bool),
@@ -312,10 +298,6 @@ fn refusal_code(refusal: Refusal) -> (u8, Duration) {
         _ => (0, Duration::ZERO),
     }
 }
-
-/// Length, kind, flags, three varints and a byte.
-const HEAD_BYTES: usize = LENGTH_BYTES + 2 + 3 * MAX_VARINT + 1;
-const _: () = assert!(LENGTH_BYTES + 2 + MAX_VARINT + ERRAND_BYTES <= HEAD_BYTES);
 
 /// Largest buffer kept for the next batch, until the connection rests. Making one anew for each
 /// large body costs more than sending it.

@@ -30,24 +30,19 @@ impl Errands {
         Self { last: first, kept: first, bytes, length }
     }
 
-    /// Writes one at the start of `target`; how long it is. Bytes behind it may change too.
-    ///
-    /// # Panics
-    /// When `target` has less than [`ERRAND_BYTES`].
+    /// The bytes of one, and how many of them it takes.
     #[inline]
-    pub(super) fn write(&mut self, errand: Errand, target: &mut [u8]) -> usize {
+    pub(super) fn bytes(&mut self, errand: Errand) -> ([u8; ERRAND_BYTES], usize) {
         if errand != self.kept {
+            let mut bytes = [0; ERRAND_BYTES];
+            let length = write(errand, &mut bytes);
             if errand != self.last {
                 self.last = errand;
-                return write(errand, target);
+                return (bytes, length);
             }
-            self.bytes = [0; ERRAND_BYTES];
-            self.length = write(errand, &mut self.bytes);
-            self.kept = errand;
+            (self.kept, self.bytes, self.length) = (errand, bytes, length);
         }
-        // All of them, since that is one move.
-        target[..ERRAND_BYTES].copy_from_slice(&self.bytes);
-        self.length
+        (self.bytes, self.length)
     }
 }
 
@@ -62,7 +57,7 @@ pub(super) fn micros(time: Duration) -> u64 {
 }
 
 /// A word: a slot takes at most five bytes, and a time takes [`MAX_VARINT`].
-pub(super) const ERRAND_BYTES: usize = 16;
+const ERRAND_BYTES: usize = 16;
 const _: () = assert!(5 + MAX_VARINT <= ERRAND_BYTES, "the longest errand fits");
 
 #[cfg(test)]
@@ -82,10 +77,9 @@ mod tests {
         // Each of them after each other one, once and several times in a row.
         let order = all.iter().flat_map(|one| all.iter().flat_map(move |other| [one, one, other]));
         for errand in order.flat_map(|it| [it; 3]).chain(&all) {
-            let (mut written, mut expected) = ([0xEE; ERRAND_BYTES], [0; ERRAND_BYTES]);
-            let length = errands.write(*errand, &mut written);
-            assert_eq!(length, write(*errand, &mut expected));
-            assert_eq!(written[..length], expected[..length], "{errand:?}");
+            let mut expected = [0; ERRAND_BYTES];
+            let length = write(*errand, &mut expected);
+            assert_eq!(errands.bytes(*errand), (expected, length), "{errand:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use callboard_actors::message::{
-    Body, GoAway, Message, Outgoing, Refusal, RequestId, Route, RouteSlot,
+    Body, GoAway, Message, Outgoing, Refusal, Replies, RequestId, Route, RouteSlot,
 };
 use callboard_actors::testing::transport::{outgoing, separate};
 use callboard_actors::transport::{Batch, Encoder, Hello, TransportError};
@@ -135,6 +135,7 @@ proptest! {
         let mut decoder = FrameDecoder::new(limit);
         let mut decoded = Vec::new();
         while matches!(decoder.decode(&mut batch.bytes, &mut decoded, 100), Ok(1..)) {}
+        let decoded = separate(decoded);
         prop_assert_eq!(&decoded[..], &sent[..decoded.len()]);
     }
 
@@ -207,6 +208,40 @@ fn items_of_a_stream_that_follow_each_other_become_one_message() {
 }
 
 #[test]
+fn small_replies_that_follow_each_other_become_one_message() {
+    let reply = |id, length| Message::Reply {
+        id: RequestId(id),
+        metadata: Metadata::new(),
+        body: Bytes::from(vec![7; length]),
+    };
+    let annotated = Message::Reply {
+        id: RequestId(5),
+        metadata: Metadata::new().with("a", "b"),
+        body: Bytes::new(),
+    };
+    let item = Message::StreamData { id: RequestId(6), body: Bytes::from_static(b"item") };
+    let (small, large) = (Replies::LONGEST, Replies::LONGEST + 1);
+    let sent = [
+        [reply(u64::MAX, 1), reply(1, small), reply(1 << 56, 0), reply(4, large)].as_slice(),
+        &[reply(2, 0), annotated, reply(3, 2), reply(4, 2), item.clone(), item, reply(7, 3)],
+    ]
+    .concat();
+    let mut bytes = encode(&sent);
+    let mut buffer = BytesMut::from(&bytes[..]);
+    let mut messages = Vec::new();
+    FrameDecoder::new(LIMIT).decode(&mut buffer, &mut messages, 100).unwrap();
+    assert_eq!(messages.iter().map(Message::count).collect::<Vec<_>>(), [3, 1, 1, 1, 2, 2, 1]);
+    assert!(matches!(&messages[6], Message::Reply { .. }), "a single one is no list");
+    assert_eq!(separate(messages), sent);
+    // Nothing is lost of what came before a bad frame: here, a reply whose number does not end.
+    bytes.extend_from_slice(&[4, 0, 0, 0, 2, 0, 0x80, 0x80]);
+    let (mut buffer, mut messages) = (BytesMut::from(&bytes[..]), Vec::new());
+    let decoded = FrameDecoder::new(LIMIT).decode(&mut buffer, &mut messages, 100);
+    assert_eq!(decoded, Err(WireError::Truncated));
+    assert_eq!(separate(messages), sent);
+}
+
+#[test]
 fn a_body_shares_the_memory_it_arrived_in() {
     let reply = Message::Reply {
         id: RequestId(1),
@@ -257,6 +292,7 @@ fn size(message: &Message) -> usize {
             route + metadata.bytes() + body.len()
         }
         Message::Reply { metadata, body, .. } => metadata.bytes() + body.len(),
+        Message::Replies { replies } => replies.bytes(),
         Message::Status { status, .. } => status.id.len() + status.detail.len(),
         _ => 0,
     }

@@ -23,6 +23,23 @@ pub fn write_varint(mut value: u64, target: &mut [u8]) -> usize {
     at + 1
 }
 
+/// The varint of `value` in the low bytes of a word, in their order, and how many it takes; nothing
+/// for one that takes more than a word.
+#[inline]
+pub(super) fn varint_word(value: u64) -> Option<(u64, usize)> {
+    if value >> 56 != 0 {
+        return None;
+    }
+    // Halves move apart by four bits, quarters by two, and eighths by one: each seven bits have eight.
+    let halves = value & 0x0FFF_FFFF | (value & 0x00FF_FFFF_F000_0000) << 4;
+    let quarters = halves & 0x0000_3FFF_0000_3FFF | (halves & 0x0FFF_C000_0FFF_C000) << 2;
+    let bytes = quarters & 0x007F_007F_007F_007F | (quarters & 0x3F80_3F80_3F80_3F80) << 1;
+    let length = (value | 1).ilog2() / 7 + 1;
+    // All but the last say that there is more.
+    let more = 0x8080_8080_8080_8080 & ((1 << (8 * (length - 1))) - 1);
+    Some((bytes | more, length as usize))
+}
+
 /// Reads fields one after the other from a slice.
 ///
 /// ```
@@ -119,6 +136,18 @@ fn low_byte(value: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_has_the_bytes_that_are_written() {
+        let edges = (0..64).flat_map(|bits| [(1u64 << bits) - 1, 1 << bits, (1 << bits) + 1]);
+        for value in edges.chain([u64::MAX, 0x0012_3456_789A_BCDE]) {
+            let mut written = [0; MAX_VARINT];
+            let length = write_varint(value, &mut written);
+            let expected = written.first_chunk::<8>().map(|word| u64::from_le_bytes(*word));
+            let expected = expected.filter(|_| length <= 8).map(|word| (word, length));
+            assert_eq!(varint_word(value), expected, "{value:#x}");
+        }
+    }
 
     #[test]
     fn every_length_of_varint_comes_back() {

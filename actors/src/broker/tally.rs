@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Waker};
 
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
@@ -160,7 +159,7 @@ impl Tally {
 }
 
 impl Gathering for Tally {
-    fn replied(&self, body: &Bytes) -> Option<Waker> {
+    fn replied(&self, body: &[u8]) -> Option<Waker> {
         // What cannot be read comes from a newer node; it has got the event.
         let told = Published::read(body);
         match told.unwrap_or(Published { failed: 1, ..Published::default() }) {

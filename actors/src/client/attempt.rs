@@ -4,17 +4,14 @@
 //! it holds what it needs. Everything else is left to [`Call`](super::call::Call).
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use super::options::EncodedReply;
 use crate::deadline::Deadline;
 use crate::message::BodyForm;
-use crate::transport::in_flight::{Answer, Failure};
+use crate::transport::in_flight::{Failure, ReplyBuffer};
 use crate::transport::outbox::{Outbox, Ticket};
 
 /// A first attempt under way; see [`Caller::begin`](super::Caller::begin).
@@ -48,20 +45,20 @@ impl Attempt {
         self.ticket.form()
     }
 
-    /// Resolves to the reply, or to what [`Caller::go_on`](super::Caller::go_on) goes on with.
+    /// Resolves when the reply has been put into `reply`, or to what
+    /// [`Caller::go_on`](super::Caller::go_on) goes on with.
     ///
     /// # Errors
     /// There is no reply from this attempt.
+    #[inline]
     pub fn poll_reply(
         &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<EncodedReply, FailedAttempt>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.ticket).poll(cx)) {
-            Answer::Reply { metadata, body } => Ok(EncodedReply { metadata, body }),
-            Answer::Failed(failure) => {
-                let (outbox, form) = (Arc::clone(self.ticket.outbox()), self.ticket.form());
-                Err(FailedAttempt { failure, outbox, form })
-            }
+        cx: &Context<'_>,
+        reply: &mut ReplyBuffer,
+    ) -> Poll<Result<(), FailedAttempt>> {
+        self.ticket.poll_reply(cx, reply).map_err(|failure| {
+            let (outbox, form) = (Arc::clone(self.ticket.outbox()), self.ticket.form());
+            FailedAttempt { failure, outbox, form }
         })
     }
 }

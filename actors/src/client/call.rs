@@ -189,8 +189,7 @@ impl<'a> Call<'a> {
         let entered = self.enter(outbox, candidate.as_ref())?;
         let metadata = entered.as_ref().map_or(&self.options.metadata, |it| &it.info.metadata);
         let call = OutgoingCall {
-            endpoint: self.target.endpoint,
-            content_type: self.target.content_type,
+            target: &self.target,
             patience: Patience::Until(self.deadline),
             time_left: Some(self.deadline.time_left_at(now)),
             metadata,
@@ -200,7 +199,8 @@ impl<'a> Call<'a> {
         let sent = if one_way {
             outbox.one_way(&call).map(|()| None)
         } else {
-            outbox.call(&call, candidate.as_ref().map(Counted::Now), None).map(Some)
+            let sent = outbox.call(&call, candidate.as_ref().map(Counted::Now), None);
+            sent.map(|sent| Some(Ticket::new(outbox, sent)))
         };
         match sent {
             Ok(ticket) => {

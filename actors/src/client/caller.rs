@@ -152,10 +152,10 @@ impl Caller {
         Call::new(self, service, target, options).run(body).await
     }
 
-    /// Makes the first attempt of a call, if that can be done without waiting; `waker` is woken
-    /// when it has ended.
+    /// Makes the first attempt of a call, if that can be done without waiting, and puts it down at
+    /// `place`; `waker` is woken when it has ended.
     ///
-    /// `None` when the nodes are unknown, or no connection is open or has room: nothing has
+    /// There is none when the nodes are unknown, or no connection is open or has room: nothing has
     /// happened then, and [`call`](Self::call) does what is needed.
     ///
     /// # Errors
@@ -163,12 +163,12 @@ impl Caller {
     pub fn begin(
         &self,
         service: &RemoteService,
-        target: CallTarget,
+        target: &CallTarget,
         body: &dyn Body,
         options: &CallOptions,
-        waker: &Waker,
-    ) -> Result<Option<Attempt>, CallError> {
-        First { caller: self, service, target, options, body }.call(waker)
+        (waker, place): (&Waker, &mut Option<Attempt>),
+    ) -> Result<(), CallError> {
+        First { caller: self, service, target, options, body }.call(waker, place)
     }
 
     /// Sends a request that nobody waits for, if that can be done at once.
@@ -181,7 +181,7 @@ impl Caller {
     pub fn post(
         &self,
         service: &RemoteService,
-        target: CallTarget,
+        target: &CallTarget,
         body: &dyn Body,
         options: &CallOptions,
     ) -> Result<bool, CallError> {

@@ -230,6 +230,7 @@ impl Role for ClientRole {
                     Message::Reply { id, metadata, body } => {
                         wakers.extend(calls.reply(id, metadata, body, now));
                     }
+                    Message::Replies { replies } => calls.replies(replies, now, wakers),
                     Message::Status { id, status, refusal: None } => {
                         wakers.extend(calls.fail(id, Cause::Status(status)));
                     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 
 use super::attempt::{Attempt, FailedAttempt};
@@ -11,13 +11,13 @@ use super::call::Call;
 use super::caller::{Caller, RemoteService};
 use super::error::CallError;
 use super::link::Links;
-use super::options::{CallOptions, CallTarget, EncodedReply, NodeReply, invalid};
+use super::options::{CallOptions, CallTarget, NodeReply, invalid};
 use crate::deadline::Deadline;
 use crate::message::{Body, BodyForm};
 use crate::metadata::Metadata;
 use crate::selector::ServiceNodes;
-use crate::transport::in_flight::Patience;
-use crate::transport::outbox::{NotSent, OutgoingCall};
+use crate::transport::in_flight::{Patience, ReplyBuffer};
+use crate::transport::outbox::{NotSent, OutgoingCall, Ticket};
 
 /// A node by its address; holding it spares looking its connections up.
 #[derive(Clone)]
@@ -59,8 +59,8 @@ impl Caller {
         Call::new(self, service, target, options).to(node).run(body).await
     }
 
-    /// Asks a node once, if that can be done without waiting, and waits for the answer for at most
-    /// the timeout; as a rule neither reads the clock nor allocates.
+    /// Asks a node once, if that can be done without waiting, and waits for the answer, which `read`
+    /// makes something of, for at most the timeout; as a rule neither reads the clock nor allocates.
     ///
     /// `None` when no connection is open or has room: nothing has happened then, and
     /// [`call_node`](Self::call_node) does what is needed. [`go_on_node`](Self::go_on_node) goes on
@@ -71,19 +71,22 @@ impl Caller {
     ///
     /// # Errors
     /// The request cannot be sent as it is.
-    pub async fn ask_node<B: Body>(
+    pub async fn ask_node<B: Body, T>(
         &self,
         node: &DirectNode,
         target: CallTarget,
         (metadata, body): (&Metadata, &B),
         timeout: Duration,
-    ) -> Result<Option<Result<EncodedReply, FailedAttempt>>, CallError> {
-        let mut attempt = None;
+        read: impl Fn(&[u8]) -> T,
+    ) -> Result<Option<Result<T, FailedAttempt>>, CallError> {
+        let mut attempt: Option<Attempt> = None;
         poll_fn(|cx| {
             if let Some(attempt) = &mut attempt {
-                return Attempt::poll_reply(attempt, cx).map(|answer| Ok(Some(answer)));
+                let mut reply = ReplyBuffer::new();
+                let replied = ready!(attempt.poll_reply(cx, &mut reply));
+                return Poll::Ready(Ok(Some(replied.map(|()| read(reply.body())))));
             }
-            match self.begin_node(node, target, (metadata, body), timeout, cx.waker()) {
+            match self.begin_node(node, &target, (metadata, body), timeout, cx.waker()) {
                 Ok(begun) => attempt = begun,
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -95,7 +98,7 @@ impl Caller {
     fn begin_node(
         &self,
         node: &DirectNode,
-        CallTarget { endpoint, content_type, .. }: CallTarget,
+        target: &CallTarget,
         (metadata, body): (&Metadata, &dyn Body),
         timeout: Duration,
         waker: &Waker,
@@ -105,8 +108,7 @@ impl Caller {
             return Ok(None);
         }
         let call = OutgoingCall {
-            endpoint,
-            content_type,
+            target,
             patience: Patience::Within(timeout),
             time_left: Some(timeout),
             metadata,
@@ -114,7 +116,7 @@ impl Caller {
             form: BodyForm::PREFERRED,
         };
         match link.outbox().call(&call, None, Some(waker)) {
-            Ok(ticket) => Ok(Some(Attempt::new(ticket))),
+            Ok(sent) => Ok(Some(Attempt::new(Ticket::new(link.outbox(), sent)))),
             Err(NotSent::Full | NotSent::Closed) => Ok(None),
             Err(NotSent::Invalid(error)) => Err(invalid(&error)),
         }

@@ -67,10 +67,8 @@ impl<'a> Round<'a> {
         if link.is_draining() || self.timeout.is_zero() {
             return Ok(None);
         }
-        let CallTarget { endpoint, content_type, .. } = self.target;
         let call = OutgoingCall {
-            endpoint,
-            content_type,
+            target: &self.target,
             patience: Patience::Unlimited,
             time_left: Some(self.timeout),
             metadata: self.metadata,

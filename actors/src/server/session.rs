@@ -261,6 +261,7 @@ impl ServerRole {
                 }
                 // Answers to requests that this side never sent, and pulses.
                 Message::Reply { .. }
+                | Message::Replies { .. }
                 | Message::Status { .. }
                 | Message::Lost { .. }
                 | Message::Ping { .. }

@@ -6,27 +6,30 @@
 //! Pure.
 
 mod answer;
+mod arrived;
+mod chunks;
 mod gathering;
+mod reply;
 #[cfg(test)]
 mod tests;
 mod turns;
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(crate) use self::answer::{Answer, Cause, Failure};
+use self::chunks::{Chunks, Place};
 use self::gathering::Told;
 pub(crate) use self::gathering::{Gathered, Gathering};
+pub use self::reply::ReplyBuffer;
 pub(crate) use self::turns::{Patience, Timing};
 use self::turns::{TurnId, Turns};
 use super::TransportError;
 pub(crate) use super::ledger::Counted;
 use super::ledger::{AccountId, Ledger};
 use crate::message::RequestId;
-use crate::metadata::Metadata;
 use crate::selector::Candidate;
 
 /// A table of slots, reused without allocating.
@@ -35,6 +38,7 @@ pub(crate) struct InFlight {
     slots: Vec<Slot>,
     free: Vec<u32>,
     turns: Turns,
+    chunks: Chunks,
     waiting: usize,
     /// No call's deadline is earlier; it may be that of one that has been answered.
     earliest: Option<Instant>,
@@ -54,6 +58,8 @@ enum State {
     Free,
     Waiting(Waiting),
     Answered(Answer),
+    /// With nothing beside it, and still where it arrived.
+    Replied(Place),
 }
 
 #[derive(Debug)]
@@ -66,14 +72,6 @@ struct Waiting {
     patience: Patience,
     /// How long a stream lasts says nothing about how fast its node is.
     is_stream: bool,
-}
-
-/// What a look at a slot found.
-pub(crate) enum Look {
-    Waiting,
-    Answered(Answer),
-    /// There is no such call.
-    Gone,
 }
 
 impl InFlight {
@@ -96,7 +94,7 @@ impl InFlight {
     /// Takes the slot of [`reserve`](Self::reserve) for a call whose last byte is at `end`.
     pub(crate) fn insert(
         &mut self,
-        patience: Patience,
+        patience: &Patience,
         end: u64,
         counted: Option<Counted<'_>>,
         waker: Option<Waker>,
@@ -106,14 +104,14 @@ impl InFlight {
 
     /// The same for a call whose answer is gathered with others; its slot is free again as soon as
     /// it has ended.
-    pub(crate) fn insert_gathered(&mut self, patience: Patience, end: u64, gathered: Gathered) {
+    pub(crate) fn insert_gathered(&mut self, patience: &Patience, end: u64, gathered: Gathered) {
         self.put(patience, end, None, Told::Gathering(gathered), false);
     }
 
     /// The same for a stream: it counts for its node as long as it is open.
     pub(crate) fn insert_stream(
         &mut self,
-        patience: Patience,
+        patience: &Patience,
         end: u64,
         candidate: Option<&Arc<Candidate>>,
     ) {
@@ -124,7 +122,7 @@ impl InFlight {
     #[inline(always)]
     fn put(
         &mut self,
-        patience: Patience,
+        patience: &Patience,
         end: u64,
         counted: Option<Counted<'_>>,
         told: Told,
@@ -133,9 +131,13 @@ impl InFlight {
         let Some(index) = self.free.pop() else { return };
         let account = self.ledger.open(counted);
         let turn = self.turns.enter(patience);
-        let waiting = Waiting { told, end, account, turn, patience, is_stream };
-        self.slots[index as usize].state = State::Waiting(waiting);
-        self.waiting += 1;
+        let waiting = Waiting { told, end, account, turn, patience: *patience, is_stream };
+        let slot = &mut self.slots[index as usize];
+        // Free it is; said here, it is written to in place, and what it had is not looked after.
+        if let State::Free = slot.state {
+            slot.state = State::Waiting(waiting);
+            self.waiting += 1;
+        }
     }
 
     /// Lets the time of all calls run that came since the last time, and counts them for their
@@ -146,39 +148,6 @@ impl InFlight {
             self.earliest = Some(self.earliest.map_or(deadline, |known| known.min(deadline)));
         }
         self.earliest
-    }
-
-    /// Notes a reply, which came `now`, as [`settle`](Self::settle) must be told; the waker of its
-    /// caller, if one waits.
-    pub(crate) fn reply(
-        &mut self,
-        id: RequestId,
-        metadata: Metadata,
-        body: Bytes,
-        now: Instant,
-    ) -> Option<Waker> {
-        let Self { ledger, turns, .. } = self;
-        let slot = slot_of(&mut self.slots, id)?;
-        let State::Waiting(waiting) = &mut slot.state else { return None };
-        if waiting.account != AccountId::NONE {
-            let begun = turns.begun(waiting.turn).unwrap_or(now);
-            ledger.close(waiting.account, (!waiting.is_stream).then_some(begun));
-        }
-        turns.leave(waiting.turn);
-        let waker = match &mut waiting.told {
-            Told::Caller(waker) => {
-                let waker = waker.take();
-                slot.state = State::Answered(Answer::Reply { metadata, body });
-                waker
-            }
-            Told::Gathering(gathered) => {
-                let waker = gathered.gathering.replied(&body);
-                self.release(id);
-                waker
-            }
-        };
-        self.waiting -= 1;
-        waker
     }
 
     /// Notes that there is no reply; the waker of its caller, if one waits.
@@ -211,35 +180,55 @@ impl InFlight {
         self.ledger.settle(now);
     }
 
-    /// Takes the answer, or has `waker` woken when it comes.
-    pub(crate) fn look(&mut self, id: RequestId, waker: &Waker) -> Look {
-        let Some(slot) = slot_of(&mut self.slots, id) else { return Look::Gone };
-        match &mut slot.state {
+    /// Takes the answer, a reply into `reply`, or has `waker` woken when it comes.
+    ///
+    /// What is returned fits into registers, and a reply that is copied is moved nowhere else.
+    #[inline]
+    pub(crate) fn look(
+        &mut self,
+        id: RequestId,
+        waker: &Waker,
+        reply: &mut ReplyBuffer,
+    ) -> Poll<Result<(), Box<Failure>>> {
+        let gone = || Poll::Ready(Err(Box::new(Failure::GONE)));
+        let Some(slot) = slot_of(&mut self.slots, id) else { return gone() };
+        let result = match &mut slot.state {
             State::Waiting(Waiting { told: Told::Caller(known), .. }) => {
                 match known {
                     Some(known) => known.clone_from(waker),
                     None => *known = Some(waker.clone()),
                 }
-                Look::Waiting
+                return Poll::Pending;
             }
             // Nobody holds a ticket for it.
-            State::Waiting(Waiting { told: Told::Gathering(_), .. }) => Look::Waiting,
-            State::Answered(_) => {
-                let State::Answered(answer) = std::mem::replace(&mut slot.state, State::Free)
-                else {
-                    return Look::Gone;
-                };
-                self.release(id);
-                Look::Answered(answer)
+            State::Waiting(Waiting { told: Told::Gathering(_), .. }) => return Poll::Pending,
+            State::Replied(place) => {
+                reply.copy(self.chunks.body(place));
+                self.chunks.close(place.chunk);
+                Ok(())
             }
-            State::Free => Look::Gone,
-        }
+            State::Answered(_) => match std::mem::replace(&mut slot.state, State::Free) {
+                State::Answered(Answer::Reply { metadata, body }) => {
+                    reply.put(metadata, body);
+                    Ok(())
+                }
+                State::Answered(Answer::Failed(failure)) => Err(failure),
+                _ => return gone(),
+            },
+            State::Free => return gone(),
+        };
+        self.release(id);
+        Poll::Ready(result)
     }
 
     /// Gives a call up; true when it had not been answered.
     pub(crate) fn forget(&mut self, id: RequestId, now: impl FnOnce() -> Instant) -> bool {
         let Some(slot) = slot_of(&mut self.slots, id) else { return false };
         let was_waiting = match std::mem::replace(&mut slot.state, State::Free) {
+            State::Replied(place) => {
+                self.chunks.close(place.chunk);
+                false
+            }
             State::Waiting(waiting) => {
                 self.turns.leave(waiting.turn);
                 self.ledger.close(waiting.account, None);
@@ -300,7 +289,8 @@ impl InFlight {
         if self.free.len() == self.slots.len() {
             let highest = self.slots.iter().map(|slot| slot.generation).max();
             self.generation = highest.unwrap_or(self.generation);
-            (self.slots, self.free, self.turns) = (Vec::new(), Vec::new(), Turns::default());
+            (self.slots, self.free) = (Vec::new(), Vec::new());
+            (self.turns, self.chunks) = (Turns::default(), Chunks::default());
         }
     }
 

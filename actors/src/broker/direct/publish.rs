@@ -72,10 +72,11 @@ impl DirectPublisher {
         }
         let draft = Draft::new(event);
         let frame = draft.frame(&self.topic, group.map(|(group, _)| &*group.name));
-        let asked = home.caller.ask_node(node, target(event), (&event.metadata, &frame), timeout);
+        let body = (&event.metadata, &frame);
+        let asked = home.caller.ask_node(node, target(event), body, timeout, counts);
         let failed = match asked.await {
             Ok(answer) => match answer? {
-                Ok(reply) => return Some(Ok(counts(&reply.body))),
+                Ok(published) => return Some(Ok(published)),
                 Err(failed) => failed,
             },
             Err(error) => return Some(verdict(error)),

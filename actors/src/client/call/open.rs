@@ -106,8 +106,7 @@ impl Call<'_> {
         let entered = self.enter(outbox, candidate.as_ref())?;
         let metadata = entered.as_ref().map_or(&self.options.metadata, |it| &it.info.metadata);
         let call = OutgoingCall {
-            endpoint: self.target.endpoint,
-            content_type: self.target.content_type,
+            target: &self.target,
             patience: stream.deadline.map_or(Patience::Within(FOREVER), Patience::Until),
             time_left: stream.deadline.map(|deadline| deadline.time_left_at(now)),
             metadata,

@@ -141,12 +141,16 @@ fn count(messages: &[Message]) -> usize {
     messages.iter().map(Message::count).sum()
 }
 
-/// The messages as they were sent: whoever receives may put items of a stream together.
+/// The messages as they were sent: whoever receives may put items of a stream, and replies, together.
 #[must_use]
 pub fn separate(messages: Vec<Message>) -> Vec<Message> {
     let separate = |message| match message {
         Message::StreamItems { id, items } => {
             items.separate().map(|body| Message::StreamData { id, body }).collect()
+        }
+        Message::Replies { replies } => {
+            let reply = |(id, body)| Message::Reply { id, metadata: Metadata::new(), body };
+            replies.separate().map(reply).collect()
         }
         message => vec![message],
     };
@@ -156,8 +160,8 @@ pub fn separate(messages: Vec<Message>) -> Vec<Message> {
 /// The borrowed form of a message, ready to be encoded.
 ///
 /// # Panics
-/// For [`Message::Lost`], which never leaves a process, and for [`Message::StreamItems`], which are
-/// sent [one by one](separate).
+/// For [`Message::Lost`], which never leaves a process, and for [`Message::StreamItems`] and
+/// [`Message::Replies`], which are sent [one by one](separate).
 pub fn outgoing(message: &Message) -> Outgoing<'_> {
     match message {
         Message::Request { id, one_way, stream, route, define, time_left, metadata, body } => {
@@ -176,7 +180,7 @@ pub fn outgoing(message: &Message) -> Outgoing<'_> {
         Message::Status { id, status, refusal } => {
             Outgoing::Status { id: *id, status, refusal: *refusal }
         }
-        Message::Lost { .. } | Message::StreamItems { .. } => {
+        Message::Lost { .. } | Message::StreamItems { .. } | Message::Replies { .. } => {
             panic!("a socket says this to its own side only")
         }
         Message::Cancel { id } => Outgoing::Cancel { id: *id },

@@ -32,6 +32,11 @@ pub(crate) struct Failure {
     pub(crate) timing: Option<Timing>,
 }
 
+impl Failure {
+    /// That of a call which is not known any more.
+    pub(crate) const GONE: Self = Self { cause: Cause::TimedOut, candidate: None, timing: None };
+}
+
 /// What a call ended with, when not with a value.
 #[derive(Debug)]
 pub(crate) enum Cause {

@@ -7,8 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use bytes::Bytes;
-
 use super::Failure;
 
 /// Where the answers to calls that were made together are gathered.
@@ -16,7 +14,7 @@ use super::Failure;
 /// Told while the connection's table is locked, so it must neither block nor ask the table.
 pub(crate) trait Gathering: Send + Sync {
     /// A call was answered with a value; whom to wake, if anybody waited for just this.
-    fn replied(&self, body: &Bytes) -> Option<Waker>;
+    fn replied(&self, body: &[u8]) -> Option<Waker>;
 
     /// The call of this number ended otherwise; whom to wake.
     fn failed(&self, number: u32, failure: Box<Failure>) -> Option<Waker>;

@@ -69,14 +69,14 @@ struct Turn {
 impl Turns {
     /// A call is put down.
     #[inline]
-    pub(super) fn enter(&mut self, patience: Patience) -> TurnId {
+    pub(super) fn enter(&mut self, patience: &Patience) -> TurnId {
         let index = match self.next {
             Some(index) => index,
             None => self.open(),
         };
         if let Some(turn) = self.all.get_mut(index as usize) {
             turn.calls += 1;
-            match patience {
+            match *patience {
                 Patience::Within(timeout) => {
                     turn.least = Some(turn.least.map_or(timeout, |least| least.min(timeout)));
                 }
@@ -149,13 +149,13 @@ mod tests {
         let (mut turns, now) = (Turns::default(), Instant::now());
         let until = Patience::Until(Deadline::at(now + 3 * SECOND));
         let all = [Patience::Within(2 * SECOND), until, Patience::Unlimited];
-        let ids = all.map(|patience| turns.enter(patience));
+        let ids = all.map(|patience| turns.enter(&patience));
         assert!(ids.iter().all(|id| turns.begun(*id).is_none()));
         assert_eq!(turns.run(now), Some(now + 2 * SECOND));
         let deadlines = [0, 1, 2].map(|it| turns.timing(ids[it], all[it]).map(|it| it.deadline));
         assert_eq!(deadlines, [Some(now + 2 * SECOND), Some(now + 3 * SECOND), None]);
         // What comes later has a moment of its own.
-        let later = turns.enter(Patience::Within(SECOND));
+        let later = turns.enter(&Patience::Within(SECOND));
         assert_eq!(turns.run(now + SECOND), Some(now + 2 * SECOND));
         assert_eq!(turns.begun(later), Some(now + SECOND));
         assert!(ids.iter().all(|id| turns.begun(*id) == Some(now)));
@@ -165,17 +165,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_is_used_again_when_all_its_calls_have_left() {
         let (mut turns, now) = (Turns::default(), Instant::now());
-        let long = turns.enter(Patience::Within(SECOND));
+        let long = turns.enter(&Patience::Within(SECOND));
         turns.run(now);
         for _ in 0..1_000 {
-            let ids = [(); 3].map(|()| turns.enter(Patience::Unlimited));
+            let ids = [(); 3].map(|()| turns.enter(&Patience::Unlimited));
             // One ends before its time has begun to run.
             turns.leave(ids[0]);
             turns.run(now + SECOND);
             turns.leave(ids[1]);
             assert_eq!(turns.begun(ids[2]), Some(now + SECOND));
             turns.leave(ids[2]);
-            let gone = turns.enter(Patience::Within(SECOND));
+            let gone = turns.enter(&Patience::Within(SECOND));
             turns.leave(gone);
             assert_eq!(turns.run(now), None, "nobody waits");
         }

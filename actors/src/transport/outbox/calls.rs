@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,19 +12,19 @@ use tokio::time::Instant;
 
 use super::room::Room;
 use super::{CALLS_LIMIT, KnownRoute, Outbox, QUEUE_LIMIT, State};
+use crate::client::CallTarget;
 use crate::message::{Body, BodyForm, Outgoing, RequestId, Route, RouteSlot};
 use crate::metadata::Metadata;
 use crate::selector::Candidate;
 use crate::transport::TransportError;
 use crate::transport::in_flight::{
-    Answer, Cause, Counted, Failure, Gathered, InFlight, Look, Patience,
+    Answer, Counted, Failure, Gathered, InFlight, Patience, ReplyBuffer,
 };
 
 /// A call as it is sent.
 #[derive(Clone, Copy)]
 pub(crate) struct OutgoingCall<'a> {
-    pub(crate) endpoint: &'static str,
-    pub(crate) content_type: &'static str,
+    pub(crate) target: &'a CallTarget,
     pub(crate) patience: Patience,
     /// What is left of it now.
     pub(crate) time_left: Option<Duration>,
@@ -90,34 +90,32 @@ pub(crate) enum NotSent {
     Full,
     /// The connection is over.
     Closed,
-    /// The call itself is at fault.
-    Invalid(TransportError),
+    /// The call itself is at fault; boxed, so that what is returned fits into registers.
+    Invalid(Box<TransportError>),
 }
 
 impl Outbox {
-    /// Sends a call that is counted for its node.
+    /// Sends a call that is counted for its node; what its [ticket](Ticket::new) is made of.
     ///
     /// Who has a waker already spares the first poll of the ticket.
     pub(crate) fn call(
-        self: &Arc<Self>,
+        &self,
         call: &OutgoingCall<'_>,
         counted: Option<Counted<'_>>,
         waker: Option<&Waker>,
-    ) -> Result<Ticket, NotSent> {
-        let (id, form) = {
+    ) -> Result<(RequestId, BodyForm), NotSent> {
+        let sent = {
             let mut state = self.state.lock();
             state.check_room()?;
             let id = state.calls.reserve();
             let Written { end, form } = state.encode_call(id, Kind::Call, call)?;
-            state.calls.insert(call.patience, end, counted, waker.cloned());
+            state.calls.insert(&call.patience, end, counted, waker.cloned());
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             (id, form)
         };
         self.schedule();
-        let mut ticket = Ticket::new(self, id);
-        ticket.form = form;
-        Ok(ticket)
+        Ok(sent)
     }
 
     /// Sends a call whose answer is gathered with others; its number, and the form it was sent in.
@@ -131,7 +129,7 @@ impl Outbox {
             state.check_room()?;
             let id = state.calls.reserve();
             let Written { end, form } = state.encode_call(id, Kind::Call, call)?;
-            state.calls.insert_gathered(call.patience, end, gathered);
+            state.calls.insert_gathered(&call.patience, end, gathered);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             (id, form)
@@ -227,7 +225,7 @@ impl State {
         kind: Kind,
         call: &OutgoingCall<'_>,
     ) -> Result<Written, NotSent> {
-        match self.route(call.endpoint, call.content_type) {
+        match self.route(call.target.endpoint, call.target.content_type) {
             Some(index) if call.form.is_preferred() && !self.routes[index].is_refused => {
                 let end = self.encode_on(index, None, (id, kind), call, call.body)?;
                 Ok(Written { end, form: call.form })
@@ -245,8 +243,8 @@ impl State {
         kind: Kind,
         call: &OutgoingCall<'_>,
     ) -> Result<Written, NotSent> {
-        let endpoint = call.endpoint;
-        let (mut form, mut content_type) = (call.form, call.content_type);
+        let CallTarget { endpoint, mut content_type, .. } = *call.target;
+        let mut form = call.form;
         if !form.is_preferred()
             && let Some(other) = call.body.alternative(form)
         {
@@ -281,7 +279,7 @@ impl State {
         let route = u32::try_from(index).map_or(RouteSlot(u32::MAX), RouteSlot);
         if route.0 >= RouteSlot::MAX {
             let error = TransportError::Encode("too many endpoints on one connection".into());
-            return Err(NotSent::Invalid(error));
+            return Err(NotSent::Invalid(Box::new(error)));
         }
         let message = Outgoing::Request {
             id,
@@ -294,7 +292,7 @@ impl State {
             body,
         };
         let Some(encoder) = &mut self.encoder else { return Err(NotSent::Closed) };
-        encoder.encode(message).map_err(NotSent::Invalid)
+        encoder.encode(message).map_err(|error| NotSent::Invalid(Box::new(error)))
     }
 
     /// Which slot stands for this.
@@ -337,13 +335,33 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    pub(super) fn new(outbox: &Arc<Outbox>, id: RequestId) -> Self {
-        Self { outbox: Arc::clone(outbox), id, form: BodyForm::PREFERRED, is_over: false }
+    /// Creates the ticket of a call that was sent on this connection.
+    #[inline]
+    pub(crate) fn new(outbox: &Arc<Outbox>, (id, form): (RequestId, BodyForm)) -> Self {
+        Self { outbox: Arc::clone(outbox), id, form, is_over: false }
     }
 
     /// The form in which the body was sent, and the reply will be.
     pub(crate) fn form(&self) -> BodyForm {
         self.form
+    }
+
+    /// Resolves when the reply has been put into `reply`, or to why there is none.
+    #[inline]
+    pub(crate) fn poll_reply(
+        &mut self,
+        cx: &Context<'_>,
+        reply: &mut ReplyBuffer,
+    ) -> Poll<Result<(), Box<Failure>>> {
+        let result = {
+            let mut state = self.outbox.state.lock();
+            let result = ready!(state.calls.look(self.id, cx.waker(), reply));
+            state.wake_waiters(1);
+            state.rest_if_over();
+            result
+        };
+        self.is_over = true;
+        Poll::Ready(result)
     }
 
     /// The connection that the call was sent on.
@@ -356,23 +374,12 @@ impl Future for Ticket {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let answer = {
-            let mut state = self.outbox.state.lock();
-            match state.calls.look(self.id, cx.waker()) {
-                Look::Waiting => return Poll::Pending,
-                Look::Answered(answer) => {
-                    state.wake_waiters(1);
-                    state.rest_if_over();
-                    answer
-                }
-                Look::Gone => {
-                    let cause = Cause::TimedOut;
-                    Answer::Failed(Box::new(Failure { cause, candidate: None, timing: None }))
-                }
-            }
-        };
-        self.is_over = true;
-        Poll::Ready(answer)
+        let mut reply = ReplyBuffer::new();
+        let result = ready!(self.poll_reply(cx, &mut reply));
+        Poll::Ready(match result {
+            Ok(()) => Answer::Reply { metadata: reply.take_metadata(), body: reply.take_body() },
+            Err(failure) => Answer::Failed(failure),
+        })
     }
 }
 

@@ -25,7 +25,7 @@ impl Outbox {
             state.check_room()?;
             let id = state.calls.reserve();
             let Written { end, form } = state.encode_call(id, Kind::Stream, call)?;
-            state.calls.insert_stream(call.patience, end, candidate);
+            state.calls.insert_stream(&call.patience, end, candidate);
             self.figures.in_flight.store(state.calls.len(), Ordering::Release);
             self.encoded(&state);
             // Known before the connection can read what the peer says to it.
@@ -36,7 +36,7 @@ impl Outbox {
         // Also wakes the task.
         side.accept(window);
         self.schedule();
-        Ok(ClientStream::new(side, Ticket::new(self, id), call.endpoint, form))
+        Ok(ClientStream::new(side, Ticket::new(self, (id, form)), call.target.endpoint, form))
     }
 
     /// Notes whether the peer of the connection that is about to open knows streams.

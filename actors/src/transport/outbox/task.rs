@@ -110,26 +110,33 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::client::CallTarget;
     use crate::message::BodyForm;
     use crate::metadata::Metadata;
     use crate::transport::OwnedMessages;
     use crate::transport::in_flight::{Answer, Patience};
-    use crate::transport::outbox::OutgoingCall;
+    use crate::transport::outbox::{OutgoingCall, Ticket};
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_kept_of_a_connection_that_broke() {
         let outbox = Arc::new(Outbox::new("memory:a"));
         outbox.open(Box::new(OwnedMessages::new(1024)), 8);
         let call = OutgoingCall {
-            endpoint: "Echo.Say",
-            content_type: "text/plain",
+            target: &CallTarget {
+                endpoint: "Echo.Say",
+                content_type: "text/plain",
+                is_idempotent: false,
+            },
             patience: Patience::Unlimited,
             time_left: None,
             metadata: &Metadata::new(),
             body: &Bytes::from_static(b"hi"),
             form: BodyForm::PREFERRED,
         };
-        let [one, other] = [(); 2].map(|()| outbox.call(&call, None, None).unwrap());
+        let [one, other] = [(); 2].map(|()| {
+            let sent = outbox.call(&call, None, None).unwrap();
+            Ticket::new(&outbox, sent)
+        });
         assert!(outbox.queued() > 0);
         outbox.fail(0, TransportError::Closed);
         assert_eq!(outbox.queued(), 0);

@@ -33,9 +33,9 @@ fn after_large_frames_one_read_takes_several_that_are_handed_on_in_turns() {
 fn frames_of_which_few_fit_are_not_read_several_at_a_time() {
     let mut stream = Ready::new(reply(2_000_000).repeat(5));
     let mut receiver = Receiver::new(4 * 1024 * 1024);
-    let mut count = 0;
-    take_turns(&mut receiver, &mut stream, |_, messages| count += messages.len());
-    assert_eq!(count, 5);
+    let mut counted = 0;
+    take_turns(&mut receiver, &mut stream, |_, messages| counted += count(&messages));
+    assert_eq!(counted, 5);
     assert!(stream.reads.iter().all(|read| *read <= LARGEST_READ), "{:?}", stream.reads);
 }
 
@@ -47,11 +47,11 @@ fn small_frames_are_not_read_by_the_megabyte() {
             let large = reply(300_000).repeat(before);
             let mut receiver = Receiver::new(1024 * 1024);
             let mut stream = Ready::new([large, small.repeat(2000)].concat());
-            let mut count = 0;
+            let mut counted = 0;
             take_turns(&mut receiver, &mut stream, |_, messages| {
-                count += messages.iter().map(Message::count).sum::<usize>();
+                counted += count(&messages);
             });
-            assert_eq!(count, before + 2000);
+            assert_eq!(counted, before + 2000);
             let large = stream.reads.iter().filter(|read| **read > LARGEST_READ).count();
             assert!(large <= but_for, "{:?}", stream.reads);
         }
@@ -67,7 +67,7 @@ fn small_frames_stay_in_memory_that_two_portions_need() {
     receiver.portion(portion);
     let (mut counts, mut places) = (Vec::new(), Vec::new());
     take_turns(&mut receiver, &mut stream, |receiver, messages| {
-        counts.push(messages.len());
+        counts.push(count(&messages));
         places.push(receiver.buffer.as_ptr() as usize);
     });
     assert_eq!(counts.iter().sum::<usize>(), 100 * portion);
@@ -99,9 +99,9 @@ fn what_has_arrived_before_a_failure_is_handed_on_first() {
     stream.failure = Some(io::ErrorKind::ConnectionReset);
     let mut receiver = Receiver::new(1024 * 1024);
     receiver.portion(portion);
-    let mut count = 0;
-    let end = take_turns(&mut receiver, &mut stream, |_, messages| count += messages.len());
-    assert_eq!(count, 20 * portion + 10);
+    let mut counted = 0;
+    let end = take_turns(&mut receiver, &mut stream, |_, messages| counted += count(&messages));
+    assert_eq!(counted, 20 * portion + 10);
     let Some(TransportError::Broken(reason)) = end else { panic!("{end:?}") };
     assert!(reason.contains("reset"), "{reason}");
 }
