@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use callboard::client::CallFuture;
 use callboard::prelude::*;
 use callboard::{CallError, Executed};
 
 use crate::stage::{
     Echo, Hold, House, LONG, SHORT, Show, Shown, echo, on_both_ways, start, stop, within,
 };
+
+#[test]
+fn a_call_that_waits_is_hardly_larger_than_its_message() {
+    // With a thousand in flight that decides whether they fit into the processor's cache.
+    let size = size_of::<CallFuture<Echo>>();
+    assert!(size <= size_of::<Echo>() + 80, "{size} bytes");
+}
 
 #[actix::test]
 async fn metadata_and_the_name_of_the_caller_arrive() {
