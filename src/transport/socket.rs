@@ -104,7 +104,7 @@ impl<S: Stream> Socket for StreamSocket<S> {
         Box::new(FrameEncoder::new(self.peer.max_frame))
     }
 
-    /// Stops after a portion of messages or 256 KiB of them, and the rest of the last one, so that one
+    /// Stops after a portion of messages or 64 KiB of them, and the rest of the last one, so that one
     /// connection cannot occupy its arbiter: the waker is sure to be registered only when this returns
     /// `Pending`.
     fn poll_read(
